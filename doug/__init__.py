@@ -1,0 +1,5 @@
+"""Doug, a telephony application server: a phone call as easy to program as a web page."""
+
+from doug._version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,1 @@
+"""Telephony for Twisted: SIP, SDP, RTP, codecs and media; usable without Doug."""

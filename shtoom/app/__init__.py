@@ -1,0 +1,1 @@
+"""Import paths of 2004: the same objects as in `doug`."""

@@ -1,0 +1,1 @@
+"""Bytes of a codec to int16 arrays and back."""

@@ -1,0 +1,1 @@
+"""From the socket to the 20 ms frame: who hears whom."""

@@ -1,0 +1,1 @@
+"""RFC 3261 without usages: messages, transactions, dialogs, transports."""

@@ -1,0 +1,1 @@
+"""The tests of Doug and shtoom: `python -m twisted.trial test`."""
