@@ -113,7 +113,7 @@ class ServiceUnavailable(CallFailed):
 
 
 class MediaPortsExhausted(ServiceUnavailable):
-    """No RTP port is left in the range; the reason names the range and the option that widens it."""
+    """No RTP port is left in the range; the reason names range and option."""
 
     reason = "No media port left"
 

@@ -29,7 +29,7 @@ def corpusCases(name: str) -> Iterator[tuple[str, bytes | None, dict[str, Any]]]
 
 
 def runFor(clock: Clock, seconds: float) -> None:
-    """Advance a Clock by `seconds`, stopping at each delayed call, so that all run at their time."""
+    """Advance a Clock by `seconds`, stopping at each delayed call on the way."""
     end = clock.seconds() + seconds
     while True:
         due = [c.getTime() for c in clock.getDelayedCalls() if c.getTime() <= end]
