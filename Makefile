@@ -1,0 +1,43 @@
+# Doug's two commands: `make run` and `make test`. `make lint` is what CI checks first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PORT ?=
+HOST ?=
+APP ?=
+TESTS ?= test
+
+.PHONY: run test lint docs clean help
+
+help:
+	@echo "make run    install into $(VENV), serve the demo   (PORT=5070 HOST=127.0.0.1 APP=mymodule.MyApp)"
+	@echo "make test   install what tests need, run the whole suite   (TESTS=test.sip for a part)"
+	@echo "make lint   ruff, mypy, the import contract"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: setup.py doug/_version.py | $(BIN)/python
+	@echo "Installing Doug into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: setup.py doug/_version.py | $(BIN)/python
+	@echo "Installing Doug and what its tests need into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+run: $(VENV)/.installed
+	@exec $(BIN)/python scripts/run_demo.py $(if $(PORT),--port=$(PORT)) $(if $(HOST),--host=$(HOST)) $(if $(APP),--app=$(APP))
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m twisted.trial $(TESTS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+clean:
+	rm -rf build dist *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache

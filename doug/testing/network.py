@@ -1,0 +1,175 @@
+"""A network in memory: hosts, UDP ports, and what befalls datagrams on the way.
+
+Lives here: delay, jitter, loss, duplication and re-ordering, drawn from a seeded rng, and the
+listening port for Twisted's datagram protocols. Not here: media sockets (media.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EADDRINUSE
+from random import Random
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IUDPTransport
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted.internet.protocol import DatagramProtocol
+
+    from doug.testing.reactor import VirtualReactor
+
+Address = tuple[str, int]
+Receiver = Callable[[bytes, Address], None]
+
+FIRST_EPHEMERAL = 49152
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How datagrams travel.
+
+    delay, jitter: seconds; each datagram takes delay plus 0..jitter (jitter re-orders by itself).
+    loss, duplicate, reorder: shares 0..1; a re-ordered datagram takes `reorderBy` seconds more.
+    """
+
+    delay: float = 0.0005
+    jitter: float = 0.0
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    reorderBy: float = 0.03
+
+    @property
+    def plain(self) -> bool:
+        """Nothing is left to chance?"""
+        return not (self.jitter or self.loss or self.duplicate or self.reorder)
+
+
+class MemoryNetwork:
+    """Everything that is bound, and the way between.
+
+    conditions: as above, may be changed at any time. rng: seeded, so that a run can be repeated.
+    drop: called with (data, source, destination); True loses that datagram.
+    """
+
+    def __init__(
+        self, reactor: VirtualReactor, rng: Random, conditions: Conditions | None = None
+    ) -> None:
+        self.reactor, self.rng = reactor, rng
+        self.conditions = conditions if conditions is not None else Conditions()
+        self.drop: Callable[[bytes, Address, Address], bool] | None = None
+        self.observers: list[Callable[[bytes, Address, Address], None]] = []
+        self.bound: dict[Address, Receiver] = {}
+        self.sent = self.lost = self.unreachable = 0
+
+    def host(self, address: str) -> MemoryHost:
+        """A host of that address."""
+        return MemoryHost(self, address)
+
+    def bind(self, address: Address, receiver: Receiver) -> None:
+        """Raises OSError (EADDRINUSE) if the port is taken."""
+        if address in self.bound:
+            raise OSError(EADDRINUSE, "Address already in use")
+        self.bound[address] = receiver
+
+    def unbind(self, address: Address) -> None:
+        """Gives the port back."""
+        self.bound.pop(address, None)
+
+    def send(self, data: bytes, source: Address, destination: Address) -> None:
+        """Puts a datagram on its way; never raises, as UDP does not."""
+        self.sent += 1
+        for observer in self.observers:
+            observer(data, source, destination)
+        if self.drop is not None and self.drop(data, source, destination):
+            self.lost += 1
+            return
+        c = self.conditions
+        if c.plain:
+            self.reactor.callLater(c.delay, self._arrive, data, source, destination)
+            return
+        random = self.rng.random
+        for _ in range(2 if random() < c.duplicate else 1):
+            if random() < c.loss:
+                self.lost += 1
+                continue
+            delay = c.delay + c.jitter * random()
+            if random() < c.reorder:
+                delay += c.reorderBy
+            self.reactor.callLater(delay, self._arrive, data, source, destination)
+
+    def _arrive(self, data: bytes, source: Address, destination: Address) -> None:
+        receiver = self.bound.get(destination)
+        if receiver is None:
+            self.unreachable += 1
+        else:
+            receiver(data, source)
+
+
+class MemoryHost:
+    """One address of the network, with its ports."""
+
+    def __init__(self, network: MemoryNetwork, address: str) -> None:
+        self.network, self.address = network, address
+        self._next = FIRST_EPHEMERAL
+
+    def listenUDP(self, port: int, protocol: DatagramProtocol, interface: str = "") -> MemoryPort:
+        """Binds `port` (0: the next free one) for a protocol. CannotListenError if taken."""
+        if port == 0:
+            while (self.address, self._next) in self.network.bound:
+                self._next += 1
+            port = self._next
+        listening = MemoryPort(self, port, protocol, interface)
+        try:
+            self.network.bind((self.address, port), listening.received)
+        except OSError as e:
+            raise CannotListenError(interface or self.address, port, e) from None
+        protocol.makeConnection(cast(IUDPTransport, listening))
+        return listening
+
+
+@implementer(IListeningPort)
+class MemoryPort:
+    """A bound port, and the transport of its protocol."""
+
+    def __init__(
+        self, host: MemoryHost, port: int, protocol: DatagramProtocol, interface: str
+    ) -> None:
+        self._host, self._port, self._interface = host, port, interface
+        self.protocol: DatagramProtocol | None = protocol
+
+    def startListening(self) -> None:
+        """It listens from the start."""
+
+    def stopListening(self) -> Deferred[None]:
+        """Gives the port back and tells the protocol."""
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            self._host.network.unbind((self._host.address, self._port))
+            protocol.doStop()
+        return succeed(None)
+
+    def loseConnection(self) -> None:
+        """As stopListening."""
+        self.stopListening()
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """The bound address; a wildcard shows as such, as with a real socket."""
+        address = self._interface or "0.0.0.0"
+        kind = IPv6Address if ":" in address else IPv4Address
+        return kind("UDP", address, self._port)
+
+    def write(self, packet: bytes, addr: Any = None) -> None:
+        """Sends a datagram to addr, (host, port)."""
+        if self.protocol is not None:
+            self._host.network.send(bytes(packet), (self._host.address, self._port), tuple(addr))
+
+    def received(self, data: bytes, source: Address) -> None:
+        """What the network calls when a datagram has arrived."""
+        if self.protocol is not None:
+            self.protocol.datagramReceived(data, source)

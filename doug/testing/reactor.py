@@ -1,0 +1,223 @@
+"""A reactor whose time is a number: hours pass in the time their work takes.
+
+Lives here: the clock, delayed calls, a thread pool that works inline, name look-up from a table.
+Not here: the network (network.py); a VirtualReactor hands listenUDP to the host that it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorTime,
+    IResolutionReceiver,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted.internet.protocol import DatagramProtocol
+
+    from doug.testing.network import MemoryHost, MemoryPort
+
+
+@implementer(IDelayedCall)
+class VirtualCall:
+    """One call to come; what VirtualReactor.callLater returns."""
+
+    __slots__ = ("_reactor", "args", "called", "cancelled", "func", "kw", "time")
+
+    def __init__(
+        self,
+        reactor: VirtualReactor,
+        time: float,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kw: dict[str, Any],
+    ) -> None:
+        self._reactor, self.time = reactor, time
+        self.func: Callable[..., Any] | None = func
+        self.args, self.kw = args, kw
+        self.called = self.cancelled = False
+
+    def getTime(self) -> float:
+        """When it is due, in the reactor's seconds."""
+        return self.time
+
+    def active(self) -> bool:
+        """Still to come?"""
+        return not (self.called or self.cancelled)
+
+    def cancel(self) -> None:
+        """Raises AlreadyCancelled or AlreadyCalled when there is nothing to cancel."""
+        self._mustBeActive()
+        self.cancelled = True
+        self.func, self.args, self.kw = None, (), {}
+
+    def reset(self, secondsFromNow: float) -> None:
+        """Due so many seconds from now instead."""
+        self._mustBeActive()
+        self._reactor._move(self, self._reactor.seconds() + secondsFromNow)
+
+    def delay(self, secondsLater: float) -> None:
+        """Due so many seconds later than it was."""
+        self._mustBeActive()
+        self._reactor._move(self, self.time + secondsLater)
+
+    def _mustBeActive(self) -> None:
+        if self.cancelled:
+            raise AlreadyCancelled
+        if self.called:
+            raise AlreadyCalled
+
+    def __str__(self) -> str:
+        name = getattr(self.func, "__qualname__", repr(self.func))
+        return f"{name} due at {self.time:.3f} s"
+
+
+@implementer(IReactorTime, IHostnameResolver)
+class VirtualReactor:
+    """Time, threads and names for a whole server and its phones in one test.
+
+    Calls run in the order of their time, then of their making; a call that is made for now runs
+    after those that were made before it. Nothing sleeps.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._made = 0
+        self._heap: list[tuple[float, int, VirtualCall]] = []
+        self.host: MemoryHost | None = None
+        self.names: dict[str, list[str]] = {}
+        self.threadJobs = 0
+        self._triggers: list[tuple[str, str, Callable[..., Any], tuple[Any, ...]]] = []
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def seconds(self) -> float:
+        """Virtual seconds since the start."""
+        return self._now
+
+    def callLater(
+        self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any
+    ) -> VirtualCall:
+        """As IReactorTime has it. ValueError for a negative delay."""
+        if delay < 0:
+            raise ValueError(f"delay: wanted 0 or more seconds, got {delay}")
+        call = VirtualCall(self, self._now + delay, callable, args, kw)
+        self._made += 1
+        heappush(self._heap, (call.time, self._made, call))
+        return call
+
+    def getDelayedCalls(self) -> list[VirtualCall]:
+        """All that are still to come, soonest first."""
+        return [c for t, _, c in sorted(self._heap, key=lambda e: e[:2]) if self._isLive(t, c)]
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass, running what falls due on the way."""
+        end = self._now + seconds
+        heap = self._heap
+        while heap and heap[0][0] <= end:
+            due, _, call = heappop(heap)
+            func = call.func
+            if func is None or call.time != due or call.called:
+                continue  # cancelled, or moved to another time
+            self._now = max(self._now, due)
+            call.called = True
+            func(*call.args, **call.kw)
+        self._now = end
+
+    @staticmethod
+    def _isLive(time: float, call: VirtualCall) -> bool:
+        return call.active() and call.time == time
+
+    def _move(self, call: VirtualCall, time: float) -> None:
+        call.time = time
+        self._made += 1
+        heappush(self._heap, (time, self._made, call))
+
+    # --- threads ------------------------------------------------------------------------------
+
+    def getThreadPool(self) -> VirtualReactor:
+        """Itself: work for a thread is done inline, its result comes on the next turn."""
+        return self
+
+    def callInThreadWithCallback(
+        self, onResult: Callable[[bool, Any], None], func: Callable[..., Any], *a: Any, **kw: Any
+    ) -> None:
+        """As twisted.python.threadpool.ThreadPool has it; used by deferToThreadPool."""
+        self.threadJobs += 1
+        try:
+            result, success = func(*a, **kw), True
+        except Exception:
+            result, success = Failure(), False
+        onResult(success, result)
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any, **kw: Any) -> None:
+        """On the next turn of the reactor."""
+        self.callLater(0, callable, *args, **kw)
+
+    # --- network, names, life cycle -----------------------------------------------------------
+
+    def listenUDP(
+        self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
+    ) -> MemoryPort:
+        """Binds a port of the in-memory host that this reactor stands on."""
+        if self.host is None:
+            raise RuntimeError("this VirtualReactor stands on no MemoryHost: set reactor.host")
+        return self.host.listenUDP(port, protocol, interface)
+
+    @property
+    def nameResolver(self) -> VirtualReactor:
+        """Itself: looks names up in the table `names` (name -> addresses)."""
+        return self
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Iterable[type] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        """As IHostnameResolver has it; the answer comes on the next turn."""
+        resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        self.callLater(0, self._answer, resolutionReceiver, hostName, portNumber)
+        return resolution
+
+    def _answer(self, receiver: IResolutionReceiver, name: str, port: int) -> None:
+        for address in self.names.get(name, []):
+            kind = IPv6Address if ":" in address else IPv4Address
+            receiver.addressResolved(kind("UDP", address, port))
+        receiver.resolutionComplete()
+
+    def addSystemEventTrigger(
+        self, phase: str, eventType: str, callable: Callable[..., Any], *args: Any
+    ) -> tuple[str, str, Callable[..., Any], tuple[Any, ...]]:
+        """Remembered; a virtual reactor starts and stops nothing by itself."""
+        trigger = (phase, eventType, callable, args)
+        self._triggers.append(trigger)
+        return trigger
+
+    def removeSystemEventTrigger(
+        self, triggerID: tuple[str, str, Callable[..., Any], tuple[Any, ...]]
+    ) -> None:
+        """Forgets a trigger."""
+        self._triggers.remove(triggerID)
+
+
+@implementer(IHostResolution)
+class _Resolution:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        """Nothing is under way that could be stopped."""
