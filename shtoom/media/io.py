@@ -1,0 +1,196 @@
+"""Media sockets and how datagrams are fetched from all of them at once.
+
+Lives here: the seam between media and the system (IMediaIO, IMediaSocket), and the real one, an
+epoll set of its own. Not here: what a datagram means (media.incoming), when it is fetched
+(media.clock). Tests and doug.testing have a network in memory behind the same interfaces.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from errno import EMFILE, ENFILE
+from select import EPOLLIN, epoll
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import Attribute, Interface, implementer
+
+from shtoom.exceptions import MediaPortsExhausted
+from shtoom.media.ports import PortPool
+
+Address = tuple[str, int]
+Received = tuple[Any, bytes, Address]  # owner, datagram, source
+
+# An RTP datagram that fits an Ethernet frame is shorter; a longer one is no audio of ours.
+_LARGEST = 2048
+# More than a socket's buffer holds by default, so a stall is caught up in one go; a flood ends it.
+_ROUNDS = 300
+
+
+class IMediaSocket(Interface):
+    """One bound, unconnected UDP port."""
+
+    host = Attribute("The address it is bound to.")
+    port = Attribute("The port it is bound to, an even one.")
+    owner = Attribute("What receive() names as the owner of its datagrams; set by who opened it.")
+
+    def send(data: bytes, address: Address) -> None:
+        """One datagram to address, (host, port) with the host as numbers. May raise OSError."""
+
+    def close() -> None:
+        """Closes the port; again: nothing. The port is given back to its pool by who opened it."""
+
+
+class IMediaIO(Interface):
+    """All media sockets of a process."""
+
+    def open(host: str, ports: PortPool) -> IMediaSocket:
+        """A socket on `host` and a port of the pool.
+
+        Raises MediaPortsExhausted when no port is left, OSError when host is not ours.
+        """
+
+    def receive() -> list[Received]:
+        """All that waits, in the order of its coming: (owner of the socket, datagram, source)."""
+
+    def wakeOn(callback: Callable[[], None] | None) -> None:
+        """Calls back from the reactor while datagrams wait; None ends that."""
+
+    def close() -> None:
+        """Closes all sockets, and what stands behind them."""
+
+
+@implementer(IMediaSocket)
+class EpollMediaSocket:
+    """A UDP socket in the set of an EpollMediaIO."""
+
+    __slots__ = ("_close", "_sendto", "fileno", "host", "owner", "port", "recvfrom")
+
+    def __init__(
+        self, sock: socket.socket, port: int, close: Callable[[EpollMediaSocket], None]
+    ) -> None:
+        self.host, self.port = sock.getsockname()[0], port
+        self.owner: Any = None
+        self.fileno = sock.fileno()
+        self.recvfrom = sock.recvfrom
+        self._sendto = sock.sendto
+        self._close: Callable[[EpollMediaSocket], None] | None = close
+
+    def send(self, data: bytes, address: Address) -> None:
+        """One datagram to address, (host, port)."""
+        self._sendto(data, address)
+
+    def close(self) -> None:
+        """Out of the set, and closed."""
+        close, self._close = self._close, None
+        if close is not None:
+            close(self)
+            self.owner = None
+
+
+@implementer(IReadDescriptor)
+class _Waker:
+    """Lets the reactor watch the epoll set as a whole: it is readable while any socket is."""
+
+    def __init__(self, fd: int, callback: Callable[[], None]) -> None:
+        self._fd, self._callback = fd, callback
+
+    def fileno(self) -> int:
+        """The epoll set's descriptor."""
+        return self._fd
+
+    def doRead(self) -> None:
+        """Some socket has a datagram."""
+        self._callback()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor stops; there is nothing to say to a datagram socket."""
+
+    def logPrefix(self) -> str:
+        """The name in the reactor's own log lines."""
+        return "media"
+
+
+@implementer(IMediaIO)
+class EpollMediaIO:
+    """Media sockets in one epoll set, read by the media clock and not by the reactor.
+
+    One recvfrom for each socket that epoll names, then epoll again until it names none: reading a
+    socket until it is empty would cost a failing system call and an exception each time.
+    reactor: watches the set while wakeOn() wants it.
+    """
+
+    def __init__(self, reactor: IReactorFDSet) -> None:
+        self._reactor = reactor
+        self._epoll = epoll()
+        self._sockets: dict[int, EpollMediaSocket] = {}
+        self._owned: dict[int, socket.socket] = {}
+        self._waker: _Waker | None = None
+
+    def open(self, host: str, ports: PortPool) -> EpollMediaSocket:
+        """As IMediaIO has it; MediaPortsExhausted also when no descriptor is left."""
+        try:
+            return ports.take(lambda port: self._bind(host, port))
+        except OSError as e:
+            if e.errno in (EMFILE, ENFILE):
+                raise MediaPortsExhausted(
+                    f"no media socket: {e.strerror}; raise the limit (ulimit -n, LimitNOFILE=)"
+                ) from e
+            raise
+
+    def _bind(self, host: str, port: int) -> EpollMediaSocket:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.bind((host, port))
+            media = EpollMediaSocket(sock, port, self._closeSocket)
+            self._epoll.register(media.fileno, EPOLLIN)
+        except BaseException:
+            sock.close()
+            raise
+        self._sockets[media.fileno] = media
+        self._owned[media.fileno] = sock
+        return media
+
+    def _closeSocket(self, media: EpollMediaSocket) -> None:
+        del self._sockets[media.fileno]
+        self._owned.pop(media.fileno).close()  # which takes it out of the epoll set
+
+    def receive(self) -> list[Received]:
+        """As IMediaIO has it. A datagram longer than 2048 bytes is cut."""
+        received: list[Received] = []
+        sockets, poll, append = self._sockets, self._epoll.poll, received.append
+        # As many events as there are sockets: each is named once a round, and none waits for others.
+        most = len(sockets) or 1
+        for _ in range(_ROUNDS):
+            ready = poll(0, most)
+            if not ready:
+                break
+            for fd, _event in ready:
+                media = sockets[fd]
+                try:
+                    data, source = media.recvfrom(_LARGEST)
+                except OSError:  # a datagram with a bad checksum, or an ICMP error of the past
+                    continue
+                append((media.owner, data, source if len(source) == 2 else source[:2]))
+        return received
+
+    def wakeOn(self, callback: Callable[[], None] | None) -> None:
+        """As IMediaIO has it."""
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            self._reactor.removeReader(waker)
+        if callback is not None:
+            self._waker = _Waker(self._epoll.fileno(), callback)
+            self._reactor.addReader(self._waker)
+
+    def close(self) -> None:
+        """As IMediaIO has it; again: nothing."""
+        self.wakeOn(None)
+        for media in list(self._sockets.values()):
+            media.close()
+        if not self._epoll.closed:
+            self._epoll.close()

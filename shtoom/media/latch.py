@@ -1,0 +1,127 @@
+"""From where a stream's packets are taken, and so where its own go (symmetric RTP, RFC 4961).
+
+Lives here: the decision, packet by packet, against strangers and for phones behind NAT; now is
+passed in. Not here: sockets, and what is in the packets (media.incoming).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+Address = tuple[str, int]
+
+IN_SEQUENCE = 4  # packets that an unannounced source must show
+REOPENS = 2.0  # seconds without RTP after which the same stream may come from elsewhere
+PATIENCE = 1.0  # seconds that an announced source has before an unannounced one is believed
+_MOST_CANDIDATES = 4
+
+# RFC 1918, 6598, 3927, 4193 and loopback: addresses that a far end may write by mistake. Those
+# that ipaddress calls private are more: examples and benchmarks are as good as public here.
+_PRIVATE = [
+    ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "127.0.0.0/8",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    )
+]
+
+_STRANGER, _SIGNALLED, _DESCRIBED = range(3)
+
+
+def isPrivate(host: str) -> bool:
+    """Can only be reached from its own network? False for what is no address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _PRIVATE if network.version == address.version)
+
+
+class Latch:
+    """The one source that a stream is taken from.
+
+    The host of the SDP is believed at its first packet, from any port; the host that the signalling
+    comes from too, as long as the SDP's was not heard. Any other must show IN_SEQUENCE packets in
+    sequence of one SSRC, and is heard only while the announced ones are silent: for PATIENCE
+    seconds, or at once if the SDP has a private address and the packets do not. Once latched, the
+    source stays, unless a better one is heard; a new description opens the latch again, and so do
+    REOPENS seconds without RTP, off hold, for the same SSRC.
+
+    source: (host, port), None before the first. ssrc, heardAt: of its last packet. Who finds a
+    packet to come from source may set both itself instead of calling admits().
+    """
+
+    __slots__ = ("_candidates", "_held", "_host", "_rank", "_signalling", "_since", "heardAt",
+                 "source", "ssrc")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.source: Address | None = None
+        self.ssrc: int | None = None
+        self.heardAt = float("-inf")
+        self._rank = _STRANGER  # of the present source
+        self._host: str | None = None
+        self._signalling: str | None = None
+        self._since = float("-inf")
+        self._held = False
+        self._candidates: dict[tuple[Address, int], tuple[int, int]] = {}
+
+    def expect(
+        self, remote: Address | None, signallingHost: str | None, held: bool, now: float
+    ) -> None:
+        """A description has come: who may be heard from now on.
+
+        remote: the SDP's; None (or a hold by 0.0.0.0, RFC 3264 8.4) keeps who was expected before.
+        held: the far end is to send nothing, so its silence tells nothing.
+        """
+        if remote is not None:
+            self._host = remote[0]
+        self._signalling, self._held, self._since = signallingHost, held, now
+        self._candidates.clear()
+        if self.source is not None:
+            self._rank = self._rankOf(self.source[0])
+
+    def admits(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
+        """Is this packet, with a payload type that was agreed on, taken? Then source is its own."""
+        if source != self.source:
+            rank = self._rankOf(source[0])
+            if not self._mayChange(rank, ssrc, now):
+                return False
+            if rank == _STRANGER and not self._proven(source, ssrc, sequence, now):
+                return False
+            self.source, self._rank = source, rank
+            self._candidates.clear()
+        self.ssrc, self.heardAt = ssrc, now
+        return True
+
+    def _rankOf(self, host: str) -> int:
+        if host == self._host:
+            return _DESCRIBED
+        return _SIGNALLED if host == self._signalling else _STRANGER
+
+    def _mayChange(self, rank: int, ssrc: int, now: float) -> bool:
+        if self.source is None or self.heardAt < self._since or rank > self._rank:
+            return True
+        return ssrc == self.ssrc and not self._held and now - self.heardAt >= REOPENS
+
+    def _proven(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
+        candidates = self._candidates
+        last, count = candidates.pop((source, ssrc), (sequence, 0))
+        count = count + 1 if sequence == (last + 1) & 0xFFFF else 1
+        if len(candidates) >= _MOST_CANDIDATES:
+            del candidates[next(iter(candidates))]
+        candidates[source, ssrc] = sequence, count
+        if count < IN_SEQUENCE:
+            return False
+        return self._misled(source[0]) or now - max(self._since, self.heardAt) >= PATIENCE
+
+    def _misled(self, host: str) -> bool:
+        """Did the SDP name an address from which nothing can come to where `host` can send?"""
+        never = self.source is None and self._host is not None
+        return never and isPrivate(str(self._host)) and not isPrivate(host)

@@ -1,0 +1,70 @@
+"""What a session is told, and what it talks to: stream parameters, feeds, listeners.
+
+Lives here: the values and interfaces between media and the floor above. Not here: what is done
+with them (media.session and its parts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from zope.interface import Interface
+
+from shtoom.codecs import Codec
+
+BEAT = 0.02  # seconds: all sound inside moves in frames of this length
+FRAME_BYTES = 320  # of a beat's PCM: int16 samples of 8 kHz
+SILENCE = bytes(FRAME_BYTES)
+PACKET_TIMES = (10, 60)  # milliseconds, shortest and longest that are sent
+
+
+class Idle(Enum):
+    """What goes to a far end that is not spoken to. All begin with a second of silence."""
+
+    SPARSE = "sparse"  # one packet a second, which keeps NATs open
+    SILENCE = "silence"  # packets without a gap
+    NONE = "none"  # nothing at all
+
+
+@dataclass(frozen=True, slots=True)
+class StreamParameters:
+    """What two sides have agreed on for one audio stream, as shtoom.media wants it.
+
+    remote: (host, port) to send to, the host as numbers; None or host 0.0.0.0 for nowhere.
+    codec, payloadType: to send with. accepts: payload types that may come. eventType: payload type
+    of telephone-events (RFC 4733), both ways; None for no keys. ptime: milliseconds of sound a
+    packet sent. send, receive: the direction, seen from here. signallingHost: where the far end's
+    signalling comes from, which its media may come from too.
+    """
+
+    remote: tuple[str, int] | None
+    codec: Codec
+    payloadType: int
+    accepts: Mapping[int, Codec]
+    eventType: int | None = None
+    ptime: int = 20
+    send: bool = True
+    receive: bool = True
+    signallingHost: str | None = None
+
+
+class IFeed(Interface):
+    """Where the sound that a session sends comes from."""
+
+    def nextPayload(size: int) -> bytes | None:
+        """The next packet's sound, encoded: size bytes, fewer only at its end.
+
+        Called once a packet time. None or b"": nothing to say now, the session's idle policy holds.
+        """
+
+
+class IListener(Interface):
+    """Who hears what comes from the far end."""
+
+    def frameReceived(pcm: bytes) -> None:
+        """20 ms: 160 samples of 8 kHz, int16 in machine order; silence where nothing came.
+
+        Called exactly once a beat.
+        """
