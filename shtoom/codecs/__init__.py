@@ -42,7 +42,7 @@ class Codec(Protocol):
     def encode(self, pcm: NDArray[np.int16]) -> bytes:
         """int16 [n] to a payload."""
 
-    def decode(self, payload: bytes) -> NDArray[np.int16]:
+    def decode(self, payload: bytes | bytearray | memoryview) -> NDArray[np.int16]:
         """A payload to int16 [n]."""
 
     def encodeBatch(self, pcm: NDArray[np.int16], out: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,0 +1,269 @@
+"""Sound files, read in pieces: from a path or an open file to int16 mono.
+
+Lives here: which format a file has (its first bytes win over its suffix), reading it without ever
+holding it whole, errors that name the file. Not here: headers (shtoom.audio.wav), caching and the
+phone's codecs (media.prompts), writing (media.recording), formats that need a converter.
+
+All of it blocks: call it in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shtoom.audio.frames import RATE
+from shtoom.audio.resample import Resampler
+from shtoom.audio.wav import AudioFormat, BadHeader, Encoding, parseAu, parseWav, toMono16
+from shtoom.media.sniff import HEAD, formatOf
+
+__all__ = ["AudioFileError", "AudioReader", "ReadableFile", "openReader"]
+
+PIECE = 1.0  # seconds that readAt() reads at a time
+_SKIP = 1 << 16  # bytes read at a time to get past a chunk
+
+HEADERLESS = {
+    ".raw": AudioFormat(Encoding.PCM, RATE, 1, 2),
+    ".sln": AudioFormat(Encoding.PCM, RATE, 1, 2),
+    ".ul": AudioFormat(Encoding.ULAW, RATE, 1, 1),
+    ".al": AudioFormat(Encoding.ALAW, RATE, 1, 1),
+}
+"""Suffixes of files that are samples from their first byte on."""
+_UNMARKED = {".gsm": "GSM 6.10", ".g722": "G.722", ".g729": "G.729"}
+
+
+class ReadableFile(Protocol):
+    """What an open binary file must have to be read here."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; b"" at the end."""
+
+    def close(self) -> object:
+        """Called once, when the reader is closed."""
+
+
+class AudioFileError(Exception):
+    """A sound file that cannot be played.
+
+    name: of the file. what: is wrong with it. remedy: what to do about it.
+    """
+
+    def __init__(self, name: str, what: str, remedy: str) -> None:
+        super().__init__(f"{name} {what}: {remedy}")
+        self.name, self.what, self.remedy = name, what, remedy
+
+
+class AudioReader:
+    """A sound file being read, once, from its beginning to its end.
+
+    name: for people. format: as in the file. rate: samples a second of read(). duration: seconds,
+    None if only the end of an open file will tell. Blocking; raises AudioFileError.
+    """
+
+    __slots__ = ("_ahead", "_at", "_file", "_left", "_resampler", "duration", "format", "name")
+
+    def __init__(self, file: ReadableFile, name: str, suffix: str | None, size: int | None) -> None:
+        """suffix: ".wav" or "", None for an open file. size: bytes of the file, None if unknown.
+
+        Raises AudioFileError if nothing here reads that format; the file stays open then.
+        """
+        self._file, self.name = file, name
+        self._at, self._ahead = 0, b""
+        self._resampler: Resampler | None = None
+        self.format = self._parse(suffix)
+        self._left: float = float("inf") if self.format.dataSize is None else self.format.dataSize
+        if size is not None:
+            self._left = min(self._left, max(0, size - self.format.dataStart))
+        known = size is not None or self.format.dataSize is not None
+        frames = self._left // self.format.frameBytes
+        self.duration: float | None = frames / self.rate if known else None
+        self._readAt(self.format.dataStart, 0)
+
+    @property
+    def rate(self) -> int:
+        """Samples a second, as in the file."""
+        return self.format.rate
+
+    def read(self, seconds: float | None = None) -> NDArray[np.int16]:
+        """The next seconds of sound at the file's own rate, all that is left for None.
+
+        int16 [n], mono; shorter at the end, and empty after it.
+        """
+        frame = self.format.frameBytes
+        wanted = self._left
+        if seconds is not None:
+            wanted = min(wanted, max(1, round(seconds * self.rate)) * frame)
+        raw = self._readBytes(wanted)
+        self._left = 0 if len(raw) < wanted else self._left - len(raw)
+        return toMono16(raw, self.format)
+
+    def readAt(self, rate: int, seconds: float | None = None) -> NDArray[np.int16]:
+        """As read(), but resampled to `rate`, the same in all calls; about so many seconds."""
+        if self._resampler is None:
+            self._resampler = Resampler(self.rate, rate)
+        if self._resampler.toRate != rate:
+            raise ValueError(f"rate: {self._resampler.toRate} Hz so far, now {rate}")
+        pieces: list[NDArray[np.int16]] = []
+        wanted = float("inf") if seconds is None else max(1, round(seconds * rate))
+        while wanted > 0:
+            samples = self.read(min(PIECE, wanted / rate))
+            piece = self._resampler.push(samples) if len(samples) else self._resampler.flush()
+            pieces.append(piece)
+            wanted -= len(piece)
+            if not len(samples):
+                break
+        return np.concatenate(pieces)
+
+    def close(self) -> None:
+        """Closes the file. More than once is harmless."""
+        file, self._file = self._file, _CLOSED
+        self._left = 0
+        file.close()
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- the format ---------------------------------------------------------------------------
+
+    def _parse(self, suffix: str | None) -> AudioFormat:
+        self._ahead = self._readBytes(HEAD)
+        self._at = 0
+        known = formatOf(self._ahead)
+        headerless = HEADERLESS.get(suffix or "")
+        try:
+            if known == "WAV":
+                return parseWav(self._readAt)
+            if known == "AU":
+                return parseAu(self._readAt)
+        except BadHeader as error:
+            remedy = f"make it anew, for example with: {_converting(self.name)}"
+            raise AudioFileError(self.name, str(error), remedy) from None
+        if headerless is not None:
+            return headerless  # by its suffix it may begin with any bytes, even another's mark
+        known = known or _UNMARKED.get(suffix or "")
+        convert = f"convert it, for example with: {_converting(self.name)}"
+        if known is not None:
+            raise AudioFileError(self.name, f"is {known}, which cannot be read yet", convert)
+        if suffix is None:
+            return HEADERLESS[".raw"]
+        if not self._ahead:
+            raise AudioFileError(self.name, "is empty", "see why nothing was written to it")
+        what = f"begins with {self._ahead[:12]!r}, like no sound file that is known here"
+        choice = ", ".join(HEADERLESS)
+        remedy = f"{convert}; a file of samples without a header is named by its kind: {choice}"
+        raise AudioFileError(self.name, what, remedy)
+
+    # --- bytes --------------------------------------------------------------------------------
+
+    def _readAt(self, offset: int, size: int) -> bytes:
+        """A part of the file that is not before the last one; keeps what was read ahead."""
+        while self._at < offset:
+            gone = self._readBytes(min(offset - self._at, _SKIP))
+            if not gone:
+                return b""
+        data = self._readBytes(size)
+        self._ahead = data + self._ahead
+        self._at -= len(data)
+        return data
+
+    def _readBytes(self, size: float) -> bytes:
+        """So many bytes, fewer only at the end of the file."""
+        pieces: list[bytes] = []
+        while size > 0:
+            piece = self._ahead[: int(min(size, _SKIP))]
+            self._ahead = self._ahead[len(piece) :]
+            if not piece:
+                piece = self._readFile(int(min(size, _SKIP)))
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+            self._at += len(piece)
+        return b"".join(pieces)
+
+    def _readFile(self, size: int) -> bytes:
+        try:
+            piece = self._file.read(size)
+        except Exception as error:  # an app's own file object may raise anything
+            what = f"cannot be read ({_words(error)})"
+            raise AudioFileError(self.name, what, "see where it comes from") from error
+        if not isinstance(piece, bytes | bytearray | memoryview):
+            what = f"gives {type(piece).__name__} where bytes are wanted"
+            raise AudioFileError(self.name, what, 'open it in binary mode, "rb"')
+        return bytes(piece)
+
+
+class _Closed:
+    """Stands for the file of a closed reader."""
+
+    def read(self, size: int, /) -> bytes:
+        raise ValueError("the reader is closed")
+
+    def close(self) -> None:
+        """Nothing is left to close."""
+
+
+_CLOSED = _Closed()
+
+
+def openReader(source: str | os.PathLike[str] | ReadableFile) -> AudioReader:
+    """Opens a sound file by its path, or reads an open binary file from where it stands.
+
+    The first bytes tell WAV and AU, whatever the name; .raw, .sln, .ul and .al are samples without
+    a header, as is an open file that begins like no other format. Raises AudioFileError; then the
+    file is closed again. Blocking.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        file, size = _openPath(path)
+        return _reader(file, str(path), path.suffix.lower(), size)
+    name = getattr(source, "name", None)
+    return _reader(source, str(name or f"a {type(source).__name__}"), None, None)
+
+
+def _reader(file: ReadableFile, name: str, suffix: str | None, size: int | None) -> AudioReader:
+    try:
+        return AudioReader(file, name, suffix, size)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _openPath(path: Path) -> tuple[ReadableFile, int]:
+    """The file and its size; only plain files, since others may block for ever."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise AudioFileError(str(path), "is a folder", "name a sound file in it")
+        if not stat.S_ISREG(mode):
+            raise AudioFileError(str(path), "is not a plain file", "copy its content into one")
+        file = path.open("rb", buffering=0)
+        return file, os.fstat(file.fileno()).st_size
+    except (OSError, ValueError) as error:
+        remedy = "check the name" if isinstance(error, FileNotFoundError) else "check its rights"
+        raise AudioFileError(str(path), f"cannot be opened ({_words(error)})", remedy) from error
+
+
+def _converting(name: str) -> str:
+    """The command that makes a file which can be read."""
+    return f"ffmpeg -i {shlex.quote(name)} -ar 8000 -ac 1 out.wav"
+
+
+def _words(error: BaseException) -> str:
+    """ "No such file or directory" rather than "[Errno 2] ..."."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
