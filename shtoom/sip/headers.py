@@ -1,0 +1,179 @@
+"""Header lines in order, found by any of their names.
+
+Lives here: compact forms, letter case, which headers are comma lists, what an application may put
+into a line. Not here: the meaning of values (fields.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from shtoom.sip.fields import isToken, splitCommas
+
+Line = tuple[str, str]
+
+_COMPACT = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+
+# Headers whose value may be a comma list (RFC 3261 7.3.1 and the RFCs that define the others).
+LISTS = frozenset(
+    (
+        *("accept", "accept-contact", "accept-encoding", "accept-language", "alert-info", "allow"),
+        *("allow-events", "call-info", "contact", "content-encoding", "content-language"),
+        *("error-info", "history-info", "in-reply-to", "p-asserted-identity"),
+        *("p-preferred-identity", "path", "proxy-require", "reason", "record-route"),
+        *("reject-contact", "request-disposition", "require", "route", "security-client"),
+        *("security-server", "security-verify", "service-route", "supported", "unsupported"),
+        *("via", "warning"),
+    )
+)
+
+# Headers that may stand once.
+SINGLE = frozenset(
+    (
+        *("call-id", "content-length", "content-type", "cseq", "event", "expires", "from"),
+        *("max-forwards", "min-expires", "refer-to", "referred-by", "replaces"),
+        *("session-expires", "to"),
+    )
+)
+
+_UNSAFE = re.compile(r"[\r\n\0]")
+
+
+def canonical(name: str) -> str:
+    """The name under which all spellings of a header are one: long form, lower case."""
+    lower = name.lower()
+    return _COMPACT.get(lower, lower)
+
+
+class Headers:
+    """An immutable multi-map of header lines; names keep the spelling they came with.
+
+    lines: (name, value). ValueError names a line that would break the message (CR, LF, NUL).
+    """
+
+    __slots__ = ("_byName", "lines")
+
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self._index(tuple(checkLine(name, value) for name, value in lines))
+
+    @classmethod
+    def trusted(cls, lines: Iterable[Line]) -> Headers:
+        """From lines that were checked already: the parser's, or those of another message."""
+        headers = cls.__new__(cls)
+        headers._index(tuple(lines))
+        return headers
+
+    def _index(self, lines: tuple[Line, ...]) -> None:
+        self.lines = lines
+        byName: dict[str, list[str]] = {}
+        for name, value in self.lines:
+            key = canonical(name)
+            if key in byName:
+                byName[key].append(value)
+            else:
+                byName[key] = [value]
+        self._byName = byName
+
+    def get(self, name: str) -> str | None:
+        """The value of the first such line, None if there is none."""
+        values = self._byName.get(canonical(name))
+        return values[0] if values else None
+
+    def getLines(self, name: str) -> list[str]:
+        """The value of each such line, as it stands."""
+        return list(self._byName.get(canonical(name), ()))
+
+    def getAll(self, name: str) -> list[str]:
+        """Each value; comma lists are split where the header may be one (RFC 3261 7.3.1)."""
+        key = canonical(name)
+        lines = self._byName.get(key)
+        if not lines:
+            return []
+        if key not in LISTS:
+            return list(lines)
+        return [part for line in lines for part in splitCommas(line, name)]
+
+    def replacing(self, name: str, *values: str) -> Headers:
+        """With these values in the place of the first such line (at the end if there is none)."""
+        checked = [checkLine(name, value) for value in values]
+        key = canonical(name)
+        out: list[Line] = []
+        placed = False
+        for line in self.lines:
+            if canonical(line[0]) != key:
+                out.append(line)
+            elif not placed:
+                placed = True
+                out += checked
+        return Headers.trusted(out if placed else [*out, *checked])
+
+    def without(self, name: str) -> Headers:
+        """Without any such line."""
+        key = canonical(name)
+        if key not in self._byName:
+            return self
+        return Headers.trusted(line for line in self.lines if canonical(line[0]) != key)
+
+    def adding(self, name: str, value: str) -> Headers:
+        """With one more line at the end."""
+        return Headers.trusted((*self.lines, checkLine(name, value)))
+
+    def prepending(self, name: str, value: str) -> Headers:
+        """With one more line on top."""
+        return Headers.trusted((checkLine(name, value), *self.lines))
+
+    def duplicated(self) -> str | None:
+        """The name of a header that may stand once and stands twice, None if all is well."""
+        for key, values in self._byName.items():
+            if len(values) > 1 and key in SINGLE:
+                return key
+        return None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and canonical(name) in self._byName
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.lines == other.lines
+
+    def __hash__(self) -> int:
+        return hash(self.lines)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self.lines)!r})"
+
+
+def checkLine(name: str, value: str) -> Line:
+    """A line that an application may send. ValueError names what would break the message."""
+    if not isToken(name):
+        raise ValueError(f"header name {name!r}: wanted a token, such as X-Account")
+    if _UNSAFE.search(value):
+        raise ValueError(f"header {name}: no CR, LF or NUL allowed, got {value!r}")
+    return name, value
