@@ -24,7 +24,7 @@ from shtoom.audio.resample import Resampler
 from shtoom.audio.wav import AudioFormat, BadHeader, Encoding, parseAu, parseWav, toMono16
 from shtoom.media.sniff import HEAD, formatOf
 
-__all__ = ["AudioFileError", "AudioReader", "ReadableFile", "openReader"]
+__all__ = ["AudioFileError", "AudioReader", "ReadableFile", "openReader", "wordsOf"]
 
 PIECE = 1.0  # seconds that readAt() reads at a time
 _SKIP = 1 << 16  # bytes read at a time to get past a chunk
@@ -200,7 +200,7 @@ class AudioReader:
         try:
             piece = self._file.read(size)
         except Exception as error:  # an app's own file object may raise anything
-            what = f"cannot be read ({_words(error)})"
+            what = f"cannot be read ({wordsOf(error)})"
             raise AudioFileError(self.name, what, "see where it comes from") from error
         if not isinstance(piece, bytes | bytearray | memoryview):
             what = f"gives {type(piece).__name__} where bytes are wanted"
@@ -256,7 +256,7 @@ def _openPath(path: Path) -> tuple[ReadableFile, int]:
         return file, os.fstat(file.fileno()).st_size
     except (OSError, ValueError) as error:
         remedy = "check the name" if isinstance(error, FileNotFoundError) else "check its rights"
-        raise AudioFileError(str(path), f"cannot be opened ({_words(error)})", remedy) from error
+        raise AudioFileError(str(path), f"cannot be opened ({wordsOf(error)})", remedy) from error
 
 
 def _converting(name: str) -> str:
@@ -264,6 +264,7 @@ def _converting(name: str) -> str:
     return f"ffmpeg -i {shlex.quote(name)} -ar 8000 -ac 1 out.wav"
 
 
-def _words(error: BaseException) -> str:
-    """ "No such file or directory" rather than "[Errno 2] ..."."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def wordsOf(error: BaseException | None) -> str:
+    """ "No space left on device" rather than "[Errno 28] ..."; without errno class and text."""
+    strerror = getattr(error, "strerror", None)
+    return str(strerror) if strerror else f"{type(error).__name__}: {error}"

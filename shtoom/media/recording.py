@@ -1,0 +1,175 @@
+"""Recordings: sound from the tick into a file, written by a thread.
+
+Lives here: the queue between tick and disk, and what becomes of a recording when the disk is full
+or slow. Not here: how each kind of file is written (media.writers), when a recording ends
+(doug.recorder).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from shtoom.audio.frames import RATE
+from shtoom.media.files import wordsOf
+from shtoom.media.writers import WritableFile, writerFor
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    DeferToThread = Callable[..., Deferred[Any]]
+
+__all__ = ["Recording", "RecordingFailed", "WritableFile"]
+
+SECOND = 2 * RATE  # bytes of PCM
+PIECE = SECOND // 2  # handed to the thread at a time, or more
+BEHIND = 2 * SECOND  # that may wait for a slow disk
+
+
+class RecordingFailed(Exception):
+    """A recording that could not be opened, or not be stored to its end.
+
+    reason: in words, with the path, the system's text and what was kept. opened: False if there was
+    no file to write to, True if the file ended before the sound did.
+    """
+
+    def __init__(self, reason: str, opened: bool) -> None:
+        super().__init__(reason)
+        self.reason, self.opened = reason, opened
+
+
+class Recording:
+    """One recording. Its file is opened at once, its sound comes by write(), close() ends it.
+
+    All but the queue happens in threads, one job of a recording at a time and in order, in pieces
+    of half a second and more; a WAV's header is renewed with each, so the file is a valid one at
+    any time. When it fails, `onFailed` is told once, later writes are ignored and the file is
+    closed: what was written stays. close() may be called then, and need not.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_closing",
+        "_deferToThread",
+        "_onFailed",
+        "_opened",
+        "_pending",
+        "_pendingBytes",
+        "_received",
+        "_whenClosed",
+        "_working",
+        "_writer",
+        "failure",
+    )
+
+    def __init__(
+        self,
+        dest: str | os.PathLike[str] | WritableFile,
+        deferToThread: DeferToThread,
+        onFailed: Callable[[RecordingFailed], object],
+    ) -> None:
+        """dest: a path, overwritten, by its suffix .wav, .raw, .sln, .ul or .al; or an open binary
+        file, closed at the end, which gets what its name says and else 8 kHz 16-bit PCM.
+
+        deferToThread: f(*args) in a thread, its result by a Deferred that fires later. onFailed: in
+        the reactor thread, possibly out of write(). ValueError: a suffix that cannot be written.
+        """
+        self._writer = writerFor(dest)
+        self._deferToThread, self._onFailed = deferToThread, onFailed
+        self._pending: list[bytes] = []
+        self._pendingBytes = self._received = 0
+        self._opened = self._closing = self._closed = False
+        self._whenClosed: list[Deferred[None]] = []
+        self.failure: RecordingFailed | None = None
+        self._work(self._writer.open)
+
+    @property
+    def name(self) -> str:
+        """Of the file, for people."""
+        return self._writer.name
+
+    @property
+    def duration(self) -> float:
+        """Seconds of sound that were taken; the last of them may still wait for the disk."""
+        return self._received / SECOND
+
+    def write(self, pcm: bytes) -> None:
+        """Takes whole samples of 8 kHz 16-bit little-endian mono PCM; from the tick, never blocks.
+
+        Ignored once the recording has failed or is closing.
+        """
+        if self._closing:
+            return
+        self._pending.append(pcm)
+        self._received += len(pcm)
+        self._pendingBytes += len(pcm)
+        if self._pendingBytes < PIECE:
+            return
+        if not self._working:
+            self._writePending()
+        elif self._pendingBytes > BEHIND:
+            waits = self._pendingBytes / SECOND
+            self._fail(f"{self.name}: the disk is too slow, {waits:.1f} s of sound wait for it")
+
+    def close(self) -> Deferred[None]:
+        """Writes what waits and closes the file; fires when that is done, or has failed.
+
+        More than once is harmless.
+        """
+        if self._closed and not self._working:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._whenClosed.append(done)
+        self._closing = True
+        if not self._working:
+            self._goOn()
+        return done
+
+    # --- one job at a time --------------------------------------------------------------------
+
+    def _work(self, job: Callable[..., None], *args: bytes) -> None:
+        self._working = True
+        self._deferToThread(job, *args).addCallbacks(self._worked, self._jobFailed)
+
+    def _worked(self, _: None) -> None:
+        self._opened = True
+        self._goOn()
+
+    def _jobFailed(self, failure: Failure) -> None:
+        self._pending.clear()
+        self._pendingBytes = 0
+        words = wordsOf(failure.value)
+        if not self._opened:
+            self._fail(f"{self.name}: cannot be opened: {words}")
+        else:
+            kept = f"{self._writer.bytes} bytes ({self._writer.seconds:.1f} s) are kept"
+            self._fail(f"{self.name}: cannot be written: {words}; {kept}")
+        self._goOn()
+
+    def _goOn(self) -> None:
+        """No job is under way: the next piece, or the end."""
+        self._working = False
+        if self._pendingBytes >= PIECE or (self._closing and self._pending):
+            self._writePending()
+        elif self._closing and not self._closed:
+            self._closed = True
+            self._work(self._writer.close)
+        elif self._closed:
+            waiting, self._whenClosed = self._whenClosed, []
+            for done in waiting:
+                done.callback(None)
+
+    def _writePending(self) -> None:
+        piece = b"".join(self._pending)
+        self._pending.clear()
+        self._pendingBytes = 0
+        self._work(self._writer.write, piece)
+
+    def _fail(self, reason: str) -> None:
+        self._closing = True
+        if self.failure is None:
+            self.failure = RecordingFailed(reason, self._opened)
+            self._onFailed(self.failure)

@@ -1,0 +1,178 @@
+"""Sound into files: what each kind of file is given, so that it is valid after each piece.
+
+Lives here: .wav with a header that is always true, samples without a header, open files.
+Not here: when and in which thread it is done (media.recording), reading (media.files).
+
+All but writerFor() blocks: call it in a thread. Errors are those of the system or of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from errno import EIO
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from shtoom import codecs
+from shtoom.audio.frames import RATE, toSamples
+from shtoom.audio.wav import wavHeader
+from shtoom.codecs import Codec
+
+__all__ = ["WritableFile", "Writer", "writerFor"]
+
+
+class WritableFile(Protocol):
+    """What an open binary file must have to be recorded to."""
+
+    def write(self, data: bytes, /) -> Any:
+        """All of `data`, or as much as the number that is returned says."""
+
+    def close(self) -> object:
+        """Called once, at the end."""
+
+
+class _Kind(NamedTuple):
+    """What is written for one suffix. codec: None for 16-bit PCM."""
+
+    headed: bool
+    codec: Codec | None
+
+
+_RAW = _Kind(headed=False, codec=None)
+_KINDS = {
+    ".wav": _Kind(headed=True, codec=None),
+    ".raw": _RAW,
+    ".sln": _RAW,
+    ".ul": _Kind(headed=False, codec=codecs.find("PCMU")),
+    ".al": _Kind(headed=False, codec=codecs.find("PCMA")),
+}
+_HEADER = len(wavHeader(0))
+
+
+class Writer(ABC):
+    """One file being written, beginning to end. name: for people. bytes: of sound in it so far."""
+
+    __slots__ = ("_kind", "bytes", "name")
+
+    def __init__(self, name: str, kind: _Kind) -> None:
+        self.name, self._kind = name, kind
+        self.bytes = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of sound in it so far."""
+        return self.bytes / RATE / (1 if self._kind.codec else 2)
+
+    def open(self) -> None:
+        """Makes the file, with no sound in it yet."""
+        if self._kind.headed:
+            self._append(wavHeader(0))
+
+    def write(self, pcm: bytes) -> None:
+        """Adds whole samples of 8 kHz 16-bit PCM; a WAV's header counts what is in the file."""
+        codec = self._kind.codec
+        data = pcm if codec is None else codec.encode(toSamples(pcm))
+        while data:
+            count = self._append(data)
+            self.bytes += count
+            data = data[count:]
+        if self._kind.headed:
+            self._putHeader(wavHeader(self.bytes))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes it. After a failed write() its header says what is there."""
+
+    @abstractmethod
+    def _append(self, data: bytes) -> int:
+        """Writes at the end; returns how many bytes were taken, at least one."""
+
+    @abstractmethod
+    def _putHeader(self, header: bytes) -> None:
+        """Writes over the header; the next _append() goes to the end again."""
+
+
+class _PathWriter(Writer):
+    """A file of our own, by its path. Unbuffered: what is written survives the process."""
+
+    __slots__ = ("_fd", "_path")
+
+    def __init__(self, path: Path, kind: _Kind) -> None:
+        super().__init__(str(path), kind)
+        self._path, self._fd = path, -1
+
+    def open(self) -> None:
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        super().open()
+
+    def close(self) -> None:
+        if self._fd < 0:
+            return  # it could not be opened
+        fd, self._fd = self._fd, -1
+        try:
+            if self._kind.headed:  # a full disk may have cut the last piece within a sample
+                self.bytes -= self.bytes % 2
+                os.pwrite(fd, wavHeader(self.bytes), 0)
+                os.ftruncate(fd, _HEADER + self.bytes)
+        finally:
+            os.close(fd)
+
+    def _append(self, data: bytes) -> int:
+        return os.write(self._fd, data)
+
+    def _putHeader(self, header: bytes) -> None:
+        os.pwrite(self._fd, header, 0)
+
+
+class _FileWriter(Writer):
+    """An open file of an app's. A WAV begins where that file stands."""
+
+    __slots__ = ("_file", "_start")
+
+    def __init__(self, file: Any, name: str, kind: _Kind) -> None:
+        super().__init__(name, kind)
+        self._file = file
+        self._start = 0
+
+    def open(self) -> None:
+        if self._kind.headed:
+            self._start = self._file.tell()
+        super().open()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, data: bytes) -> int:
+        count = self._file.write(data)
+        if count is None:  # many file-likes return nothing
+            return len(data)
+        if count <= 0:
+            raise OSError(EIO, f"write() took {count} of {len(data)} bytes")
+        return int(count)
+
+    def _putHeader(self, header: bytes) -> None:
+        self._file.seek(self._start)
+        self._append(header)
+        self._file.seek(self._start + _HEADER + self.bytes)
+
+
+def writerFor(dest: str | os.PathLike[str] | WritableFile) -> Writer:
+    """The writer for a path by its suffix, or for an open file by its name's, else headerless.
+
+    Opens nothing yet. Raises ValueError for a suffix that cannot be written, and for a WAV in an
+    open file that cannot seek.
+    """
+    if isinstance(dest, str | os.PathLike):
+        path = Path(dest)
+        kind = _KINDS.get(path.suffix.lower())
+        if kind is None:
+            what = f"a {path.suffix} file" if path.suffix else "a file without a suffix"
+            raise ValueError(f"{path}: cannot record to {what}, wanted one of {', '.join(_KINDS)}")
+        return _PathWriter(path, kind)
+    name = str(getattr(dest, "name", None) or f"a {type(dest).__name__}")
+    kind = _KINDS.get(Path(name).suffix.lower(), _RAW)
+    seekable = getattr(dest, "seekable", None)
+    if kind.headed and not (seekable is not None and seekable()):
+        raise ValueError(f"{name}: a WAV's header is renewed, so the file must be able to seek")
+    return _FileWriter(dest, name, kind)
