@@ -1,0 +1,301 @@
+"""VoiceApp: what an application derives from, and the methods that it calls.
+
+Lives here: legs and timers of one application, the default leg, how a far-end hang-up is told.
+Not here: lists and queue (doug.statemachine), what a leg does (doug.leg), who starts applications
+(doug.application).
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from doug.events import (
+    IGNORE_EVENT,
+    BaseEvent,
+    MediaPlayRemoteClosedEvent,
+    MediaRecordRemoteClosedEvent,
+)
+from doug.exceptions import StateMachineError
+from doug.statemachine import StateMachine, Transition
+from doug.timer import Timer
+
+if TYPE_CHECKING:
+    from doug.application import DougApplication
+    from doug.leg import Leg
+
+T = TypeVar("T")
+
+REMOTE_CLOSED = (MediaPlayRemoteClosedEvent, MediaRecordRemoteClosedEvent)
+
+
+class HangUp:
+    """The end of a leg in the queue: which of its events go first is known at delivery.
+
+    media: how running media ended, record before play. ended: the one end of the leg.
+    If the list that is current then names a RemoteClosed class exactly, or has no handler for
+    `ended`, the media events go first. So an application that goes on to the next step when its
+    prompt is over does not do so for a caller who has gone.
+    """
+
+    def __init__(self, leg: Leg, media: Sequence[BaseEvent], ended: BaseEvent) -> None:
+        self.leg, self.media, self.ended = leg, tuple(media), ended
+
+    def expand(self, current: Sequence[Transition]) -> Sequence[BaseEvent]:
+        """The events in order, under the list that is current."""
+        named = any(eventClass in REMOTE_CLOSED for eventClass, _ in current)
+        handled = any(
+            isinstance(self.ended, eventClass) and handler is not IGNORE_EVENT
+            for eventClass, handler in current
+        )
+        if named or not handled:
+            return (*self.media, self.ended)
+        return (self.ended, *self.media)
+
+    def __repr__(self) -> str:
+        return repr(self.ended)
+
+
+class VoiceApp(StateMachine):
+    """An application: one instance for each call (or each startVoiceApp()).
+
+    Subclasses have __start__ and handlers. Keyword arguments become attributes; ValueError for the
+    name of a method. Every leg=None means the default leg, the oldest that has not ended.
+
+    Calls on a leg that has ended do nothing but a debug line: an application cannot know that the
+    caller has just hung up.
+
+    reactor: time (IReactorTime), virtual in tests.
+    pendingLimit: seconds that a handler's Deferred may pend when the last leg has ended.
+    """
+
+    pendingLimit: float = 60.0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _overridden(cls):
+            warnings.warn(
+                f"{cls.__module__}.{cls.__qualname__} overrides {name}, which belongs to VoiceApp; "
+                "give the method another name",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def __init__(
+        self, deferred: Deferred[Any], application: DougApplication, cookie: str, **kwargs: Any
+    ) -> None:
+        super().__init__(deferred, application.reactor)
+        self.va_application, self.va_cookie = application, cookie
+        self.va_legs: dict[str, Leg] = {}
+        self.va_hadLeg = False
+        self.va_timers: set[Timer] = set()
+        self.va_limit: IDelayedCall | None = None
+        self.va_callID = ""
+        for name, value in kwargs.items():
+            if (
+                name in RESERVED
+                or name.startswith(("va_", "__"))
+                or callable(getattr(type(self), name, None))
+            ):
+                raise ValueError(
+                    f"the argument {name!r} of {type(self).__name__} is the name of a method or "
+                    "belongs to VoiceApp; choose another"
+                )
+            setattr(self, name, value)
+
+    # Legs
+
+    def getDefaultLeg(self) -> Leg | None:
+        """The oldest leg that has not ended (one that rings counts), else None."""
+        return next(iter(self.va_legs.values()), None)
+
+    def getLeg(self, cookie: str) -> Leg | None:
+        """The leg of that cookie, None if it is over or another application's."""
+        return self.va_legs.get(cookie)
+
+    def placeCall(
+        self,
+        toURI: str,
+        fromURI: str | None = None,
+        *,
+        timeout: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Leg:
+        """Dials; returns the new leg at once.
+
+        Later CallAnsweredEvent(leg) or CallRejectedEvent(leg, reason), the latter also for a broken
+        address. fromURI: who calls, as the called party sees it. timeout: seconds to answer.
+        headers: more of them for the INVITE; ValueError for CR, LF or NUL in one.
+        """
+        return self.va_application.placeLeg(self, toURI, fromURI, timeout, headers or {})
+
+    # Media: see the methods of Leg
+
+    def mediaPlay(self, playlist: Any, leg: Leg | None = None, **options: Any) -> None:
+        """See Leg.mediaPlay."""
+        on = self.va_legFor("mediaPlay", leg)
+        if on is not None:
+            on.mediaPlay(playlist, **options)
+
+    def mediaRecord(self, dest: Any, leg: Leg | None = None, **options: Any) -> None:
+        """See Leg.mediaRecord."""
+        on = self.va_legFor("mediaRecord", leg)
+        if on is not None:
+            on.mediaRecord(dest, **options)
+
+    def mediaStop(self, leg: Leg | None = None) -> None:
+        """See Leg.mediaStop."""
+        on = self.va_legFor("mediaStop", leg)
+        if on is not None:
+            on.mediaStop()
+
+    def mediaStopRecording(self, leg: Leg | None = None) -> None:
+        """See Leg.mediaStopRecording."""
+        on = self.va_legFor("mediaStopRecording", leg)
+        if on is not None:
+            on.mediaStopRecording()
+
+    def isPlaying(self, leg: Leg | None = None) -> bool:
+        """See Leg.isPlaying."""
+        on = self.va_legFor("isPlaying", leg)
+        return on is not None and on.isPlaying()
+
+    def isRecording(self, leg: Leg | None = None) -> bool:
+        """See Leg.isRecording."""
+        on = self.va_legFor("isRecording", leg)
+        return on is not None and on.isRecording()
+
+    def dtmfMode(
+        self, single: bool = False, inband: bool = False, leg: Leg | None = None, **options: Any
+    ) -> None:
+        """See Leg.dtmfMode."""
+        on = self.va_legFor("dtmfMode", leg)
+        if on is not None:
+            on.dtmfMode(single, inband, **options)
+
+    # Time and threads
+
+    def setTimer(self, delay: float, data: Any = None) -> Timer:
+        """TimeoutEvent(timer) comes in `delay` seconds, unless timer.cancel() or the app's end."""
+        if delay < 0:
+            raise ValueError(f"setTimer: wanted a delay of 0 or more seconds, got {delay!r}")
+        timer = Timer(self, delay, data)
+        if self.va_over:
+            timer.cancel()
+        else:
+            self.va_timers.add(timer)
+        return timer
+
+    def deferToThread(self, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
+        """Runs f(*args, **kwargs) in a thread; the Deferred fires in the reactor's thread."""
+        return self.va_application.deferToThread(f, *args, **kwargs)
+
+    # What legs, timers and the server call
+
+    @property
+    def va_moduleFolder(self) -> Path | None:
+        """The folder of the application's module, where its prompts are looked for first."""
+        file = getattr(sys.modules.get(type(self).__module__), "__file__", None)
+        return Path(file).resolve().parent if file else None
+
+    def va_describe(self) -> str:
+        name = type(self).__name__
+        return f"{name} (call {self.va_callID})" if self.va_callID else f"{name} ({self.va_cookie})"
+
+    def va_addLeg(self, leg: Leg) -> None:
+        """The application has this leg from now on."""
+        self.va_legs[leg.getCookie()] = leg
+        self.va_hadLeg = True
+        self.va_watchPending()
+        self.va_poke()
+
+    def va_removeLeg(self, leg: Leg) -> None:
+        """The leg is another application's; what is queued of it is withdrawn."""
+        self.va_legs.pop(leg.getCookie(), None)
+        self.va_withdraw(lambda event: getattr(event, "leg", None) is leg)
+        self.va_watchPending()
+        self.va_poke()
+
+    def va_hangUp(self, leg: Leg, media: Sequence[BaseEvent], ended: BaseEvent) -> None:
+        """The leg is over. media: how its running media ended, record before play."""
+        self.va_legs.pop(leg.getCookie(), None)
+        self.va_enqueue(HangUp(leg, media, ended))
+        self.va_watchPending()
+
+    def va_timerGone(self, timer: Timer) -> None:
+        """A timer has run out or was cancelled."""
+        self.va_timers.discard(timer)
+        self.va_poke()
+
+    def va_isWaiting(self) -> bool:
+        return bool(self.va_legs or self.va_timers)
+
+    def va_release(self, failed: bool) -> None:
+        for timer in list(self.va_timers):
+            timer.cancel()
+        legs, self.va_legs = self.va_legs, {}
+        for leg in legs.values():
+            leg.appEnded(failed)
+        self.va_watchPending()
+
+    def va_legFor(self, method: str, leg: Leg | None) -> Leg | None:
+        """The leg that a method is for; None if it has ended."""
+        if leg is None:
+            leg = self.getDefaultLeg()
+            if leg is None and not self.va_hadLeg:
+                raise StateMachineError(
+                    f"{method}: this {type(self).__name__} has no leg; it was started without a "
+                    "call, so placeCall() first"
+                )
+        if leg is None or leg.ended:
+            self.va_log.debug(
+                "{app}: {method} on a leg that has ended", app=self.va_describe(), method=method
+            )
+            return None
+        return leg
+
+    def va_watchPending(self) -> None:
+        """A Deferred pends for pendingLimit at most after the last leg has ended."""
+        endless = self.va_pending is not None and self.va_hadLeg and not self.va_legs
+        if endless and not self.va_over:
+            if self.va_limit is None:
+                self.va_limit = self.reactor.callLater(self.pendingLimit, self.va_limitReached)
+        elif self.va_limit is not None:
+            limit, self.va_limit = self.va_limit, None
+            limit.cancel()
+
+    def va_limitReached(self) -> None:
+        self.va_limit = None
+        pending = self.va_pending
+        if pending is None:
+            return
+        self.va_log.warn(
+            "{app}: the Deferred of {state} is cancelled: it still pended {limit:g} s after the "
+            "last leg had ended",
+            app=self.va_describe(),
+            state=self.va_state,
+            limit=self.pendingLimit,
+        )
+        pending.cancel()
+
+
+PROTECTED = frozenset(
+    name
+    for owner in (StateMachine, VoiceApp)
+    for name, value in vars(owner).items()
+    if callable(value) and not name.startswith("__")
+)
+RESERVED = frozenset({"reactor"})
+
+
+def _overridden(cls: type) -> Iterator[str]:
+    """Names of VoiceApp that a new class, or a mixin of it, takes for itself."""
+    owners = [o for o in cls.__mro__ if o is cls or not issubclass(o, StateMachine)]
+    own = {name for owner in owners for name in vars(owner)}
+    yield from sorted(n for n in own if n in PROTECTED or n.startswith("va_"))
