@@ -36,7 +36,7 @@ class IMediaSocket(Interface):
     port = Attribute("The port it is bound to, an even one.")
     owner = Attribute("What receive() names as the owner of its datagrams; set by who opened it.")
 
-    def send(data: bytes, address: Address) -> None:
+    def send(data: bytes, address: Address) -> None:  # noqa: N805
         """One datagram to address, (host, port) with the host as numbers. May raise OSError."""
 
     def close() -> None:
@@ -46,7 +46,7 @@ class IMediaSocket(Interface):
 class IMediaIO(Interface):
     """All media sockets of a process."""
 
-    def open(host: str, ports: PortPool) -> IMediaSocket:
+    def open(host: str, ports: PortPool) -> IMediaSocket:  # noqa: N805
         """A socket on `host` and a port of the pool.
 
         Raises MediaPortsExhausted when no port is left, OSError when host is not ours.
@@ -55,7 +55,7 @@ class IMediaIO(Interface):
     def receive() -> list[Received]:
         """All that waits, in the order of its coming: (owner of the socket, datagram, source)."""
 
-    def wakeOn(callback: Callable[[], None] | None) -> None:
+    def wakeOn(callback: Callable[[], None] | None) -> None:  # noqa: N805
         """Calls back from the reactor while datagrams wait; None ends that."""
 
     def close() -> None:
@@ -163,7 +163,7 @@ class EpollMediaIO:
         """As IMediaIO has it. A datagram longer than 2048 bytes is cut."""
         received: list[Received] = []
         sockets, poll, append = self._sockets, self._epoll.poll, received.append
-        # As many events as there are sockets: each is named once a round, and none waits for others.
+        # As many events as sockets: each is named once a round, and none waits for others.
         most = len(sockets) or 1
         for _ in range(_ROUNDS):
             ready = poll(0, most)

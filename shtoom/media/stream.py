@@ -17,7 +17,7 @@ from shtoom.codecs import Codec
 BEAT = 0.02  # seconds: all sound inside moves in frames of this length
 FRAME_BYTES = 320  # of a beat's PCM: int16 samples of 8 kHz
 SILENCE = bytes(FRAME_BYTES)
-PACKET_TIMES = (10, 60)  # milliseconds, shortest and longest that are sent
+SHORTEST_PACKET, LONGEST_PACKET = 10, 60  # milliseconds of sound in a packet sent
 
 
 class Idle(Enum):
@@ -53,7 +53,7 @@ class StreamParameters:
 class IFeed(Interface):
     """Where the sound that a session sends comes from."""
 
-    def nextPayload(size: int) -> bytes | None:
+    def nextPayload(size: int) -> bytes | None:  # noqa: N805
         """The next packet's sound, encoded: size bytes, fewer only at its end.
 
         Called once a packet time. None or b"": nothing to say now, the session's idle policy holds.
@@ -63,7 +63,7 @@ class IFeed(Interface):
 class IListener(Interface):
     """Who hears what comes from the far end."""
 
-    def frameReceived(pcm: bytes) -> None:
+    def frameReceived(pcm: bytes) -> None:  # noqa: N805
         """20 ms: 160 samples of 8 kHz, int16 in machine order; silence where nothing came.
 
         Called exactly once a beat.

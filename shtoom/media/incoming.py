@@ -1,0 +1,286 @@
+"""What comes to a session's port: sorted, and passed on to who wants it.
+
+Lives here: the way of a datagram from the socket to the latch, the keys, the session that it is
+forwarded to, the play-out buffer. Not here: fetching datagrams (media.io), decoding and listeners
+(media.listening), sending (media.outgoing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from struct import Struct
+
+from twisted.logger import Logger
+
+from shtoom.codecs import Codec
+from shtoom.exceptions import MalformedMessage
+from shtoom.media.io import Address
+from shtoom.media.latch import Latch
+from shtoom.media.outgoing import Outgoing
+from shtoom.media.stream import IListener, StreamParameters
+from shtoom.media.translate import translated
+from shtoom.rtp.jitterbuffer import JitterBuffer
+from shtoom.rtp.packet import isRTCP, unpackHeader
+from shtoom.rtp.sequence import SequenceTracker
+from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased, TelephoneEventReceiver
+
+Key = KeyPressed | KeyReleased
+
+_unpack = Struct("!BBHII").unpack_from  # the fixed header of RFC 3550 5.1
+_FIXED = 12
+_PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
+_COMFORT_NOISE = 13  # RFC 3389
+
+_log = Logger()
+
+
+class Incoming:
+    """The receiving half of a session: received() is called for each datagram.
+
+    jitter: the play-out buffer, which exists while there are listeners. target: the sending half
+    of the session that sound is forwarded to. onKey: told of keys as they come. packetsReceived,
+    dropped (by reason): counts. firstAt: seconds of the first packet taken. label: names the call
+    in log lines.
+    """
+
+    __slots__ = (
+        "_accepts", "_codec", "_eventType", "_expected", "_held", "_inOrder", "_outgoing",
+        "_ssrc", "_tracker", "_trackersLost", "codec", "described", "dropped", "firstAt", "jitter",
+        "keys", "label", "latch", "listeners", "onKey", "packetsReceived", "target",
+    )  # fmt: skip
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self._accepts: Mapping[int, Codec] = {}
+        self._eventType: int | None = None
+        self._held = False
+        self._ssrc = -1
+        self._expected = -1  # the sequence number that comes next; -1: any
+        self._inOrder = 0  # packets since the tracker was told
+        self._tracker = SequenceTracker()
+        self._trackersLost = 0  # by the sources before this one
+        self.codec: Codec | None = None
+        self.described: Address | None = None
+        self.latch = Latch()
+        self.jitter: JitterBuffer | None = None
+        self.listeners: tuple[IListener, ...] = ()
+        self.target: Outgoing | None = None
+        self.keys: TelephoneEventReceiver | None = None
+        self.onKey: Callable[[Key], None] | None = None
+        self.packetsReceived = 0
+        self.dropped: dict[str, int] = {}
+        self.firstAt: float | None = None
+        self.label = ""
+
+    def configure(self, stream: StreamParameters, remote: Address | None, now: float) -> None:
+        """From now on by these parameters; remote: where the far end said that it is."""
+        codec = stream.codec
+        if self.codec is not codec:
+            self.codec = codec
+            self.keys = None
+            self._buffer()
+        self._accepts = dict(stream.accepts)
+        self._eventType = stream.eventType
+        self._held = not stream.receive
+        self.latch.expect(remote, stream.signallingHost, self._held, now)
+        if remote is not None:
+            self.described = remote
+
+    def addListener(self, listener: IListener) -> None:
+        """Keeps what comes for a listener, from now on."""
+        self.listeners += (listener,)
+        if self.jitter is None:
+            self._buffer()
+
+    def removeListener(self, listener: IListener) -> None:
+        """Without the last listener nothing is kept."""
+        self.listeners = tuple(other for other in self.listeners if other is not listener)
+        if not self.listeners:
+            self.jitter = None
+
+    def _buffer(self) -> None:
+        codec = self.codec
+        if codec is not None and self.listeners:
+            self.jitter = JitterBuffer(rate=codec.clock, frame=codec.frameSamples)
+
+    # --- the hot path -------------------------------------------------------------------------
+
+    def received(self, data: bytes, source: Address, now: float) -> None:
+        """One datagram. now: seconds of its fetching."""
+        if len(data) < _FIXED or data[0] >> 6 != 2:
+            self._dropStrange(data)
+            return
+        first, second, sequence, timestamp, ssrc = _unpack(data)
+        codec = self._accepts.get(second & 0x7F)
+        if codec is None:
+            self._otherType(data, source, now)
+            return
+        if first == _PLAIN:
+            payload = data[_FIXED:]
+        else:
+            try:
+                bounds = unpackHeader(data, len(data))
+            except MalformedMessage:
+                self._drop("malformed RTP")
+                return
+            payload = data[bounds[5] : bounds[6]]
+        latch = self.latch
+        if source == latch.source:
+            latch.heardAt = now
+        elif not self._admit(source, ssrc, sequence, now):
+            return
+        self.packetsReceived += 1
+        if sequence == self._expected and ssrc == self._ssrc:
+            self._expected = (sequence + 1) & 0xFFFF
+            self._inOrder += 1
+        else:
+            self._track(sequence, timestamp, ssrc, now)
+        if self._held:
+            self._drop("held")
+            return
+        target = self.target
+        if target is not None:
+            target.relay(payload, codec, second & 0x80, sequence, timestamp, ssrc)
+        jitter = self.jitter
+        if jitter is not None:
+            if codec is not self.codec:
+                payload = self._asListened(payload, codec)
+            jitter.put(sequence, timestamp, ssrc, payload, second > 0x7F, now)
+
+    # --- the rest of the way ------------------------------------------------------------------
+
+    def _admit(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
+        """Is the stream taken from a source that is new? (The latch is asked.)"""
+        latch = self.latch
+        if not latch.admits(source, ssrc, sequence, now):
+            if self._drop("not the far end") == 1:
+                _log.info(
+                    "{label}: RTP from {source} is dropped, the stream is with {remote}",
+                    label=self.label,
+                    source=source,
+                    remote=latch.source or self.described,
+                )
+            return False
+        if self.firstAt is None:
+            self.firstAt = now
+        self._outgoing.address = source
+        if self.described is not None and source[0] != self.described[0]:
+            _log.info(
+                "{label}: SDP said {host} port {port}, RTP came from {source} port {sourcePort}: "
+                "following it",
+                label=self.label,
+                host=self.described[0],
+                port=self.described[1],
+                source=source[0],
+                sourcePort=source[1],
+            )
+        return True
+
+    def _track(self, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
+        """A packet that is not the one after the last."""
+        self._flush()
+        if ssrc != self._ssrc:
+            self.latch.ssrc = self._ssrc = ssrc
+            self._trackersLost += self._tracker.lost
+            self._tracker = SequenceTracker()
+        if self._tracker.packetReceived(sequence, timestamp, now):
+            self._expected = (self._tracker.highest + 1) & 0xFFFF
+
+    def _flush(self) -> None:
+        if self._inOrder:
+            self._tracker.followed(self._inOrder)
+            self._inOrder = 0
+
+    def _asListened(self, payload: bytes, codec: Codec) -> bytes:
+        """In the codec that is listened in; a payload that cannot be so is as good as lost."""
+        converted = None if self.codec is None else translated(payload, codec, self.codec)
+        if converted is None:
+            self._drop("codec")
+            return b""
+        return converted
+
+    def _otherType(self, data: bytes, source: Address, now: float) -> None:
+        """A payload type that is not sound: a key, RTCP, comfort noise, or not agreed on."""
+        if isRTCP(data):
+            self._drop("RTCP")
+            return
+        try:
+            kind, marker, sequence, timestamp, ssrc, start, end = unpackHeader(data, len(data))
+        except MalformedMessage:
+            self._drop("malformed RTP")
+            return
+        isKey = kind == self._eventType
+        if source == self.latch.source:
+            self.latch.heardAt = now
+        elif not (isKey and self._admit(source, ssrc, sequence, now)):
+            if not isKey:
+                self._drop("payload type")
+            return
+        if sequence != self._expected or ssrc != self._ssrc:
+            self._track(sequence, timestamp, ssrc, now)
+        else:
+            self._expected = (sequence + 1) & 0xFFFF
+            self._inOrder += 1
+        if self.target is not None:
+            self.target.relayLacks(sequence, ssrc)
+        if not isKey:
+            self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
+            return
+        self.packetsReceived += 1
+        if self._held:
+            self._drop("held")
+            return
+        keys = self.keys
+        if keys is None:
+            clock = 8000 if self.codec is None else self.codec.clock
+            keys = self.keys = TelephoneEventReceiver(clock)
+        for key in keys.packetReceived(timestamp, ssrc, data[start:end], marker, now):
+            self._report(key)
+
+    def timeReached(self, now: float) -> None:
+        """Ends a key whose last packets were lost; called once a beat while `keys` exists."""
+        keys = self.keys
+        if keys is not None and keys.deadline is not None:
+            for key in keys.timeReached(now):
+                self._report(key)
+
+    def _report(self, key: Key) -> None:
+        onKey = self.onKey
+        if onKey is not None:
+            try:
+                onKey(key)
+            except Exception:
+                _log.failure("{label}: {key} could not be reported", label=self.label, key=key)
+
+    # --- what is not taken --------------------------------------------------------------------
+
+    def _dropStrange(self, data: bytes) -> None:
+        """By its first byte, as RFC 7983 7 tells protocols apart."""
+        if not data:
+            self._drop("keep-alive")
+        elif data[0] >> 6 == 2:
+            self._drop("RTCP" if isRTCP(data) else "short RTP")
+        elif data[0] <= 3:
+            self._drop("STUN")
+        elif 20 <= data[0] <= 63:
+            self._drop("DTLS")
+        else:
+            self._drop("not RTP")
+
+    def _drop(self, reason: str) -> int:
+        """Counts it; how many of that reason there are now."""
+        count = self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        return count
+
+    @property
+    def lost(self) -> int:
+        """Packets that never came, by their sequence numbers."""
+        self._flush()
+        return self._trackersLost + self._tracker.lost
+
+    def close(self) -> None:
+        """Takes nothing any more."""
+        self._accepts = {}
+        self._eventType = None
+        self.listeners = ()
+        self.target = self.jitter = self.onKey = self.keys = None

@@ -1,0 +1,203 @@
+"""One call's audio: its port, what it sends, what it hears, with whom.
+
+Lives here: the life of a session, and what the floor above sets and asks. Not here: the two halves
+that do the work (media.incoming, media.outgoing), the beat (media.clock).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from shtoom.media.incoming import Incoming
+from shtoom.media.io import IMediaSocket
+from shtoom.media.outgoing import Outgoing
+from shtoom.media.stats import MediaStats
+from shtoom.media.stream import (
+    LONGEST_PACKET,
+    SHORTEST_PACKET,
+    Idle,
+    IFeed,
+    IListener,
+    StreamParameters,
+)
+from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
+
+if TYPE_CHECKING:
+    from shtoom.media.clock import MediaClock
+
+__all__ = ["IFeed", "IListener", "MediaSession", "StreamParameters"]
+
+_NOWHERE = ("0.0.0.0", "::")  # RFC 3264 8.4: an address that stands for hold
+
+
+class MediaSession:
+    """The audio of one call, from openSession() of a MediaClock until close().
+
+    Nothing is sent, and what comes is dropped, until start() says what was agreed on.
+    """
+
+    __slots__ = (
+        "__weakref__", "_clock", "_final", "_forwardTo", "_forwardedBy", "_incoming", "_outgoing",
+        "_socket",
+    )  # fmt: skip
+
+    def __init__(self, clock: MediaClock, socket: IMediaSocket, rng: Random, idle: Idle) -> None:
+        self._clock: MediaClock | None = clock
+        self._socket = socket
+        self._outgoing = Outgoing(socket, rng, idle)
+        self._incoming = Incoming(self._outgoing)
+        self._forwardTo: MediaSession | None = None
+        self._forwardedBy: set[MediaSession] = set()
+        self._final: MediaStats | None = None
+        socket.owner = self._incoming
+        self.label = f"media port {socket.port}"
+
+    @property
+    def host(self) -> str:
+        """The address that the port is bound to."""
+        return str(self._socket.host)
+
+    @property
+    def port(self) -> int:
+        """The RTP port, an even one, for the session's life."""
+        return int(self._socket.port)
+
+    @property
+    def closed(self) -> bool:
+        """Is it over?"""
+        return self._clock is None
+
+    @property
+    def label(self) -> str:
+        """What names the call in log lines."""
+        return self._incoming.label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._incoming.label = self._outgoing.label = label
+
+    def start(self, stream: StreamParameters) -> None:
+        """Begins, or goes on by other parameters (re-INVITE). Units as in StreamParameters.
+
+        SSRC, sequence and timestamp go on as they are; the latch is open again. A ptime between
+        two multiples of 10 ms is rounded down. ValueError: ptime out of range, or the session is
+        closed.
+        """
+        clock = self._clock
+        if clock is None:
+            raise ValueError(f"start: the session of {self.label} is closed")
+        if not SHORTEST_PACKET <= stream.ptime <= LONGEST_PACKET:
+            raise ValueError(
+                f"ptime: wanted {SHORTEST_PACKET} to {LONGEST_PACKET} ms, got {stream.ptime}"
+            )
+        remote = stream.remote
+        if remote is not None and (remote[0] in _NOWHERE or remote[1] == 0):
+            remote = None
+        if remote is not None and remote != self._incoming.described:
+            self._outgoing.address = remote
+        ptime = stream.ptime // 10 * 10
+        clock.poll()  # what came before the session was up is not part of it
+        self._outgoing.configure(stream, ptime)
+        self._incoming.configure(stream, remote, clock.seconds())
+        clock.sessionStarted(self, self._incoming, self._outgoing, ptime)
+
+    # --- what it sends ------------------------------------------------------------------------
+
+    @property
+    def feed(self) -> IFeed | None:
+        """Who is asked for sound to send, a packet at a time; None for nobody."""
+        return self._outgoing.feed
+
+    @feed.setter
+    def feed(self, feed: IFeed | None) -> None:
+        self._outgoing.feed = feed
+
+    def sendEvent(self, digit: str, duration: float) -> Deferred[None]:
+        """Presses a key, one of 0-9 * # A-D, for so many seconds (RFC 4733).
+
+        The Deferred fires with None after the last packet, or when the session closes. Keys wait
+        for those before them; sound waits for keys. ValueError: no such key, or the far end does
+        not take telephone-events.
+        """
+        return self._outgoing.sendEvent(digit, duration)
+
+    # --- what it hears ------------------------------------------------------------------------
+
+    def addListener(self, listener: IListener) -> None:
+        """Hands it a frame of PCM every 20 ms, from the next beat on."""
+        self._incoming.addListener(listener)
+
+    def removeListener(self, listener: IListener) -> None:
+        """Hands it nothing any more; one that is not there is no error."""
+        self._incoming.removeListener(listener)
+
+    @property
+    def onKey(self) -> Callable[[KeyPressed | KeyReleased], None] | None:
+        """Called with each key of the far end at its first packet, and again at its end."""
+        return self._incoming.onKey
+
+    @onKey.setter
+    def onKey(self, onKey: Callable[[KeyPressed | KeyReleased], None] | None) -> None:
+        self._incoming.onKey = onKey
+
+    @property
+    def forwardTo(self) -> MediaSession | None:
+        """The session whose far end hears this one's, packet by packet as they come.
+
+        Itself: the far end hears itself. Keys are not forwarded. What the other session's feed
+        says goes before.
+        """
+        return self._forwardTo
+
+    @forwardTo.setter
+    def forwardTo(self, other: MediaSession | None) -> None:
+        if other is not None and (other.closed or self.closed):
+            raise ValueError(f"forwardTo: {(self if self.closed else other).label} is closed")
+        if self._forwardTo is not None:
+            self._forwardTo._forwardedBy.discard(self)
+        self._forwardTo = other
+        self._incoming.target = None if other is None else other._outgoing
+        if other is not None:
+            other._forwardedBy.add(self)
+
+    # --- its end ------------------------------------------------------------------------------
+
+    @property
+    def stats(self) -> MediaStats:
+        """Counts, times and addresses up to now; after the end as they were then."""
+        if self._final is not None:
+            return self._final
+        incoming, outgoing = self._incoming, self._outgoing
+        heard = incoming.firstAt is not None
+        return MediaStats(
+            packetsSent=outgoing.packetsSent,
+            packetsReceived=incoming.packetsReceived,
+            lost=incoming.lost,
+            dropped=dict(incoming.dropped),
+            firstPacketAt=incoming.firstAt,
+            lastPacketAt=incoming.latch.heardAt if heard else None,
+            remoteAddress=outgoing.address,
+            latchedFrom=incoming.latch.source,
+            refusals=outgoing.refusals,
+        )
+
+    def close(self) -> None:
+        """Gives back port and socket, and lets go of everybody; again: nothing.
+
+        Deferreds of sendEvent() that are still out fire before this returns.
+        """
+        clock = self._clock
+        if clock is None:
+            return
+        self._final = self.stats
+        self._clock = None
+        self.forwardTo = None
+        for other in tuple(self._forwardedBy):
+            other.forwardTo = None
+        clock.sessionClosed(self, self._incoming, self._outgoing, self._socket)
+        self._incoming.close()
+        self._outgoing.close()
