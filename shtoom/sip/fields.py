@@ -174,7 +174,7 @@ def parseCSeq(text: str) -> CSeq:
         or not _TOKEN.match(words[1])
     ):
         raise MalformedMessage("CSeq header", "number method", text)
-    if len(words[0]) > 20 or int(words[0]) >= 1 << 31:
+    if len(words[0]) > 64 or int(words[0]) >= 1 << 31:
         raise MalformedMessage("CSeq header", "a number below 2147483648", text)
     return CSeq(int(words[0]), words[1])
 
