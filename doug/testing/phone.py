@@ -1,0 +1,400 @@
+"""Virtual phones: real SIP and RTP over the in-memory network, driven by a test.
+
+Lives here: Phone (one device with an address of its own) and PhoneCall (what its user does and
+hears). Not here: the comparing of sounds (hearing.py), the server (lab.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from zope.interface import implementer
+
+from doug.testing.hearing import Match, locate, toneShare
+from doug.testing.media import MemoryMediaIO
+from shtoom import codecs
+from shtoom.agent.agent import IUserAgentUser, UserAgent
+from shtoom.agent.call import Call, CallEnding, ICallUser
+from shtoom.audio.tones import silence, sine
+from shtoom.exceptions import CallFailed, CallRejected, NotAcceptable
+from shtoom.media.clock import MediaClock
+from shtoom.media.files import openReader
+from shtoom.media.ports import PortPool
+from shtoom.media.session import IFeed, IListener, MediaSession, StreamParameters
+from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
+from shtoom.sdp.description import parseSDP
+from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
+from shtoom.sip.message import Response
+from shtoom.sip.resolver import Resolver
+from shtoom.sip.timers import Timers
+from shtoom.sip.udp import UDPTransport
+
+if TYPE_CHECKING:
+    from doug.testing.network import MemoryHost
+    from doug.testing.reactor import VirtualReactor
+
+RTP_PORTS = (40000, 41998)
+FRAME_BYTES = 320
+ENOUGH = 0.3  # seconds of a prompt's sound that must be heard to say that it is heard
+
+Sound = str | Path | NDArray[np.int16]
+
+
+@implementer(IUserAgentUser)
+class Phone:
+    """A phone on the in-memory network.
+
+    name: its user part. codecs: by name, best first. ptime: milliseconds of sound a packet.
+    events: does it know RFC 4733? onCall: what it does when it rings, one of "answer", "ring"
+    (for ever), "busy", "decline". answerAfter: seconds of ringing.
+    """
+
+    def __init__(
+        self,
+        reactor: VirtualReactor,
+        host: MemoryHost,
+        rng: Random,
+        *,
+        name: str = "alice",
+        serverAddress: str = "",
+        codecs: Iterable[str] = ("PCMU", "PCMA"),
+        ptime: int = 20,
+        events: bool = True,
+        onCall: str = "answer",
+        answerAfter: float = 0.0,
+        timers: Timers | None = None,
+    ) -> None:
+        self.reactor, self.host, self.name = reactor, host, name
+        self.serverAddress = serverAddress
+        self.codecs, self.ptime, self.events = tuple(codecs), ptime, events
+        self.onCall, self.answerAfter = onCall, answerAfter
+        self.calls: list[PhoneCall] = []
+        self.io = MemoryMediaIO(host)
+        self.clock = MediaClock(reactor, self.io, PortPool(*RTP_PORTS, rng), rng=rng)
+        self.agent = UserAgent(
+            reactor,
+            self,
+            rng=rng,
+            resolver=Resolver(reactor),
+            timers=timers if timers is not None else Timers(),
+            product=f"Phone/{name}",
+        )
+        transport = UDPTransport(
+            self.agent.layer, localAddressFor=lambda remoteHost: self.host.address
+        )
+        self.port = host.listenUDP(5060, transport)
+        self.agent.addTransport(transport)
+        self.rng = rng
+
+    @property
+    def uri(self) -> str:
+        """What to dial to reach this phone."""
+        return f"sip:{self.name}@{self.host.address}"
+
+    def dial(
+        self,
+        uri: str,
+        *,
+        fromURI: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        sdp: bytes | None = None,
+    ) -> PhoneCall:
+        """Calls `uri`; the host "doug" is the server of the lab.
+
+        fromURI: who it says it is. headers: more of them on the INVITE. sdp: an offer of the
+        test's own making instead of the phone's.
+        """
+        call = PhoneCall(self, self.clock.openSession(self.host.address))
+        self.calls.append(call)
+        offer = call.offer() if sdp is None else sdp
+        target = uri.replace("@doug", f"@{self.serverAddress}") if self.serverAddress else uri
+        caller = fromURI if fromURI is not None else self.uri
+        call.began(self.agent.placeCall(target, offer, call, fromURI=caller, headers=headers))
+        return call
+
+    def contactFor(self, peer: Any) -> str:
+        """The phone's Contact."""
+        return f"<sip:{self.name}@{self.host.address}:5060>"
+
+    def callReceived(self, call: Call) -> None:
+        """The phone rings, or refuses, as onCall says."""
+        if self.onCall == "busy":
+            raise CallFailed("Busy Here", 486)
+        if self.onCall == "decline":
+            raise CallRejected
+        mine = PhoneCall(self, self.clock.openSession(self.host.address))
+        self.calls.append(mine)
+        mine.began(call)
+        call.user = mine
+        call.ring()
+        if self.onCall == "answer":
+            self.reactor.callLater(self.answerAfter, mine.answer)
+
+    def close(self) -> None:
+        """Takes the phone off the network."""
+        for call in self.calls:
+            call.close()
+        self.clock.close()
+        self.io.close()
+        self.agent.layer.stop()
+        self.port.stopListening()
+
+
+@implementer(ICallUser, IFeed, IListener)
+class PhoneCall:
+    """One call of a phone: what its user says, presses and hears.
+
+    state: "calling", "ringing", "answered", "ended" or "failed". failure: the CallFailed of a call
+    that did not come about. ending: how an answered call ended. keys: heard as RFC 4733.
+    provisional: the codes of the 1xx responses that came.
+    """
+
+    def __init__(self, phone: Phone, session: MediaSession) -> None:
+        self.phone, self.session = phone, session
+        self.call: Call | None = None
+        self.state = "calling"
+        self.failure: CallFailed | None = None
+        self.ending: CallEnding | None = None
+        self.keys = ""
+        self.provisional: list[int] = []
+        self.stream: AgreedStream | None = None
+        self._offer: bytes = b""
+        self._heard = bytearray()
+        self._from = 0  # sample from which the next prompt is looked for
+        self._toSay: deque[bytes] = deque()
+        self._toPress: deque[tuple[str, float, float]] = deque()
+        self._closed = False
+
+    # --- what the user does -------------------------------------------------------------------
+
+    def answer(self) -> None:
+        """Answers a call that rings."""
+        call = self.call
+        if call is None or self.state != "ringing":
+            return
+        if call.remoteSDP is None:
+            self._offer = makeOffer(self._capabilities()).toBytes()
+            call.answer(self._offer)
+            return
+        try:
+            agreed = negotiate(parseSDP(call.remoteSDP), self._capabilities())
+        except NotAcceptable as e:
+            call.reject(e)
+            return
+        self._talk(agreed.stream)
+        call.answer(agreed.answer.toBytes())
+
+    def hangUp(self) -> None:
+        """Ends the call, answered or not (a CANCEL while the far end rings)."""
+        if self.call is not None:
+            self.call.hangup()
+
+    def press(self, keys: str, duration: float = 0.1, gap: float = 0.1) -> None:
+        """Presses keys as RFC 4733, one after the other. duration, gap: seconds."""
+        waiting = bool(self._toPress)
+        self._toPress.extend((key, duration, gap) for key in keys)
+        if not waiting:
+            self._pressNext()
+
+    def say(self, sound: Sound) -> None:
+        """Speaks a file or int16 samples of 8 kHz, after what is still to be said."""
+        if self.stream is None:
+            raise AssertionError("the call is not answered: nothing can be said yet")
+        payload = codecs.find(self.stream.codec).encode(readSound(sound))
+        size = len(payload) if not payload else self.stream.ptime * 8
+        self._toSay.extend(payload[i : i + size] for i in range(0, len(payload), size))
+
+    def sayTone(self, hz: float, seconds: float, level: float = 0.3) -> None:
+        """Speaks a tone; level 1.0 is full scale."""
+        self.say(sine(hz, seconds, level))
+
+    def saySilence(self, seconds: float) -> None:
+        """Sends packets of silence."""
+        self.say(silence(seconds))
+
+    # --- what the user hears ------------------------------------------------------------------
+
+    @property
+    def heard(self) -> NDArray[np.int16]:
+        """All that came out of the phone since the answer: int16 samples of 8 kHz."""
+        return np.frombuffer(bytes(self._heard), np.int16)
+
+    def forget(self) -> None:
+        """What was heard until now no longer counts for assertHears."""
+        self._from = len(self._heard) // 2
+
+    def assertHears(self, sound: Sound, atLeast: float = ENOUGH) -> Match:
+        """That `sound` was heard, after what an earlier assertHears found.
+
+        atLeast: seconds of it that must be there in one piece (all of it, if it is shorter).
+        Returns where it was. AssertionError says what was heard instead.
+        """
+        prompt, audio = readSound(sound), self.heard[self._from :]
+        match = locate(audio, prompt)
+        if match is None or match.seconds < min(atLeast, match.wanted):
+            much = 0.0 if match is None else match.seconds
+            raise AssertionError(
+                f"{_name(sound)} was not heard: {much:.1f} s of it in {len(audio) / 8000:.2f} s of "
+                f"sound at a level of {_level(audio)} (call {self.state})"
+            )
+        self._from += match.end
+        return match
+
+    def assertDoesNotHear(self, sound: Sound) -> None:
+        """That `sound` was not heard since the last forget() or assertHears()."""
+        match = locate(self.heard[self._from :], readSound(sound))
+        if match is not None and match.seconds >= min(ENOUGH, match.wanted):
+            raise AssertionError(f"{_name(sound)} was heard: {match.seconds:.1f} s of it")
+
+    def assertHearsTone(self, hz: float, seconds: float = 0.5, share: float = 0.9) -> None:
+        """That the last `seconds` were a tone of `hz`, by its share of the power."""
+        found = toneShare(self.heard[-int(seconds * 8000) :], hz)
+        if found < share:
+            raise AssertionError(f"a tone of {hz} Hz has {found:.2f} of the power, wanted {share}")
+
+    def assertSilent(self, seconds: float = 0.5) -> None:
+        """That nothing but silence came in the last `seconds`."""
+        audio = self.heard[-int(seconds * 8000) :]
+        if len(audio) and int(np.abs(audio.astype(np.int32)).max()) > 64:
+            raise AssertionError(f"wanted silence, heard a level of {_level(audio)}")
+
+    # --- the call reports ---------------------------------------------------------------------
+
+    def began(self, call: Call) -> None:
+        """The call that this one is about."""
+        self.call = call
+        if call.direction == "inbound":
+            self.state = "ringing"
+
+    def offer(self) -> bytes:
+        """The phone's offer for a call that it places."""
+        self._offer = makeOffer(self._capabilities()).toBytes()
+        return self._offer
+
+    def callProgress(self, call: Call, response: Response) -> None:
+        """A 1xx response."""
+        self.provisional.append(response.code)
+        if response.code >= 180:
+            self.state = "ringing"
+
+    def callAnswered(self, call: Call) -> None:
+        """The far end answered, or acknowledged our answer."""
+        self.state = "answered"
+        if self.stream is None and call.remoteSDP is not None and self._offer:
+            agreed = readAnswer(
+                parseSDP(self._offer), parseSDP(call.remoteSDP), self._capabilities()
+            )
+            self._talk(agreed)
+
+    def callRejected(self, call: Call, failure: CallFailed) -> None:
+        """The call did not come about."""
+        self.state, self.failure = "failed", failure
+        self.close()
+
+    def callEnded(self, call: Call, ending: CallEnding) -> None:
+        """The call is over."""
+        self.state, self.ending = "ended", ending
+        self.close()
+
+    def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
+        """A re-INVITE: takes what is offered."""
+        if sdp is None:
+            return self.offer()
+        agreed = negotiate(parseSDP(sdp), self._capabilities())
+        self._talk(agreed.stream)
+        return agreed.answer.toBytes()
+
+    # --- sound, frame by frame ----------------------------------------------------------------
+
+    def nextPayload(self, size: int) -> bytes | None:
+        """What the user says in this packet; None for nothing."""
+        return self._toSay.popleft() if self._toSay else None
+
+    def frameReceived(self, pcm: bytes) -> None:
+        """20 ms of sound for the user's ear."""
+        self._heard += pcm
+
+    def close(self) -> None:
+        """The phone's part of the media ends."""
+        if not self._closed:
+            self._closed = True
+            self._toPress.clear()
+            self._toSay.clear()
+            self.session.close()
+            self.call = None
+
+    def _keyHeard(self, key: KeyPressed | KeyReleased) -> None:
+        if isinstance(key, KeyPressed):
+            self.keys += key.digit
+
+    def _capabilities(self) -> Capabilities:
+        return Capabilities(
+            codecs=self.phone.codecs,
+            events=self.phone.events,
+            address=self.phone.host.address,
+            port=self.session.port,
+            sessionID=1000,
+            version=1,
+            ptime=self.phone.ptime,
+        )
+
+    def _talk(self, stream: AgreedStream) -> None:
+        first = self.stream is None
+        self.stream = stream
+        self.session.start(streamParameters(stream))
+        if first:
+            self.session.feed = self
+            self.session.addListener(self)
+            self.session.onKey = self._keyHeard
+
+    def _pressNext(self) -> None:
+        if not self._toPress or self._closed:
+            return
+        key, duration, gap = self._toPress[0]
+        done = self.session.sendEvent(key, duration)
+        done.addCallback(lambda _: self.phone.reactor.callLater(gap, self._pressed))
+
+    def _pressed(self) -> None:
+        if self._toPress:
+            self._toPress.popleft()
+            self._pressNext()
+
+
+def streamParameters(stream: AgreedStream) -> StreamParameters:
+    """What was agreed in SDP, as the media floor wants it."""
+    accepts: Mapping[int, Any] = {pt: codecs.find(name) for pt, name in stream.accepts.items()}
+    return StreamParameters(
+        remote=(stream.remoteHost, stream.remotePort),
+        codec=codecs.find(stream.codec),
+        payloadType=stream.payloadType,
+        accepts=accepts,
+        eventType=stream.eventType,
+        ptime=stream.ptime,
+        send=stream.send,
+        receive=stream.receive,
+    )
+
+
+def readSound(sound: Sound) -> NDArray[np.int16]:
+    """A file, or samples as they are, as int16 of 8 kHz mono."""
+    if isinstance(sound, np.ndarray):
+        return sound
+    reader = openReader(Path(sound))
+    try:
+        return reader.readAt(8000)
+    finally:
+        reader.close()
+
+
+def _name(sound: Sound) -> str:
+    return "the sound" if isinstance(sound, np.ndarray) else str(sound)
+
+
+def _level(audio: NDArray[np.int16]) -> int:
+    return int(np.sqrt(np.mean(audio.astype(np.float64) ** 2))) if len(audio) else 0
