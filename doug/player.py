@@ -1,0 +1,409 @@
+"""The play queue of a leg: what is heard now, what comes next, and how each play ended.
+
+Lives here: lists, their order, loops and timeouts, barge-in, ends. A player is its session's feed:
+it is asked for a packet's payload each packet time.
+Not here: one item's sound (doug.sound), what a key means (doug.leg), packets (shtoom.media).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from doug.events import (
+    MediaPlayContentDoneEvent,
+    MediaPlayContentFailedEvent,
+    MediaPlayDoneEvent,
+    MediaPlayTimerExpiredEvent,
+)
+from doug.sound import FileSound, LoadClip, Sound, SourceSound, ToneSound
+from doug.source import FileSource, SilenceSource, Source, SourceUses, isFile
+from shtoom.codecs import Codec
+from shtoom.media.stream import IFeed
+
+__all__ = ["IPlayerHost", "Play", "Player"]
+
+AHEAD = 3  # sounds that are loaded before their turn, the current one included
+
+
+class IPlayerHost(Protocol):
+    """What a player needs of its leg.
+
+    sources: the book of its Sources. loadClip: paths and open files to clips.
+    """
+
+    @property
+    def reactor(self) -> IReactorTime: ...
+    @property
+    def sources(self) -> SourceUses: ...
+    @property
+    def loadClip(self) -> LoadClip: ...
+
+    def findFile(self, path: str | os.PathLike[str]) -> str:
+        """The complete path of a sound file that an application names."""
+
+    def playEnded(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
+        """A play is over after its last sound, or its time."""
+
+    def playerChanged(self) -> None:
+        """What is played now is another thing than before, or nothing any more."""
+
+
+class Play:
+    """One mediaPlay(): a list, where it is, how it may end.
+
+    playlist: the items as given. place: index of the current one. failed: (item, reason) of those
+    that could not be played. whenOver: called instead of an event, for what Doug itself plays.
+    """
+
+    __slots__ = ("_dead", "_gave", "_make", "bargeIn", "failed", "loop", "place", "playlist",
+                 "sounds", "timeout", "timer", "whenOver")  # fmt: skip
+
+    def __init__(
+        self,
+        playlist: Sequence[Any],
+        make: Callable[[Any], Sound],
+        *,
+        bargeIn: bool = False,
+        timeout: float | None = None,
+        loop: bool = False,
+        whenOver: Callable[[], None] | None = None,
+    ) -> None:
+        self.playlist, self._make = list(playlist), make
+        self.bargeIn, self.timeout, self.loop, self.whenOver = bargeIn, timeout, loop, whenOver
+        self.place = 0
+        self.sounds: dict[int, Sound] = {}
+        self.failed: list[tuple[Any, str]] = []
+        self.timer: IDelayedCall | None = None
+        self._dead: set[int] = set()  # places that will not be played (again)
+        self._gave = False  # did any sound come since the beginning of the list?
+
+    @property
+    def isOver(self) -> bool:
+        """Nothing is left to play."""
+        return self.place >= len(self.playlist)
+
+    @property
+    def sound(self) -> Sound | None:
+        """The current one."""
+        return self.sounds.get(self.place)
+
+    @property
+    def givesWay(self) -> bool:
+        """Has it no end by itself?"""
+        item = None if self.isOver else self.playlist[self.place]
+        return self.loop or (isinstance(item, Source) and item.endless)
+
+    def prepare(self, count: int, codec: Codec | None) -> int:
+        """Makes the next `count` sounds, loads them if a codec is known; how many there are."""
+        place, prepared = self.place, 0
+        while prepared < count and place < len(self.playlist):
+            if place not in self.sounds:
+                sound = self.sounds[place] = self._make(self.playlist[place])
+                if codec is not None:
+                    sound.useCodec(codec)
+            prepared += 1
+            place = self._after(place)
+            if place == self.place:
+                break
+        return prepared
+
+    def advance(self) -> bool:
+        """The current sound is over: on to the next, or to the end. False: it will come again."""
+        place = self.place
+        sound = self.sounds[place]
+        self._gave = self._gave or sound.at > 0
+        if self.loop and sound.failure is None:
+            sound.rewind()
+        if sound.failure is not None:
+            self.failed.append((sound.item, sound.failure))
+        if not self.loop or sound.failure is not None or sound.over:
+            self._dead.add(place)
+            self.sounds.pop(place).close()
+        following = self._after(place)
+        if following <= place:  # once round; a list that gives no sound would go round for ever
+            following = following if self._gave else len(self.playlist)
+            self._gave = False
+        self.place = following
+        return place in self._dead
+
+    def sourceDone(self, source: Source) -> int:
+        """That Source is done. Returns how many items it was that had not begun to be played."""
+        gone = 0
+        for place, item in self.waiting():
+            sound = self.sounds.get(place)
+            if item is source and isinstance(sound, SourceSound | FileSound):
+                sound.sourceDone()
+            elif item is source:
+                self._dead.add(place)
+                gone += 1
+        if self.place in self._dead:
+            self.place = self._after(self.place)
+        return gone
+
+    def waiting(self) -> list[tuple[int, Any]]:
+        """(place, item) of all that is not over yet."""
+        return [(p, item) for p, item in enumerate(self.playlist) if p not in self._dead]
+
+    def close(self) -> None:
+        """Lets go of sounds, files and timer."""
+        timer, self.timer = self.timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        for place, item in self.waiting():
+            if place in self.sounds:
+                self.sounds[place].close()
+            elif isFile(item, "r") and not isinstance(item, Source):
+                item.close()
+        self.sounds.clear()
+        self.place = len(self.playlist)
+
+    def _after(self, place: int) -> int:
+        """The next place that is to be played; len(playlist) if there is none."""
+        size = len(self.playlist)
+        places = range(place + 1, size + place + 1 if self.loop else size)
+        return next((p % size for p in places if p % size not in self._dead), size)
+
+
+@implementer(IFeed)
+class Player:
+    """The queue of one leg.
+
+    Plays come in their order. One that has no end by itself (loop, a Source without end) gives way
+    to one that has, and goes on where it was; of several without end the last one is heard. All
+    that joins does so without a gap, to the sample. A play is over with the packet that holds the
+    last of it.
+
+    codec: of the payload; None until it is known, then nothing plays yet.
+    """
+
+    __slots__ = ("_at", "_current", "_data", "_end", "_filling", "_host", "_plays", "_sound",
+                 "codec")  # fmt: skip
+
+    def __init__(self, host: IPlayerHost) -> None:
+        self._host: IPlayerHost | None = host
+        self.codec: Codec | None = None
+        self._plays: list[Play] = []
+        self._current: Play | None = None
+        self._sound: Sound | None = None
+        self._filling = False
+        # The current sound if it is in memory, so that a packet of it is one slice.
+        self._data, self._at, self._end = b"", 0, 0
+
+    # What a leg does with it
+
+    @property
+    def busy(self) -> bool:
+        """Is there anything to play, be it silence?"""
+        return bool(self._plays)
+
+    @property
+    def playing(self) -> bool:
+        """Is there anything to be heard?"""
+        return bool(self._plays) and not isinstance(self.source, SilenceSource)
+
+    @property
+    def source(self) -> Source | None:
+        """The Source that is heard now, if it is one."""
+        item = self._sound.item if self._sound is not None else None
+        return item if isinstance(item, Source) else None
+
+    def play(
+        self,
+        playlist: Sequence[Any],
+        *,
+        bargeIn: bool = False,
+        timeout: float | None = None,
+        loop: bool = False,
+    ) -> None:
+        """Queues a list. Raises TypeError or ValueError for what could never be played."""
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"timeout: wanted seconds above 0, or None, got {timeout}")
+        sources = self._openHost().sources
+        for item in playlist:
+            if isinstance(item, Source):
+                sources.check(item)
+            elif not isinstance(item, str | os.PathLike) and not isFile(item, "r"):
+                raise TypeError(
+                    "mediaPlay: wanted paths, Sources, or open binary files with read and close, "
+                    f"got {item!r}"
+                )
+        for item in playlist:
+            if isinstance(item, Source):
+                sources.claim(item, "play")
+        self._queue(Play(playlist, self._make, bargeIn=bargeIn, timeout=timeout, loop=loop))
+
+    def playTone(self, samples: NDArray[np.int16], whenOver: Callable[[], None]) -> None:
+        """Queues samples of Doug's own; `whenOver` is called with the last of it."""
+        self._queue(Play([samples], ToneSound, whenOver=whenOver))
+
+    def useCodec(self, codec: Codec) -> None:
+        """The payload's codec from now on."""
+        self._unbind()
+        self.codec = codec
+        for play in self._plays:
+            for sound in play.sounds.values():
+                sound.useCodec(codec)
+        self._loadAhead()
+        self._bind()
+
+    def bargeIn(self) -> Play | None:
+        """A key: if the play that is heard allows it, it is over and the queue is dropped.
+
+        Returns that play; its end is the caller's to tell.
+        """
+        play = self._current
+        return self.stop() if play is not None and play.bargeIn else None
+
+    def stop(self) -> Play | None:
+        """All of it is over without an event. Returns the play that was heard."""
+        heard, plays = self._current, self._plays
+        self._plays = []
+        for play in plays:
+            self._close(play)
+        self._choose()
+        return heard if heard is not None and heard.whenOver is None else None
+
+    def close(self) -> Play | None:
+        """The leg is over: as stop(), and nothing is accepted any more."""
+        heard = self.stop()
+        self._host = None
+        return heard
+
+    def sourceDone(self, source: Source) -> None:
+        """A Source says that it is done; what it gave is still played."""
+        host = self._openHost()
+        for play in self._plays:
+            for _ in range(play.sourceDone(source)):
+                host.sources.release(source, "play")
+        if not self._filling and self._sound is not None and self._sound.over:
+            self._unbind()
+            self._soundOver()
+            self._bind()
+
+    # What the session asks
+
+    def nextPayload(self, size: int) -> bytes | None:
+        """The next `size` bytes of payload, fewer at an end; None for nothing to say."""
+        at = self._at
+        end = at + size
+        if end < self._end:
+            self._at = end
+            return self._data[at:end]
+        return self._fill(size)
+
+    def _fill(self, size: int) -> bytes | None:
+        """A packet across an end, or of sound that is not in memory."""
+        payload = b""
+        self._unbind()
+        self._filling = True
+        try:
+            while self._current is not None:
+                sound = self._sound
+                if sound is not None and not sound.over:
+                    payload += sound.take(size - len(payload))
+                if sound is None or sound.over:
+                    self._soundOver()
+                elif len(payload) < size:
+                    break  # silence, or its file is not loaded yet
+                if len(payload) >= size and not (self._sound is not None and self._sound.over):
+                    break
+        finally:
+            self._filling = False
+            self._bind()
+        return payload or None
+
+    def _bind(self) -> None:
+        sound = self._sound
+        if sound is not None and not self._filling:
+            self._data, self._at, self._end = sound.data, sound.at, len(sound.data)
+
+    def _unbind(self) -> None:
+        if self._sound is not None and self._end:
+            self._sound.at = self._at
+        self._data, self._at, self._end = b"", 0, 0
+
+    # One play after the other
+
+    def _queue(self, play: Play) -> None:
+        self._plays.append(play)
+        self._loadAhead()
+        self._choose()
+
+    def _make(self, item: Any) -> Sound:
+        host = self._openHost()
+        if isinstance(item, str | os.PathLike):
+            return FileSound(item, host.findFile(item), host.loadClip)
+        if not isinstance(item, Source):
+            return FileSound(item, item, host.loadClip)
+        file = item.takeFile() if isinstance(item, FileSource) and item.mode == "r" else None
+        return SourceSound(item) if file is None else FileSound(item, file, host.loadClip)
+
+    def _loadAhead(self) -> None:
+        wanted = AHEAD
+        for play in self._plays:
+            if wanted > 0:
+                wanted -= play.prepare(wanted, self.codec)
+
+    def _choose(self) -> None:
+        """Who is heard: the first play with an end of its own, else the last one."""
+        self._unbind()
+        plays, before = self._plays, self._sound
+        play = next((p for p in plays if not p.givesWay), plays[-1] if plays else None)
+        if play is not None:
+            play.prepare(1, self.codec)
+            if play.timeout is not None and play.timer is None:
+                reactor = self._openHost().reactor
+                play.timer = reactor.callLater(play.timeout, self._timeIsUp, play)
+        self._current, self._sound = play, play.sound if play is not None else None
+        self._bind()
+        if self._host is not None and (self._sound is not before or play is None):
+            self._host.playerChanged()
+
+    def _soundOver(self) -> None:
+        """On to the next sound; after the last one the play is over."""
+        play = self._current
+        if play is None:
+            return
+        sound = play.sound
+        if sound is not None:
+            if play.advance() and isinstance(sound.item, Source):
+                self._openHost().sources.release(sound.item, "play")
+            self._loadAhead()
+        if play.isOver:
+            self._over(
+                play, MediaPlayContentFailedEvent if play.failed else MediaPlayContentDoneEvent
+            )
+        self._choose()
+
+    def _timeIsUp(self, play: Play) -> None:
+        self._unbind()
+        self._over(play, MediaPlayTimerExpiredEvent)
+        self._choose()
+
+    def _over(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
+        self._plays.remove(play)
+        self._close(play)
+        if play.whenOver is not None:
+            play.whenOver()
+        else:
+            self._openHost().playEnded(play, how)
+
+    def _close(self, play: Play) -> None:
+        waiting = play.waiting()
+        play.close()
+        host = self._openHost()
+        for _, item in waiting:
+            if isinstance(item, Source):
+                host.sources.release(item, "play")
+
+    def _openHost(self) -> IPlayerHost:
+        if self._host is None:
+            raise RuntimeError("the player's leg has ended")
+        return self._host

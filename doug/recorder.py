@@ -1,0 +1,295 @@
+"""The recordings of a leg: to one file and to one Source, and how each ended.
+
+Lives here: limits, beep, terminators, silence that ends one, end events.
+Not here: writing to the disk (shtoom.media.recording), the frames (shtoom.media.session).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from doug.digits import checkKeys
+from doug.events import (
+    MediaRecordDoneEvent,
+    MediaRecordFailedEvent,
+    MediaRecordStoreFailedEvent,
+    MediaRecordTimeoutExceededEvent,
+)
+from doug.source import FileSource, Source, SourceUses, isFile
+from shtoom.audio.frames import FRAME, FRAME_BYTES, FRAME_SECONDS
+from shtoom.audio.tones import sine
+from shtoom.media.recording import Recording, RecordingFailed
+from shtoom.media.stream import IListener
+
+__all__ = ["IRecorderHost", "Limits", "Record", "Recorder"]
+
+BEEP = sine(1000.0, 0.25, 0.25)
+QUIET = 256.0  # root mean square of a frame, of 32768, up to which it counts as silence
+_QUIET_POWER = QUIET * QUIET * FRAME
+_SILENCE = bytes(FRAME_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What ends a recording. maxDuration: seconds of sound. maxSilence: seconds of silence in one
+    piece. terminators: keys. ValueError names what is out of range."""
+
+    maxDuration: float | None = None
+    maxSilence: float | None = None
+    terminators: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("maxDuration", "maxSilence"):
+            seconds = getattr(self, name)
+            if seconds is not None and seconds <= 0:
+                raise ValueError(f"{name}: wanted seconds above 0, or None, got {seconds}")
+        checkKeys("terminators", self.terminators)
+
+
+class IRecorderHost(Protocol):
+    """What a recorder needs of its leg."""
+
+    @property
+    def reactor(self) -> IReactorTime: ...
+    @property
+    def sources(self) -> SourceUses: ...
+    @property
+    def deferToThread(self) -> Callable[..., Deferred[Any]]: ...
+
+    def recordEnded(self, record: Record) -> None:
+        """A recording is over and its file complete; record.how says how."""
+
+    def recorderChanged(self) -> None:
+        """Other recordings run than before."""
+
+    def playTone(self, samples: NDArray[np.int16], whenOver: Callable[[], None]) -> None:
+        """Plays int16 samples of 8 kHz mono after what is playing now."""
+
+
+@implementer(IListener)
+class Record:
+    """One mediaRecord().
+
+    dest: as given. source: the Source, if dest is one. recording: the file behind it, if there is
+    one. limits: what ends it. beeping: it begins when the beep is over. wanted: does anybody want
+    to hear of its end? how: the class of its end event, once it is over. reason: why it failed.
+    """
+
+    __slots__ = ("_aside", "_asideSeconds", "_check", "_frames", "_quiet", "_recorder", "_write",
+                 "beeping", "dest", "how", "limits", "reason", "recording", "source",
+                 "wanted")  # fmt: skip
+
+    def __init__(self, recorder: Recorder, dest: Any, limits: Limits) -> None:
+        self._recorder, self.dest, self.limits = recorder, dest, limits
+        self.source = dest if isinstance(dest, Source) else None
+        self.recording: Recording | None = None
+        self._write: Callable[[bytes], object] = self._writeSource
+        self._check = limits.maxDuration is not None or limits.maxSilence is not None
+        self._frames = self._quiet = 0
+        self._aside: float | None = None  # since when the Source hears without us
+        self._asideSeconds = 0.0
+        self.beeping = False
+        self.wanted = True
+        self.how: type[MediaRecordDoneEvent] = MediaRecordDoneEvent
+        self.reason = ""
+
+    @property
+    def toFile(self) -> bool:
+        """Does it go to a file?"""
+        return self.source is None or self.recording is not None
+
+    @property
+    def duration(self) -> float:
+        """Seconds recorded."""
+        return self._frames * FRAME_SECONDS + self._asideSeconds
+
+    def recordTo(self, recording: Recording) -> None:
+        """The file that it goes to."""
+        self.recording, self._write = recording, recording.write
+
+    def frameReceived(self, pcm: bytes) -> None:
+        """20 ms from the far end, once a beat."""
+        self._write(pcm)
+        self._frames += 1
+        if self._check:
+            self._checkLimits(pcm)
+
+    def standAside(self, aside: bool, now: float) -> None:
+        """The Source hears the far end by another way (an echo), or no more."""
+        if self._aside is not None:
+            self._asideSeconds += now - self._aside
+        self._aside = now if aside else None
+
+    def _writeSource(self, pcm: bytes) -> None:
+        if self.source is None:
+            return
+        try:
+            self.source.write(pcm)
+        except Exception as error:
+            reason = f"write() of {self.source!r} raised {error!r}"
+            self._recorder.end(self, MediaRecordFailedEvent, reason)
+
+    def _checkLimits(self, pcm: bytes) -> None:
+        limits = self.limits
+        if limits.maxDuration is not None and self.duration >= limits.maxDuration - 1e-9:
+            self._recorder.end(self, MediaRecordTimeoutExceededEvent)
+        elif limits.maxSilence is not None:
+            self._quiet = self._quiet + 1 if isQuiet(pcm) else 0
+            if self._quiet * FRAME_SECONDS >= limits.maxSilence - 1e-9:
+                self._recorder.end(self, MediaRecordDoneEvent)
+
+
+class Recorder:
+    """What one leg records: at most one file and one Source at a time."""
+
+    __slots__ = ("_closing", "_host", "records")
+
+    def __init__(self, host: IRecorderHost) -> None:
+        self._host: IRecorderHost | None = host
+        self.records: tuple[Record, ...] = ()
+        self._closing: dict[Record, Deferred[None]] = {}
+
+    @property
+    def recording(self) -> bool:
+        """Is anything recorded?"""
+        return bool(self.records)
+
+    def record(self, dest: Any, limits: Limits, beep: bool = False) -> None:
+        """Begins, and ends an earlier one of the same kind.
+
+        dest: a path, an open binary file or a Source. Raises TypeError for anything else,
+        ValueError for a Source of another leg. What cannot be opened is told by the end event.
+        """
+        host = self._openHost()
+        if isinstance(dest, Source):
+            host.sources.claim(dest, "record")
+        elif not isinstance(dest, str | os.PathLike) and not isFile(dest, "w"):
+            raise TypeError(
+                "mediaRecord: wanted a path, a Source, or an open binary file with write and "
+                f"close, got {dest!r}"
+            )
+        record = Record(self, dest, limits)
+        failure = self._open(record)
+        for other in self.records:
+            if other.toFile == record.toFile:
+                self.end(other, MediaRecordDoneEvent)
+        self.records += (record,)
+        if failure is not None:
+            self.end(record, MediaRecordFailedEvent, failure)
+        elif beep:
+            record.beeping = True
+            host.playTone(BEEP, lambda: self._beeped(record))
+        host.recorderChanged()
+
+    def keyPressed(self, digit: str) -> bool:
+        """A key. Does it end a recording? Then it has no other meaning."""
+        ending = [record for record in self.records if digit in record.limits.terminators]
+        for record in ending:
+            self.end(record, MediaRecordDoneEvent)
+        return bool(ending)
+
+    def sourceDone(self, source: Source) -> None:
+        """A Source says that it is done."""
+        for record in self.records:
+            if record.source is source:
+                self.end(record, MediaRecordDoneEvent)
+
+    def end(self, record: Record, how: type[MediaRecordDoneEvent], reason: str = "") -> None:
+        """One is over; it is told of when its file is complete."""
+        if record not in self.records:
+            return
+        host = self._openHost()
+        record.standAside(False, host.reactor.seconds())
+        record.how, record.reason = how, reason
+        self.records = tuple(kept for kept in self.records if kept is not record)
+        host.recorderChanged()
+        if record.recording is None:
+            self._complete(record)
+            return
+        done: Deferred[None] = Deferred()
+        self._closing[record] = done
+        record.recording.close().addCallback(lambda _: self._complete(record)).chainDeferred(done)
+
+    def stop(self) -> None:
+        """All of it is over and nobody wants to hear of it, not even of those just closing."""
+        for record in (*self.records, *self._closing):
+            record.wanted = False
+        for record in self.records:
+            self.end(record, MediaRecordDoneEvent)
+
+    def close(self, how: type[MediaRecordDoneEvent]) -> Deferred[Sequence[Record]]:
+        """The leg is over. Fires, when all files are complete, with those that still ran.
+
+        The end of the others has been told by then.
+        """
+        running = self.records
+        for record in running:
+            record.wanted = False
+            self.end(record, how)
+        if not self._closing:
+            return succeed(running)
+        closed = gatherResults(list(self._closing.values()))
+        return closed.addCallback(lambda _: running)
+
+    def _open(self, record: Record) -> str | None:
+        """Finds the file that it goes to, if any. Returns why there can be none."""
+        target = record.dest
+        if isinstance(target, FileSource) and target.mode == "w":
+            target = target.takeFile()
+        if target is None or isinstance(target, Source):
+            return None
+        try:
+            recording = Recording(
+                target, self._openHost().deferToThread, partial(self._failed, record)
+            )
+        except ValueError as error:  # a suffix that cannot be written
+            return str(error)
+        record.recordTo(recording)
+        return None
+
+    def _beeped(self, record: Record) -> None:
+        record.beeping = False
+        if self._host is not None:
+            self._host.recorderChanged()
+
+    def _failed(self, record: Record, failure: RecordingFailed) -> None:
+        how = MediaRecordStoreFailedEvent if failure.opened else MediaRecordFailedEvent
+        if record in self._closing:
+            record.how, record.reason = how, failure.reason
+        else:
+            self.end(record, how, failure.reason)
+
+    def _complete(self, record: Record) -> None:
+        self._closing.pop(record, None)
+        host = self._openHost()
+        if record.source is not None:
+            host.sources.release(record.source, "record")
+        if record.wanted:
+            host.recordEnded(record)
+
+    def forgetLeg(self) -> None:
+        """The leg is over and all files are complete."""
+        self._host = None
+
+    def _openHost(self) -> IRecorderHost:
+        if self._host is None:
+            raise RuntimeError("the recorder's leg has ended")
+        return self._host
+
+
+def isQuiet(pcm: bytes) -> bool:
+    """Is a frame of int16 samples silence, give or take a noisy line?"""
+    if pcm == _SILENCE:
+        return True
+    samples = np.frombuffer(pcm, np.int16).astype(np.float32)
+    return float(samples @ samples) <= _QUIET_POWER
