@@ -1,0 +1,91 @@
+"""What the upper parts of SIP know of a transport, and where a response goes.
+
+Lives here: ISIPTransport, Peer, the rules of `received` and `rport` (RFC 3261 18.2, RFC 3581), the
+local address towards a host. Not here: sockets of SIP (udp.py).
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+from zope.interface import Attribute, Interface
+
+from shtoom.sip.fields import splitCommas
+
+if TYPE_CHECKING:
+    from shtoom.sip.fields import Via
+    from shtoom.sip.message import Request
+
+Address = tuple[str, int]
+"""(host, port): host an IP address without brackets."""
+
+SIP_PORT = 5060
+"""The port of a sent-by that names none, over UDP and TCP (RFC 3261 18.2.2)."""
+
+_DISCARD_PORT = 9
+
+
+class ISIPTransport(Interface):
+    """One way to exchange SIP messages with peers."""
+
+    name = Attribute("As in a Via: 'UDP'.")
+    reliable = Attribute("Does it repeat what is lost by itself? (bool)")
+
+    def sentBy(remoteHost: str) -> Address:  # noqa: N805
+        """(host, port) by which a peer at remoteHost, an IP address, can reach us.
+
+        Raises TransportFailed if no address of this machine leads there.
+        """
+
+    def send(data: bytes, address: Address) -> None:  # noqa: N805
+        """Sends one message. Raises TransportFailed with the system's words."""
+
+
+class Peer(NamedTuple):
+    """The far end of a message: by which transport, and its (host, port) there."""
+
+    transport: ISIPTransport
+    address: Address
+
+
+def markReceived(request: Request, source: Address) -> Request:
+    """The request with `received`, and `rport` if asked for, in its top Via.
+
+    source: where it came from (RFC 3261 18.2.1, RFC 3581 4). A `received` that the sender has
+    written itself is replaced: a response must never go to a third party.
+    """
+    via = request.via
+    host = source[0].partition("%")[0]
+    if via.rport is not None:
+        via = via.replacing(received=host, rport=str(source[1]))
+    elif via.received is not None or via.host != host:
+        via = via.replacing(received=host)
+    else:
+        return request
+    first, *others = request.headers.getLines("Via")
+    top = ", ".join((str(via), *splitCommas(first)[1:]))
+    return request.replacing("Via", top, *others)
+
+
+def responseAddress(via: Via, source: Address) -> Address:
+    """Where the responses to a request go that came from `source` with that top Via.
+
+    The source itself if the Via has `rport` (RFC 3581 4), else the source's host and the port of
+    the sent-by (RFC 3261 18.2.2). `maddr` is not followed: it would let a sender name a victim.
+    """
+    if via.rport is not None:
+        return source
+    return source[0], via.port if via.port is not None else SIP_PORT
+
+
+def localAddressFor(host: str) -> str:
+    """The address of this machine that packets to `host`, an IP address, leave from.
+
+    Nothing is sent. Raises OSError if there is no way there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, _DISCARD_PORT))
+        address: str = probe.getsockname()[0]
+    return address

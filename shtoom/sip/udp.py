@@ -1,0 +1,148 @@
+"""SIP over UDP (RFC 3261 18): datagrams to messages and back.
+
+Lives here: the thin protocol. Not here: parsing (parser.py), what messages mean (its receiver).
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.error import MessageLengthError
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from shtoom.exceptions import MalformedMessage, TransportFailed
+from shtoom.sip.message import Request, Response
+from shtoom.sip.parser import isKeepAlive, parse
+from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.transport import Address, ISIPTransport, Peer, localAddressFor, markReceived
+
+MAX_DATAGRAM = 65535
+"""What listenUDP is to be given as maxPacketSize: Twisted's own value cuts large INVITEs."""
+
+_WILDCARDS = ("", "0.0.0.0", "::")
+_BUFFER_FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
+
+
+class Receiver(Protocol):
+    """Who takes what arrives: a TransactionLayer."""
+
+    def messageReceived(self, message: Request | Response, peer: Peer) -> None:
+        """A message; a request has `received` and `rport` in its top Via."""
+
+    def malformedReceived(self, error: MalformedMessage, data: bytes, peer: Peer) -> None:
+        """A datagram that is no message; error.request is set if it may be answered."""
+
+
+@implementer(ISIPTransport)
+class UDPTransport(DatagramProtocol):
+    """One UDP port; hand it to listenUDP, with maxPacketSize=MAX_DATAGRAM.
+
+    advertise: the address that peers are told instead of our own (no brackets). localAddressFor:
+    tells the address of ours that leads to a host, asked when the port is bound to all of them.
+    seconds: the time, for the limit of one log line a second for each reason.
+    counts: datagrams by what became of them: received, sent, keepAlive, malformed, error (an
+    exception here or in what the receiver calls), sendFailed, sendDropped (buffer full: lost, as
+    on the network).
+    """
+
+    name = "UDP"
+    reliable = False
+    log = Logger()
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        advertise: str | None = None,
+        localAddressFor: Callable[[str], str] = localAddressFor,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.receiver, self.advertise = receiver, advertise
+        self.counts: Counter[str] = Counter()
+        self._localAddressFor = localAddressFor
+        self._quietLog = QuietLog(self.log, seconds)
+        self._bound: Address | None = None
+
+    def startProtocol(self) -> None:
+        """The port is bound."""
+        if self.transport is not None:
+            host = self.transport.getHost()
+            self._bound = (host.host, host.port)
+
+    def stopProtocol(self) -> None:
+        """The port is closed: nothing can be sent any more."""
+        self._bound = None
+
+    def sentBy(self, remoteHost: str) -> Address:
+        """As ISIPTransport has it."""
+        if self._bound is None:
+            raise TransportFailed("the UDP port is closed")
+        host, port = self._bound
+        if self.advertise is not None:
+            return self.advertise, port
+        if host not in _WILDCARDS:
+            return host, port
+        try:
+            return self._localAddressFor(remoteHost), port
+        except OSError as e:
+            raise TransportFailed(f"no way to {remoteHost}: {e.strerror or e}") from e
+
+    def send(self, data: bytes, address: Address) -> None:
+        """As ISIPTransport has it. What finds the socket's buffer full is lost and counted."""
+        if self._bound is None or self.transport is None:
+            raise TransportFailed("the UDP port is closed")
+        try:
+            self.transport.write(data, address)
+        except (OSError, ValueError, MessageLengthError) as e:  # ValueError: InvalidAddressError
+            if isinstance(e, OSError) and e.errno in _BUFFER_FULL:
+                self.counts["sendDropped"] += 1
+                return
+            self.counts["sendFailed"] += 1
+            words = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
+            raise TransportFailed(f"UDP to {address[0]}:{address[1]}: {words}") from e
+        self.counts["sent"] += 1
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        """One datagram. Whatever goes wrong with it ends here."""
+        self.counts["received"] += 1
+        try:
+            self._received(datagram, Peer(self, (addr[0], addr[1])))
+        except Exception as e:
+            self.counts["error"] += 1
+            self._quietLog.failure(
+                type(e).__name__,
+                "a datagram from {host}:{port} was dropped",
+                Failure(),
+                host=addr[0],
+                port=addr[1],
+            )
+
+    def _received(self, datagram: bytes, peer: Peer) -> None:
+        if isKeepAlive(datagram):
+            self.counts["keepAlive"] += 1
+            return
+        try:
+            message = parse(datagram)
+            if isinstance(message, Request):
+                message = markReceived(message, peer.address)
+        except MalformedMessage as e:
+            self._malformed(e, datagram, peer)
+            return
+        self.receiver.messageReceived(message, peer)
+
+    def _malformed(self, error: MalformedMessage, datagram: bytes, peer: Peer) -> None:
+        self.counts["malformed"] += 1
+        self._quietLog.warn(
+            error.where,
+            "no SIP message from {host}:{port}: {error}",
+            host=peer.address[0],
+            port=peer.address[1],
+            error=str(error),
+        )
+        self.receiver.malformedReceived(error, datagram, peer)
