@@ -37,9 +37,10 @@ class MemoryMediaSocket:
         self._io.arrived(self, data, source)
 
     def close(self) -> None:
-        """Gives the port back."""
+        """Closes the port; again: nothing."""
         if not self.closed:
             self.closed = True
+            self.owner = None
             self._io.host.network.unbind(self._local)
             self._io.sockets.discard(self)
 

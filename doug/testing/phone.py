@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from doug.testing.hearing import Match, locate, toneShare
 from doug.testing.media import MemoryMediaIO
 from shtoom import codecs
 from shtoom.agent.agent import IUserAgentUser, UserAgent
-from shtoom.agent.call import Call, CallEnding, ICallUser
+from shtoom.agent.call import Call
+from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.inbound import InboundCall
 from shtoom.audio.tones import silence, sine
 from shtoom.exceptions import CallFailed, CallRejected, NotAcceptable
 from shtoom.media.clock import MediaClock
@@ -31,7 +33,7 @@ from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 from shtoom.sdp.description import parseSDP
 from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
 from shtoom.sip.message import Response
-from shtoom.sip.resolver import Resolver
+from shtoom.sip.resolver import Resolver, ResolvingReactor
 from shtoom.sip.timers import Timers
 from shtoom.sip.udp import UDPTransport
 
@@ -81,7 +83,7 @@ class Phone:
             reactor,
             self,
             rng=rng,
-            resolver=Resolver(reactor),
+            resolver=Resolver(cast(ResolvingReactor, reactor)),
             timers=timers if timers is not None else Timers(),
             product=f"Phone/{name}",
         )
@@ -118,11 +120,7 @@ class Phone:
         call.began(self.agent.placeCall(target, offer, call, fromURI=caller, headers=headers))
         return call
 
-    def contactFor(self, peer: Any) -> str:
-        """The phone's Contact."""
-        return f"<sip:{self.name}@{self.host.address}:5060>"
-
-    def callReceived(self, call: Call) -> None:
+    def callReceived(self, call: InboundCall) -> None:
         """The phone rings, or refuses, as onCall says."""
         if self.onCall == "busy":
             raise CallFailed("Busy Here", 486)
@@ -133,7 +131,7 @@ class Phone:
         mine.began(call)
         call.user = mine
         call.ring()
-        if self.onCall == "answer":
+        if self.onCall == "answer":  # "ring" leaves it at that
             self.reactor.callLater(self.answerAfter, mine.answer)
 
     def close(self) -> None:
@@ -176,7 +174,7 @@ class PhoneCall:
     def answer(self) -> None:
         """Answers a call that rings."""
         call = self.call
-        if call is None or self.state != "ringing":
+        if not isinstance(call, InboundCall) or self.state != "ringing":
             return
         if call.remoteSDP is None:
             self._offer = makeOffer(self._capabilities()).toBytes()
@@ -286,11 +284,8 @@ class PhoneCall:
     def callAnswered(self, call: Call) -> None:
         """The far end answered, or acknowledged our answer."""
         self.state = "answered"
-        if self.stream is None and call.remoteSDP is not None and self._offer:
-            agreed = readAnswer(
-                parseSDP(self._offer), parseSDP(call.remoteSDP), self._capabilities()
-            )
-            self._talk(agreed)
+        if self._offer and call.remoteSDP is not None:
+            self._settle(call.remoteSDP)
 
     def callRejected(self, call: Call, failure: CallFailed) -> None:
         """The call did not come about."""
@@ -309,6 +304,10 @@ class PhoneCall:
         agreed = negotiate(parseSDP(sdp), self._capabilities())
         self._talk(agreed.stream)
         return agreed.answer.toBytes()
+
+    def answerReceived(self, call: Call, sdp: bytes) -> None:
+        """The answer to what offerReceived offered."""
+        self._settle(sdp)
 
     # --- sound, frame by frame ----------------------------------------------------------------
 
@@ -343,6 +342,11 @@ class PhoneCall:
             version=1,
             ptime=self.phone.ptime,
         )
+
+    def _settle(self, answer: bytes) -> None:
+        """The far end's answer to our offer."""
+        offer = parseSDP(self._offer)
+        self._talk(readAnswer(offer, parseSDP(answer), self._capabilities()))
 
     def _talk(self, stream: AgreedStream) -> None:
         first = self.stream is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
@@ -106,15 +106,15 @@ class VirtualReactor:
         return self._now
 
     def callLater(
-        self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any
-    ) -> VirtualCall:
+        self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object
+    ) -> IDelayedCall:
         """As IReactorTime has it. ValueError for a negative delay."""
         if delay < 0:
             raise ValueError(f"delay: wanted 0 or more seconds, got {delay}")
-        call = VirtualCall(self, self._now + delay, callable, args, kw)
+        call = VirtualCall(self, self._now + delay, callable, args, kwargs)
         self._made += 1
         heappush(self._heap, (call.time, self._made, call))
-        return call
+        return cast(IDelayedCall, call)
 
     def getDelayedCalls(self) -> list[VirtualCall]:
         """All that are still to come, soonest first."""
