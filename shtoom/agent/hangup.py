@@ -51,8 +51,8 @@ class Happening(Enum):
     NO_ACK = auto()  # 64*T1 passed without it
     PROVISIONAL = auto()  # 100..199 to our INVITE
     SUCCESS = auto()  # 2xx to our INVITE; in a call that goes on: one that cannot be used
-    REFUSED = auto()  # 300..699 to our INVITE, or its transaction failed
-    DONE = auto()  # our BYE was answered or given up, our CANCEL had no effect for 64*T1
+    REFUSED = auto()  # 300..699 to our INVITE, or its transaction failed; 64*T1 after a CANCEL
+    DONE = auto()  # our BYE was answered or given up
 
 
 class Action(Enum):
@@ -109,9 +109,8 @@ TABLE: Mapping[tuple[CallState, Happening], Step] = {
     (_S.RESOLVING, _H.REFUSED): Step(_A.STOP, _S.ENDED),
     (_S.CALLING, _H.REFUSED): Step(_A.STOP, _S.ENDED),
     (_S.PROCEEDING, _H.REFUSED): Step(_A.STOP, _S.ENDED),
-    # What this side sent to get out has had its effect, or never will.
+    # Our BYE has had its effect, or never will.
     (_S.LEAVING, _H.DONE): Step(_A.STOP, _S.ENDED),
-    (_S.CANCELLING, _H.DONE): Step(_A.STOP, _S.ENDED),
 }
 
 

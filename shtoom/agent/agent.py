@@ -1,0 +1,209 @@
+"""The user agent: who we are on the network, and which call a request is for.
+
+Lives here: the listening side (new calls, requests for known dialogs, ACK, CANCEL), placing calls,
+OPTIONS, draining, shutdown. Not here: what a call does (call.py and its two directions), what calls
+need to reach the network (lines.py), matching of transactions (sip).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+from shtoom.agent.dialling import Dialling
+from shtoom.agent.inbound import InboundCall
+from shtoom.agent.lines import Lines
+from shtoom.agent.options import capabilities, refusal, refused
+from shtoom.agent.outbound import OutboundCall
+from shtoom.exceptions import CallFailed, MalformedMessage, ServiceUnavailable
+from shtoom.sip.timers import DEFAULT_TIMERS, Timers
+from shtoom.sip.transactions import ITransactionUser
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from shtoom.agent.call import Call
+    from shtoom.agent.calluser import ICallUser
+    from shtoom.sip.message import Request, Response
+    from shtoom.sip.resolver import Resolver
+    from shtoom.sip.transactions import ServerTransaction
+    from shtoom.sip.transport import Peer
+
+RETRY_AFTER = 10
+"""Seconds after which a caller may try again while we shut down."""
+
+
+class IUserAgentUser(Interface):
+    """Who takes the calls that come in."""
+
+    def callReceived(call: InboundCall) -> None:  # noqa: N805
+        """A new call; 100 was sent. Sets call.user, and calls ring(), answer() or reject().
+
+        Raises CallFailed to refuse: that is its final response. Any other exception, and a call
+        left without a user, is answered 500. A call.user already set hears callEnded then.
+        """
+
+
+@implementer(ITransactionUser)
+class UserAgent(Lines):
+    """One user agent on any number of transports.
+
+    user: takes the calls that come in. rng: makes tags, Call-IDs and branches; a seeded one makes
+    a run repeatable. product: for the User-Agent header. layer: what transports deliver to.
+    calls: those that are not over. draining: None, or the seconds of the Retry-After with which
+    new calls and OPTIONS are refused (503), while the calls that are up go on.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        user: IUserAgentUser,
+        *,
+        resolver: Resolver,
+        rng: Random,
+        timers: Timers = DEFAULT_TIMERS,
+        product: str = "Doug/0.1",
+    ) -> None:
+        super().__init__(reactor, self, resolver, rng, timers)
+        self.user, self.product = user, product
+        self.draining: int | None = None
+
+    def placeCall(
+        self,
+        toURI: str,
+        sdp: bytes,
+        user: ICallUser,
+        *,
+        fromURI: str | None = None,
+        displayName: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        timeout: float = 60.0,
+    ) -> OutboundCall:
+        """Dials. sdp: our offer. timeout: seconds to answer. headers: added to the INVITE.
+
+        Nothing is sent, and user hears nothing, before the next turn. A broken or unknown address
+        comes to user.callRejected (InvalidSIPURL, HostNotKnown). Raises ValueError for CR, LF or
+        NUL in a header or name, for a header that the user agent writes itself, and for a timeout
+        that is not above 0.
+        """
+        dialling = Dialling(toURI, fromURI, displayName, headers, timeout)
+        call = OutboundCall(self, sdp, user, dialling)
+        self.calls.add(call)
+        return call
+
+    def shutdown(self) -> Deferred[None]:
+        """Refuses new calls and leaves all others; fires when that is done.
+
+        That is after 64*T1 at the latest, twice that where a 200 has no ACK yet. Then the layer is
+        stopped; the transports are the caller's to close.
+        """
+        if self.draining is None:
+            self.draining = RETRY_AFTER
+        goodbye = (("Reason", 'SIP;cause=503;text="Server shutting down"'),)  # RFC 3326
+        gone = []
+        for call in list(self.calls):
+            gone.append(call.whenGone())
+            if isinstance(call, InboundCall) and call.ringing:
+                call.reject(ServiceUnavailable("Server shutting down", retryAfter=RETRY_AFTER))
+            else:
+                call.hangup(goodbye)
+        return DeferredList(gone).addCallback(self._stopLayer)
+
+    def _stopLayer(self, _: object) -> None:
+        self.layer.stop()
+
+    # What comes in (ITransactionUser)
+
+    def requestReceived(self, transaction: ServerTransaction, request: Request) -> None:
+        """A new request other than ACK and CANCEL; the layer answers it 400 or 500 if this raises.
+
+        What goes wrong in a call's own request ends that call alone.
+        """
+        call = self.callOf(request)
+        try:
+            self._serve(transaction, request, call)
+        except MalformedMessage:
+            raise
+        except Exception:
+            if call is None:
+                raise
+            transaction.respond(request.respond(500))
+            call.crashed(Failure())
+
+    def ackReceived(self, request: Request, peer: Peer) -> None:
+        """An ACK of a 2xx; one that belongs to no call is counted and never answered."""
+        call = self.callOf(request)
+        if call is None:
+            self.strayACKs += 1
+            return
+        try:
+            call.ackReceived(request)
+        except Exception:
+            call.crashed(Failure())
+
+    def cancelReceived(self, transaction: ServerTransaction) -> None:
+        """A CANCEL, answered by the layer already, for the INVITE of that transaction (9.2)."""
+        call = self.cancellable.get(transaction)
+        if call is None:
+            return  # it has its final response: no effect
+        try:
+            call.cancelReceived(transaction)
+        except Exception:
+            call.crashed(Failure())
+
+    def responseStray(self, response: Response, peer: Peer) -> None:
+        """A response that nobody waits for; a 2xx to an INVITE has made a dialog all the same."""
+        if response.code // 100 == 2 and response.cseq.method == "INVITE":
+            self.leaveFork(response, None, peer)
+
+    def _serve(self, transaction: ServerTransaction, request: Request, call: Call | None) -> None:
+        toTag = self._tagFor(request)
+        answer = refusal(request, toTag)
+        if answer is None and call is not None:
+            call.requestReceived(transaction, request)
+            return
+        if answer is None and (toTag is None or request.method not in ("INVITE", "OPTIONS")):
+            answer = request.respond(481, toTag=toTag)
+        if answer is None and self.draining is not None:
+            stopping = ServiceUnavailable("Server shutting down", retryAfter=self.draining)
+            answer = refused(request, stopping, toTag)
+        if answer is None and request.method == "OPTIONS":
+            answer = capabilities(request, toTag)
+        if answer is None and len(request.contacts) != 1:  # 8.1.1.8
+            answer = request.respond(400, "INVITE needs one Contact", toTag=toTag)
+        if answer is None:
+            self._newCall(transaction, request)
+        else:
+            transaction.respond(answer)
+
+    def _newCall(self, transaction: ServerTransaction, request: Request) -> None:
+        call = InboundCall(self, transaction, request)
+        self.calls.add(call)
+        self.log.info(
+            "call {callID} from {caller} for {called} by {source}",
+            callID=call.callID,
+            caller=request.fromAddress.uri,
+            called=request.uri,
+            source=transaction.peer.address,
+        )
+        try:
+            self.user.callReceived(call)
+        except CallFailed as failure:
+            call.reject(failure)
+        except Exception:
+            call.crashed(Failure())
+        else:
+            if call.user is None and call.ringing:
+                call.crashed(Failure(RuntimeError("callReceived took no charge of the call")))
+
+    def _tagFor(self, request: Request) -> str | None:
+        """A To tag of ours for the response; None if the request has one (8.2.6.2)."""
+        return None if request.toAddress.tag else self.newTag()

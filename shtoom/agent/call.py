@@ -1,0 +1,261 @@
+"""A call: the INVITE usage of a dialog, whoever began it (RFC 3261 12 to 15).
+
+Lives here: what both directions have in common: state, the way out (by the table of hangup.py),
+requests inside the dialog, and the guard around the user's callbacks.
+Not here: answering (inbound.py), dialling (outbound.py), offers inside a call (reoffer.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Concatenate, NamedTuple, ParamSpec
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.hangup import Action, CallState, Happening, whatNow
+from shtoom.agent.options import capabilities
+from shtoom.agent.reoffer import Reoffers
+from shtoom.exceptions import CallFailed, CallNotAnswered
+from shtoom.sip.dialog import OutOfOrder
+from shtoom.sip.headers import Headers
+
+if TYPE_CHECKING:
+    from shtoom.agent.agent import UserAgent
+    from shtoom.sip.dialog import Dialog
+    from shtoom.sip.message import Request, Response
+    from shtoom.sip.transactions import ServerTransaction
+    from shtoom.sip.transport import Peer
+
+__all__ = ["Call", "CallEnding", "CallState", "HeaderLines", "ICallUser"]
+
+P = ParamSpec("P")
+HeaderLines = Iterable[tuple[str, str]]
+
+
+class Parting(NamedTuple):
+    """What goes with the message that ends a call."""
+
+    headers: tuple[tuple[str, str], ...]
+    refusal: CallFailed
+
+
+class Call:
+    """One call. UserAgent makes its two kinds, InboundCall and OutboundCall.
+
+    callID: the Call-ID. direction: "inbound" or "outbound". request: the INVITE that began it, None
+    before it was sent. dialog: None for an outbound call that nobody answered yet.
+    localSDP, remoteSDP: the session descriptions in force, None while there is none.
+    peer: where the far end's last message came from; requests in the dialog go there if its Contact
+    cannot be reached. contact: our Contact header's value. user: told what happens (ICallUser).
+    findings: what was odd about the signalling, in words with the remedy, for the call's verdict.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_gone",
+        "_parting",
+        "agent",
+        "callID",
+        "contact",
+        "dialog",
+        "findings",
+        "localSDP",
+        "peer",
+        "remoteSDP",
+        "reoffers",
+        "request",
+        "state",
+        "user",
+    )
+
+    direction: ClassVar[str]
+    log: ClassVar[Logger] = Logger()
+
+    def __init__(self, agent: UserAgent, callID: str, state: CallState) -> None:
+        self.agent, self.callID, self.state = agent, callID, state
+        self.user: ICallUser | None = None
+        self.request: Request | None = None
+        self.dialog: Dialog | None = None
+        self.peer: Peer | None = None
+        self.contact = ""
+        self.localSDP: bytes | None = None
+        self.remoteSDP: bytes | None = None
+        self.findings: list[str] = []
+        self.reoffers: Reoffers | None = Reoffers(self)
+        self._gone: list[Deferred[None]] = []
+        self._parting: Parting | None = None
+
+    # The way out
+
+    def hangup(self, headers: HeaderLines = ()) -> Deferred[None]:
+        """Leaves the call, whatever its state; the table of hangup.py says how. Idempotent.
+
+        headers: for the BYE or the final response, such as Reason (RFC 3326). The user's
+        callEnded is called before this returns; the Deferred fires with None when the far end has
+        confirmed or will not any more, after 64*T1 at the latest (twice that, if the ACK of our 200
+        is still to come). Raises ValueError for CR, LF or NUL in a header.
+        """
+        ending = CallEnding("hung up on this side", None, False)
+        self.leave(Happening.HANGUP, ending, headers=headers)
+        return self.whenGone()
+
+    def whenGone(self) -> Deferred[None]:
+        """Fires with None when nothing of the call is left; at once if that is so already."""
+        if self.state is CallState.ENDED:
+            return succeed(None)
+        gone: Deferred[None] = Deferred()
+        self._gone.append(gone)
+        return gone
+
+    def leave(
+        self,
+        happening: Happening,
+        ending: CallEnding | CallFailed,
+        *,
+        headers: HeaderLines = (),
+        refusal: CallFailed | None = None,
+    ) -> None:
+        """Something bears on the end: does what the table says of it, and tells the user.
+
+        ending: what the user hears; a CallFailed goes to callRejected. refusal: what a caller who
+        still waits is answered, 480 if None. Where the table has no row nothing happens.
+        """
+        lines = tuple(Headers(headers))
+        step = whatNow(self.state, happening)
+        if step is None:
+            return
+        if self._parting is None:
+            self._parting = Parting(lines, refusal or CallNotAnswered("Unavailable", 480))
+            self.log.info(
+                "call {callID} ({direction}) is left in state {state}: {ending}",
+                callID=self.callID,
+                direction=self.direction,
+                state=self.state.name,
+                ending=ending.reason,
+            )
+        self.state = step.state
+        if self.reoffers is not None:
+            reoffers, self.reoffers = self.reoffers, None
+            reoffers.stop()
+        self.act(step.action, self._parting)
+        self._tellEnd(ending)
+        if step.state is CallState.ENDED:
+            self.cleanUp()
+
+    def act(self, action: Action, parting: Parting) -> None:
+        """Does what the table says; the two directions add what only they do."""
+        if action is Action.BYE:
+            self.sendBye(parting)
+
+    def sendBye(self, parting: Parting) -> None:
+        """BYE on the call's dialog; any outcome of it is the end (RFC 3261 15.1.1)."""
+        if self.dialog is None or self.peer is None:
+            raise RuntimeError(f"call {self.callID} has no dialog to send a BYE in")
+        bye = self.dialog.request("BYE", None, parting.headers)
+        outcome = self.agent.ask(self.dialog, bye, self.peer, self.findings)
+        outcome.addBoth(self._byeDone)
+
+    def _byeDone(self, outcome: Response | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self.log.info(
+                "call {callID}: BYE was not confirmed: {cause}",
+                callID=self.callID,
+                cause=outcome.getErrorMessage(),
+            )
+        self.leave(Happening.DONE, CallEnding("left", None, False))
+
+    def cleanUp(self) -> None:
+        """Nothing holds the call, and the call holds nothing, from here on."""
+        self.agent.forget(self)
+        gone, self._gone = self._gone, []
+        for waiting in gone:
+            waiting.callback(None)
+
+    # The user
+
+    def tell(
+        self, method: Callable[Concatenate[Call, P], None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Calls a method of the user; what it raises ends this call alone."""
+        try:
+            method(self, *args, **kwargs)
+        except Exception:
+            self.crashed(Failure())
+
+    def crashed(self, failure: Failure) -> None:
+        """An error in what serves the call: logged, and it ends (500 if unanswered, else BYE)."""
+        self.log.failure("call {callID}: error while serving it", failure, callID=self.callID)
+        reason = f"error in the application: {failure.getErrorMessage()}"
+        self.leave(Happening.HANGUP, CallEnding(reason, 500, False), refusal=CallFailed())
+
+    def _tellEnd(self, ending: CallEnding | CallFailed) -> None:
+        user, self.user = self.user, None
+        if user is None:
+            return
+        if isinstance(ending, CallFailed):
+            self.tell(user.callRejected, ending)
+        else:
+            self.tell(user.callEnded, ending)
+
+    # Inside the dialog
+
+    def noACK(self, failure: CallFailed) -> None:
+        """Nobody acknowledged a 200 of ours (RFC 3261 13.3.1.4, 14.2)."""
+        self.findings.append(
+            f"{failure.reason}: the caller did not get our 200, or its ACK went elsewhere; "
+            "see that the address in our Contact can be reached from there (advertise)"
+        )
+        self.leave(Happening.NO_ACK, CallEnding(failure.reason, failure.sipCode, False))
+
+    def refreshTarget(self, request: Request) -> None:
+        """A target refresh was accepted: the peer's new Contact counts (RFC 3261 12.2.2)."""
+        if self.dialog is not None:
+            self.dialog.refreshTarget(request)
+
+    def dialogOf(self, request: Request) -> Dialog | None:
+        """The dialog that the request belongs to; an outbound call may have several early ones."""
+        return self.dialog
+
+    def requestReceived(self, transaction: ServerTransaction, request: Request) -> None:
+        """A request in (one of) the call's dialog(s), not ACK or CANCEL."""
+        dialog = self.dialogOf(request)
+        if dialog is None:
+            transaction.respond(request.respond(481))
+            return
+        try:
+            dialog.remoteRequest(request)
+        except OutOfOrder as error:
+            transaction.respond(request.respond(500, f"CSeq out of order: {error}"))
+            return
+        self.peer = transaction.peer
+        if request.method == "BYE":
+            self.byeReceived(transaction, request)
+        elif self.reoffers is None:  # left already
+            transaction.respond(request.respond(481))
+        elif request.method in ("INVITE", "UPDATE"):
+            self.reoffers.received(transaction, request)
+        elif request.method == "OPTIONS":
+            transaction.respond(capabilities(request, None))
+        else:  # INFO without a body that would have to be read
+            transaction.respond(request.respond(200))
+
+    def byeReceived(self, transaction: ServerTransaction, request: Request) -> None:
+        """The far end hangs up (RFC 3261 15.1.2)."""
+        transaction.respond(request.respond(200))
+        cause = request.header("Reason")
+        reason = f"the far end hung up ({cause})" if cause else "the far end hung up"
+        refusal = CallFailed("Request Terminated", 487)
+        self.leave(Happening.BYE, CallEnding(reason, None, True), refusal=refusal)
+
+    def cancelReceived(self, transaction: ServerTransaction) -> None:
+        """A CANCEL for an INVITE inside the dialog."""
+        if self.reoffers is not None:
+            self.reoffers.cancelReceived(transaction)
+
+    def ackReceived(self, request: Request) -> None:
+        """An ACK inside the dialog."""
+        if self.reoffers is not None:
+            self.reoffers.ackReceived(request)

@@ -1,0 +1,266 @@
+"""What calls need to reach the network, and to be reached.
+
+Lives here: transports and which one to take, where a request of a dialog goes, requests with one
+final response, repeated 200s, and the tables by which ACK, CANCEL and requests find their call.
+Not here: what is done with what comes in (agent.py), what a call does (call.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from shtoom.agent.dialling import readable
+from shtoom.agent.routing import observedInstead
+from shtoom.exceptions import CallFailed
+from shtoom.sip.dialog import Dialog, Key
+from shtoom.sip.effects import Effect, Ended, Send
+from shtoom.sip.message import Response
+from shtoom.sip.runner import Runner
+from shtoom.sip.transactions import IClientTransactionUser, ITransactionUser, TransactionLayer
+from shtoom.sip.transport import ISIPTransport, Peer
+from shtoom.sip.uri import URI
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+    from shtoom.agent.accepted import AcceptedResponse
+    from shtoom.agent.call import Call
+    from shtoom.sip.message import Request
+    from shtoom.sip.resolver import Place, Resolver
+    from shtoom.sip.timers import Timers
+    from shtoom.sip.transactions import ClientTransaction, ServerTransaction
+
+
+@implementer(IClientTransactionUser)
+class Outcome:
+    """Hears about a request other than INVITE.
+
+    final: fires with the final response, fails with TransactionTimeout or TransportFailed.
+    """
+
+    __slots__ = ("final",)
+
+    def __init__(self) -> None:
+        self.final: Deferred[Response] = Deferred()
+
+    def responseReceived(self, response: Response) -> None:
+        """From the transaction."""
+        if response.code >= 200:
+            self.final.callback(response)
+
+    def transactionFailed(self, failure: CallFailed) -> None:
+        """From the transaction."""
+        self.final.errback(failure)
+
+
+class Lines:
+    """The network side of a user agent, as its calls see it.
+
+    transactionUser: who hears of new requests. calls: those that are not over. cancellable: the
+    INVITEs without a final response, and their calls. strayACKs: how many ACKs had no call.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        transactionUser: ITransactionUser,
+        resolver: Resolver,
+        rng: Random,
+        timers: Timers,
+    ) -> None:
+        self.reactor, self.resolver, self.rng, self.timers = reactor, resolver, rng, timers
+        self.layer = TransactionLayer(reactor, transactionUser, timers, rng)
+        self.calls: set[Call] = set()
+        self.cancellable: dict[ServerTransaction, Call] = {}
+        self.strayACKs = 0
+        self._transports: list[ISIPTransport] = []
+        self._dialogs: dict[Key, Call] = {}
+        self._keys: dict[Call, list[Key]] = {}
+        self._repeated: dict[
+            AcceptedResponse, tuple[ServerTransaction, Callable[[CallFailed], None]]
+        ] = {}
+        self._runner: Runner[AcceptedResponse] = Runner(reactor, self._perform)
+
+    # Who and where we are
+
+    def newTag(self) -> str:
+        """A tag for From or To: 64 bits of chance (RFC 3261 19.3 asks for 32)."""
+        return f"{self.rng.getrandbits(64):016x}"
+
+    def newCallID(self) -> str:
+        """A Call-ID that names no host (8.1.1.4)."""
+        return f"{self.rng.getrandbits(128):032x}"
+
+    def addTransport(self, transport: ISIPTransport) -> None:
+        """From now on calls may leave by it; what it receives is to be handed to `layer`."""
+        self._transports.append(transport)
+
+    def transportFor(self, name: str, host: str) -> ISIPTransport | None:
+        """The transport of that name that reaches `host`, one of its address family first."""
+        named = [t for t in self._transports if t.name == name]
+        sameFamily = (t for t in named if (":" in t.sentBy(host)[0]) == (":" in host))
+        return next(sameFamily, named[0] if named else None)
+
+    def contactFor(self, peer: Peer, user: str | None = None) -> str:
+        """The value of our Contact header towards that peer: an address by which it reaches us."""
+        host, port = peer.transport.sentBy(peer.address[0])
+        params = () if peer.transport.name == "UDP" else (("transport", peer.transport.name),)
+        return f"<{URI('sip', user, None, host, port, params, ())}>"
+
+    # Who a message is for
+
+    def bind(self, key: Key, call: Call) -> None:
+        """Requests with that Call-ID, To tag and From tag are for this call."""
+        if key not in self._dialogs:
+            self._dialogs[key] = call
+            self._keys.setdefault(call, []).append(key)
+
+    def forget(self, call: Call) -> None:
+        """The call is over."""
+        self.calls.discard(call)
+        for key in self._keys.pop(call, ()):
+            del self._dialogs[key]
+
+    def callOf(self, request: Request) -> Call | None:
+        """The call whose dialog a request is in, by Call-ID and tags (12.2.2)."""
+        local, remote = request.toAddress.tag, request.fromAddress.tag
+        return self._dialogs.get((request.callID, local or "", remote or "")) if local else None
+
+    # Responses
+
+    def awaitCancel(self, transaction: ServerTransaction, call: Call) -> None:
+        """A CANCEL of this INVITE goes to that call, until its final response."""
+        self.cancellable[transaction] = call
+
+    def settle(self, transaction: ServerTransaction, response: Response) -> None:
+        """Sends the final response to an INVITE or UPDATE."""
+        self.cancellable.pop(transaction, None)
+        transaction.respond(response)
+
+    def accept(
+        self,
+        accepted: AcceptedResponse,
+        transaction: ServerTransaction,
+        noACK: Callable[[CallFailed], None],
+    ) -> None:
+        """Sends a 2xx to an INVITE and repeats it until acknowledged(), or calls noACK."""
+        self.cancellable.pop(transaction, None)
+        self._repeated[accepted] = transaction, noACK
+        self._runner.run(accepted, accepted.start(self.reactor.seconds()))
+
+    def acknowledged(self, accepted: AcceptedResponse) -> None:
+        """The 2xx is not repeated any more."""
+        accepted.stop()
+        self._repeated.pop(accepted, None)
+        self._runner.forget(accepted)
+
+    def _perform(self, accepted: AcceptedResponse, effect: Effect) -> None:
+        if accepted not in self._repeated:
+            return  # stopped by an earlier effect
+        transaction, noACK = self._repeated[accepted]
+        if isinstance(effect, Send) and isinstance(effect.message, Response):
+            transaction.respond(effect.message)
+        elif isinstance(effect, Ended) and effect.failure is not None:
+            del self._repeated[accepted]
+            noACK(effect.failure)
+
+    # Requests
+
+    def ask(
+        self, dialog: Dialog, request: Request, seen: Peer, findings: list[str]
+    ) -> Deferred[Response]:
+        """Sends a request of that dialog; fires with the final response.
+
+        seen, findings: as for nextPeer. Fails with TransactionTimeout or TransportFailed.
+        """
+        outcome = Outcome()
+        self.nextPeer(dialog, seen, findings).addCallback(self._send, request, outcome)
+        return outcome.final
+
+    def cancel(self, invite: ClientTransaction) -> None:
+        """CANCEL of an INVITE that had a provisional response; the INVITE tells the rest."""
+        self.layer.sendCancel(invite, Outcome())
+
+    def acknowledge(self, dialog: Dialog, cseq: int, seen: Peer, findings: list[str]) -> None:
+        """The ACK of a 2xx to the INVITE of that number; the layer sends it again for repeats."""
+        ack = dialog.ack(cseq)
+        self.nextPeer(dialog, seen, findings).addCallback(self._sendAck, ack)
+
+    def leaveFork(self, response: Response, invite: Request | None, seen: Peer) -> None:
+        """A 2xx that no call waits for, of another phone or too late: ACK and BYE (13.2.2.4).
+
+        invite: what it answers, if that is still known. seen: where it came from.
+        """
+        dialog = Dialog.forUAC(invite, readable(response, []))
+        self.log.info(
+            "call {callID}: an answer that nobody waits for, tag {tag}, is acknowledged and left",
+            callID=dialog.callID,
+            tag=dialog.remoteTag,
+        )
+        self.acknowledge(dialog, response.cseq.number, seen, [])
+        self.ask(dialog, dialog.request("BYE"), seen, []).addErrback(self._forkNotLeft, dialog)
+
+    def _forkNotLeft(self, failure: Failure, dialog: Dialog) -> None:
+        self.log.info(
+            "call {callID}: BYE for tag {tag} was not confirmed: {cause}",
+            callID=dialog.callID,
+            tag=dialog.remoteTag,
+            cause=failure.getErrorMessage(),
+        )
+
+    def nextPeer(self, dialog: Dialog, seen: Peer, findings: list[str]) -> Deferred[Peer]:
+        """Where the next request of that dialog goes; never fails.
+
+        seen: where the peer's packets come from. If the dialog's next hop is out of reach the
+        request goes there, and why is added to `findings`, once.
+        """
+        hop = dialog.nextHop
+        finding = observedInstead(hop.host, seen.address[0])
+        if finding is not None:
+            return succeed(self._observed(seen, finding, findings))
+        how = (hop, seen, findings)
+        resolving = self.resolver.resolve(hop)
+        return resolving.addCallbacks(
+            self._reachable, self._unreachable, callbackArgs=how, errbackArgs=how
+        )
+
+    def _sendAck(self, peer: Peer, ack: Request) -> None:
+        self.layer.sendStateless(ack, peer)
+
+    def _send(self, peer: Peer, request: Request, outcome: Outcome) -> None:
+        self.layer.sendRequest(request, peer, outcome)
+
+    def _reachable(self, places: list[Place], hop: URI, seen: Peer, findings: list[str]) -> Peer:
+        for host, port, name in places:
+            same = seen.transport.name == name
+            transport = seen.transport if same else self.transportFor(name, host)
+            if transport is not None:
+                return Peer(transport, (host, port))
+        finding = (
+            f"the peer wants requests at {hop}, a transport that is not offered here; they go to "
+            f"{seen.address[0]}, where its packets came from"
+        )
+        return self._observed(seen, finding, findings)
+
+    def _unreachable(self, failure: Failure, hop: URI, seen: Peer, findings: list[str]) -> Peer:
+        failure.trap(CallFailed)
+        finding = (
+            f"the peer wants requests at {hop}, which is not known here "
+            f"({failure.getErrorMessage()}); they go to {seen.address[0]}, where its packets came "
+            "from"
+        )
+        return self._observed(seen, finding, findings)
+
+    def _observed(self, seen: Peer, finding: str, findings: list[str]) -> Peer:
+        if finding not in findings:
+            findings.append(finding)
+        return seen

@@ -1,0 +1,82 @@
+"""What this user agent can do, and the refusals that follow from it (RFC 3261 8.2, 11).
+
+Lives here: the answer to OPTIONS, and the checks every request passes before anything else looks
+at it. Pure functions from request to response. Not here: who the request is for (agent.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shtoom.sip.body import sdpBody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shtoom.exceptions import CallFailed
+    from shtoom.sip.message import Request, Response
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+SCHEMES = ("sip", "sips", "tel")
+EXTENSIONS: tuple[str, ...] = ()
+"""Option tags of RFC 3261 19.2 that are understood."""
+BODIES = ("application/sdp", "multipart/mixed")
+
+ALLOW = ("Allow", ", ".join(METHODS))
+SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
+ACCEPT = ("Accept", ", ".join(BODIES))
+
+
+def capabilities(request: Request, toTag: str | None) -> Response:
+    """The 200 to an OPTIONS (11.2). toTag: None inside a dialog, where To has one already."""
+    return request.respond(200, toTag=toTag, headers=(ALLOW, ACCEPT, SUPPORTED))
+
+
+def refusal(request: Request, toTag: str | None) -> Response | None:
+    """The response to a request that cannot be served, whoever it is for; None if it can be.
+
+    In the order of RFC 3261 8.2: 405 for the method, 416 for the scheme of the Request-URI, 420 for
+    a required extension, 415 for a body that is no session description. Max-Forwards 0 is no cause:
+    who is at the end of the way forwards nothing (RFC 4475 3.3.11).
+    """
+    if request.method not in METHODS:
+        return request.respond(405, toTag=toTag, headers=(ALLOW,))
+    if request.uri.scheme not in SCHEMES:
+        reason = f"Unsupported URI Scheme: {request.uri.scheme}"
+        return request.respond(416, reason, toTag=toTag)
+    unknown = [t for t in request.headerValues("Require") if t.lower() not in EXTENSIONS]
+    if unknown:
+        headers = (("Unsupported", ", ".join(unknown)),)
+        return request.respond(420, toTag=toTag, headers=headers)
+    return _bodyRefusal(request, toTag)
+
+
+def _bodyRefusal(request: Request, toTag: str | None) -> Response | None:
+    """415 for a body that this side would have to read and cannot (8.2.3)."""
+    if not request.body or request.method not in ("INVITE", "UPDATE", "INFO"):
+        return None
+    encoding = (request.header("Content-Encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        return request.respond(415, toTag=toTag, headers=(("Accept-Encoding", "identity"),))
+    if "handling=optional" in (request.header("Content-Disposition") or "").lower():
+        return None
+    if request.method == "INFO":  # none is read yet: an empty Accept says so (20.1)
+        return request.respond(415, toTag=toTag, headers=(("Accept", ""),))
+    if sdpBody(request) is None:
+        return request.respond(415, toTag=toTag, headers=(ACCEPT,))
+    return None
+
+
+def refused(
+    request: Request,
+    failure: CallFailed,
+    toTag: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Response:
+    """The final response that a CallFailed stands for, with its Warning and Retry-After."""
+    lines = list(headers)
+    if failure.warning is not None:
+        lines.append(("Warning", failure.warning))
+    if failure.retryAfter is not None:
+        lines.append(("Retry-After", str(failure.retryAfter)))
+    return request.respond(failure.sipCode, failure.reason, toTag=toTag, headers=lines)

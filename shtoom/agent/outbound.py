@@ -1,0 +1,258 @@
+"""A call that goes out (RFC 3261 13.2): targets, INVITE, early dialogs, the first 2xx.
+
+Lives here: what only the calling side does. Not here: what both do (call.py), which address and
+which words (dialling.py), ACKs for repeats of a 2xx (sip.transactions).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from shtoom.agent.call import Call, Parting
+from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.dialling import INVITE_CSEQ, Dialling, readable, refusedBy
+from shtoom.agent.hangup import Action, CallState, Happening
+from shtoom.exceptions import (
+    CallFailed,
+    CallNotAnswered,
+    InvalidSIPURL,
+    NotAcceptable,
+    TransportFailed,
+)
+from shtoom.sip.body import sdpBody
+from shtoom.sip.dialog import Dialog
+from shtoom.sip.transactions import IClientTransactionUser
+from shtoom.sip.transport import Peer
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IDelayedCall
+
+    from shtoom.agent.agent import UserAgent
+    from shtoom.sip.message import Request, Response
+    from shtoom.sip.resolver import Place
+    from shtoom.sip.transactions import ClientTransaction
+    from shtoom.sip.uri import URI
+
+MAX_FORKS = 32
+"""Early dialogs of one call; what a response of one more To tag says is not kept."""
+
+
+class Early(NamedTuple):
+    """One early dialog (12.1.2), and the description that came in it."""
+
+    dialog: Dialog
+    sdp: bytes | None
+
+
+@implementer(IClientTransactionUser)
+class OutboundCall(Call):
+    """A call to somebody. localSDP: our offer. remoteSDP: None until it is answered.
+
+    Made by UserAgent.placeCall; everything, bad addresses included, begins on the next turn.
+    """
+
+    __slots__ = (
+        "_dialling",
+        "_early",
+        "_resolving",
+        "_target",
+        "_targets",
+        "_timer",
+        "_transaction",
+    )
+
+    direction = "outbound"
+
+    def __init__(self, agent: UserAgent, sdp: bytes, user: ICallUser, dialling: Dialling) -> None:
+        super().__init__(agent, agent.newCallID(), CallState.RESOLVING)
+        self.user, self.localSDP, self._dialling = user, sdp, dialling
+        self._target: URI | None = None
+        self._targets: list[Peer] = []
+        self._transaction: ClientTransaction | None = None
+        self._early: dict[str, Early] = {}
+        self._resolving: Deferred[list[Place]] | None = None
+        self._timer: IDelayedCall = agent.reactor.callLater(0, self._dial)
+
+    # The way to the INVITE
+
+    def _dial(self) -> None:
+        self._timer = self.agent.reactor.callLater(self._dialling.timeout, self._notAnswered)
+        try:
+            target = self._target = self._dialling.target()
+        except InvalidSIPURL as failure:
+            self._failed(failure)
+            return
+        resolving = self._resolving = self.agent.resolver.resolve(target)
+        resolving.addCallbacks(self._resolved, self._unresolved)
+        resolving.addErrback(self.crashed)
+
+    def _resolved(self, places: list[Place]) -> None:
+        self._resolving = None
+        for host, port, name in places:
+            transport = self.agent.transportFor(name, host)
+            if transport is not None:
+                self._targets.append(Peer(transport, (host, port)))
+        if self._targets:
+            self._invite()
+            return
+        wanted = ", ".join(sorted({name for _, _, name in places}))
+        self._failed(TransportFailed(f"{self._dialling.toURI}: no {wanted} transport is open here"))
+
+    def _unresolved(self, failure: Failure) -> None:
+        self._resolving = None
+        if failure.check(CancelledError) is None:  # else the call has ended meanwhile
+            if not isinstance(failure.value, CallFailed):
+                failure.raiseException()
+            self._failed(failure.value)
+
+    def _invite(self) -> None:
+        """INVITE to the next of the targets."""
+        target, peer = self._target, self._targets.pop(0)
+        if target is None:
+            return
+        self.peer = peer
+        try:
+            host, _ = peer.transport.sentBy(peer.address[0])
+            caller = self._dialling.caller(host)
+            self.contact = self.agent.contactFor(peer, caller.user)
+        except CallFailed as failure:  # no way there from here, or a broken fromURI
+            self._failed(failure)
+            return
+        self.request = self._dialling.invite(
+            target,
+            caller,
+            tag=self.agent.newTag(),
+            callID=self.callID,
+            contact=self.contact,
+            product=self.agent.product,
+            sdp=self.localSDP or b"",
+        )
+        self.state = CallState.CALLING
+        self._transaction = self.agent.layer.sendRequest(self.request, peer, self)
+
+    # What comes back (IClientTransactionUser)
+
+    def responseReceived(self, response: Response) -> None:
+        """A response to the INVITE: provisional, 2xx (perhaps of several forks), a refusal."""
+        try:
+            if response.code < 200:
+                self._provisional(response)
+            elif response.code >= 300:
+                self._failed(refusedBy(response))
+            elif self.dialog is None:
+                self._success(response)
+            elif response.toAddress.tag != self.dialog.remoteTag and self.peer is not None:
+                self.agent.leaveFork(
+                    response, self.request, self.peer
+                )  # else: our ACK is on its way
+        except Exception:
+            self.crashed(Failure())
+
+    def transactionFailed(self, failure: CallFailed) -> None:
+        """No answer from that target, or no way to it: the next one, if any (RFC 3263 4.3)."""
+        if self.state is not CallState.CALLING or not self._targets:
+            self._failed(failure)
+            return
+        self.log.info(
+            "call {callID}: {failure}; trying the next address",
+            callID=self.callID,
+            failure=failure.reason,
+        )
+        self._invite()
+
+    def _provisional(self, response: Response) -> None:
+        if self.state is CallState.CALLING:
+            self.state = CallState.PROCEEDING
+        if response.code > 100 and response.toAddress.tag:
+            self._remember(response.toAddress.tag, response)
+        self.leave(Happening.PROVISIONAL, CallEnding("cancelled", None, False))
+        if self.user is not None:
+            self.tell(self.user.callProgress, response)
+
+    def _remember(self, tag: str, response: Response) -> None:
+        """An early dialog for each To tag (12.1.2); its last description counts."""
+        known, sdp = self._early.get(tag), sdpBody(response)
+        if known is not None:
+            self._early[tag] = Early(known.dialog, sdp or known.sdp)
+        elif len(self._early) < MAX_FORKS:
+            dialog = Dialog.forUAC(self.request, readable(response, []))
+            self._early[tag] = Early(dialog, sdp)
+            self.agent.bind(dialog.key, self)
+
+    def _success(self, response: Response) -> None:
+        """The first 2xx: its dialog is the call's (13.2.2.4)."""
+        response = readable(response, self.findings)
+        early = self._early.get(response.toAddress.tag or "")
+        if early is None:
+            dialog = Dialog.forUAC(self.request, response)
+        else:
+            dialog = early.dialog
+            dialog.confirm(response)
+        self.dialog = dialog
+        self.agent.bind(dialog.key, self)
+        self.remoteSDP = sdpBody(response) or (early.sdp if early is not None else None)
+        if self.state not in (CallState.CALLING, CallState.PROCEEDING):
+            self.leave(Happening.SUCCESS, CallEnding("cancelled", None, False))
+        elif self.remoteSDP is None:
+            reason = f"the {response.code} had no session description, nor had any response before"
+            self.leave(Happening.SUCCESS, NotAcceptable(reason))
+        else:
+            self._stopTimer()
+            self.state = CallState.CONFIRMED
+            self._acknowledge(dialog)
+            if self.user is not None:
+                self.tell(self.user.callAnswered)
+
+    def _acknowledge(self, dialog: Dialog) -> None:
+        if self.peer is not None:
+            self.agent.acknowledge(dialog, INVITE_CSEQ, self.peer, self.findings)
+
+    def _failed(self, failure: CallFailed) -> None:
+        self.leave(Happening.REFUSED, failure)
+
+    # The way out
+
+    def act(self, action: Action, parting: Parting) -> None:
+        """CANCEL, and the ACK before a BYE, are what only the calling side does."""
+        self._stopTimer()
+        if action is Action.CANCEL and self._transaction is not None:
+            self.agent.cancel(self._transaction)
+        elif action is Action.ACK_AND_BYE and self.dialog is not None:
+            self._acknowledge(self.dialog)
+            self.sendBye(parting)
+        else:
+            super().act(action, parting)
+
+    def _notAnswered(self) -> None:
+        waited = f"no answer within {self._dialling.timeout:g} s"
+        self.leave(Happening.HANGUP, CallNotAnswered(waited))
+
+    def cleanUp(self) -> None:
+        """Lets go of timer, resolver and transaction."""
+        self._stopTimer()
+        if self._resolving is not None:
+            resolving, self._resolving = self._resolving, None
+            resolving.cancel()
+        if self._transaction is not None:
+            self._transaction.release()
+            self._transaction = None
+        self._early.clear()
+        super().cleanUp()
+
+    def _stopTimer(self) -> None:
+        if self._timer.active():
+            self._timer.cancel()
+
+    # Inside an early dialog
+
+    def dialogOf(self, request: Request) -> Dialog | None:
+        """Before the answer there may be several."""
+        if self.dialog is not None:
+            return self.dialog
+        early = self._early.get(request.fromAddress.tag or "")
+        return early.dialog if early is not None else None
