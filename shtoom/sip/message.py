@@ -209,19 +209,28 @@ class Message:
 
     def replacing(self, name: str, *values: str) -> Self:
         """See Headers.replacing."""
-        return self.withHeaders(self.headers.replacing(name, *values))
+        return self._vary(self.headers.replacing(name, *values), name)
 
     def adding(self, name: str, value: str) -> Self:
         """See Headers.adding."""
-        return self.withHeaders(self.headers.adding(name, value))
+        return self._vary(self.headers.adding(name, value), name)
 
     def prepending(self, name: str, value: str) -> Self:
         """See Headers.prepending."""
-        return self.withHeaders(self.headers.prepending(name, value))
+        return self._vary(self.headers.prepending(name, value), name)
 
     def without(self, name: str) -> Self:
         """See Headers.without."""
-        return self.withHeaders(self.headers.without(name))
+        return self._vary(self.headers.without(name), name)
+
+    def _vary(self, headers: Headers, name: str) -> Self:
+        """With these headers, of which only `name` differs: what was parsed of others is kept."""
+        changed = self.withHeaders(headers)
+        key = canonical(name)
+        for attribute, value in self.__dict__.items():
+            if _PARSED_FROM.get(attribute, key) != key:
+                changed.__dict__[attribute] = value
+        return changed
 
     # --- wire ---------------------------------------------------------------------------------
 
@@ -378,3 +387,20 @@ def _spellings(*names: str) -> dict[str, str]:
 
 
 _COPIED: dict[str, str] = _spellings("Via", "From", "To", "Call-ID", "CSeq", "Record-Route")
+
+_PARSED_FROM = {
+    "callID": "call-id",
+    "cseq": "cseq",
+    "via": "via",
+    "vias": "via",
+    "fromAddress": "from",
+    "toAddress": "to",
+    "contacts": "contact",
+    "routes": "route",
+    "recordRoutes": "record-route",
+    "maxForwards": "max-forwards",
+    "contentLength": "content-length",
+    "contentType": "content-type",
+    "uri": "",  # the Request-URI: of no header
+}
+"""Cached attribute -> the header that it was parsed from."""

@@ -65,7 +65,9 @@ def markReceived(request: Request, source: Address) -> Request:
         return request
     first, *others = request.headers.getLines("Via")
     top = ", ".join((str(via), *splitCommas(first)[1:]))
-    return request.replacing("Via", top, *others)
+    marked = request.replacing("Via", top, *others)
+    marked.via = via  # known: not to be parsed again
+    return marked
 
 
 def responseAddress(via: Via, source: Address) -> Address:
