@@ -1,7 +1,7 @@
 """Real SIP peers as plain objects: start, wait until ready, use, stop.
 
-What lives here: one small class per foreign program (sipp, baresip), each with its own temporary directory and its own random loopback ports.
-What does not: anything of Doug. Standard library only, Python 3.11+, blocking calls. A Twisted test runs
+What lives here: one small class per foreign program (sipp, baresip), each with its own temporary
+directory and its own random loopback ports. What does not: anything of Doug. Standard library only, Python 3.11+, blocking calls. A Twisted test runs
 these in `deferToThread` or, simpler, as a child process beside the reactor.
 
     with Baresip("alice") as a, Sipp.uas() as b:
@@ -103,6 +103,7 @@ def waitFor(what: str, test, seconds: float = 5.0, every: float = 0.02):
 
 # --- a process -----------------------------------------------------------------------------------------
 
+
 class Process:
     """One child process in a directory of its own, its output in `log.txt` there.
 
@@ -141,14 +142,21 @@ class Process:
     readySeconds = 8.0
 
     def start(self):
-        if (why := self.missing()):
+        if why := self.missing():
             raise PeerError(why)
         argv = self.argv()
         path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
         argv[0] = shutil.which(argv[0], path=path) or argv[0]
         with open(self.dir / "log.txt", "ab") as out:
-            self.proc = subprocess.Popen(argv, cwd=self.dir, env=self.env(), stdin=self.stdin,
-                                         stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+            self.proc = subprocess.Popen(
+                argv,
+                cwd=self.dir,
+                env=self.env(),
+                stdin=self.stdin,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             waitFor(f"{self.program} to get ready", self._readyOrDead, self.readySeconds)
         except PeerError as e:
@@ -168,14 +176,20 @@ class Process:
         return ""
 
     def waitLog(self, pattern: str, seconds: float = 5.0) -> re.Match:
-        return waitFor(f"{pattern!r} in the log of {self.program}", lambda: re.search(pattern, self.log()), seconds)
+        return waitFor(
+            f"{pattern!r} in the log of {self.program}",
+            lambda: re.search(pattern, self.log()),
+            seconds,
+        )
 
     def waitExit(self, seconds: float) -> int:
         """Wait until it ends by itself; its exit code."""
         try:
             self.exitCode = self.proc.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise PeerError(f"{self.program} still runs after {seconds} s\n{self.log()[-1500:]}") from None
+            raise PeerError(
+                f"{self.program} still runs after {seconds} s\n{self.log()[-1500:]}"
+            ) from None
         return self.exitCode
 
     def kill(self) -> None:
@@ -195,7 +209,9 @@ class Process:
                 self.kill()
         if self.proc is not None:
             self.exitCode = self.proc.returncode
-            with contextlib.suppress(ProcessLookupError, PermissionError):   # children left in our own group
+            with contextlib.suppress(
+                ProcessLookupError, PermissionError
+            ):  # children left in our own group
                 os.killpg(self.proc.pid, signal.SIGKILL)
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
@@ -209,13 +225,29 @@ class Process:
 
 # --- sound ---------------------------------------------------------------------------------------------
 
-def writeTone(path: Path | str, hz: float | Iterable[float], seconds: float = 3.0, rate: int = 8000,
-              level: float = 0.3, channels: int = 1) -> Path:
+
+def writeTone(
+    path: Path | str,
+    hz: float | Iterable[float],
+    seconds: float = 3.0,
+    rate: int = 8000,
+    level: float = 0.3,
+    channels: int = 1,
+) -> Path:
     """Write a 16-bit WAV of one or several sines (sum). `level` 0..1 is the peak of each. Returns the path."""
     tones = [hz] if isinstance(hz, (int, float)) else list(hz)
-    one = array.array("h", (
-        int(max(-1.0, min(1.0, sum(level * math.sin(2 * math.pi * f * n / rate) for f in tones))) * 32767)
-        for n in range(int(seconds * rate))))
+    one = array.array(
+        "h",
+        (
+            int(
+                max(
+                    -1.0, min(1.0, sum(level * math.sin(2 * math.pi * f * n / rate) for f in tones))
+                )
+                * 32767
+            )
+            for n in range(int(seconds * rate))
+        ),
+    )
     data = array.array("h", (s for s in one for _ in range(channels))) if channels > 1 else one
     with wave.open(str(path), "wb") as w:
         w.setnchannels(channels)
@@ -241,7 +273,7 @@ def toneShare(path: Path | str, hz: float, skip: float = 0.5, seconds: float = 1
     A clean tone through G.711 gives above 0.99; silence gives 0; another tone gives nearly 0.
     """
     rate, samples = readWav(path)
-    part = samples[int(skip * rate): int((skip + seconds) * rate)]
+    part = samples[int(skip * rate) : int((skip + seconds) * rate)]
     power = sum(s * s for s in part)
     if len(part) < rate // 10 or power < len(part) * 100:
         return 0.0
@@ -266,14 +298,36 @@ def render(template: Path | str, into: Path | str, **fields: Any) -> Path:
 def makeCertificate(directory: Path, name: str = "localhost") -> tuple[Path, Path]:
     """A self-signed certificate for `name` and 127.0.0.1: (certificate, key), PEM. `both.pem` holds the two."""
     crt, key = directory / "cert.pem", directory / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "30", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1",
-                    "-keyout", str(key), "-out", str(crt)], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            f"subjectAltName=DNS:{name},IP:127.0.0.1",
+            "-keyout",
+            str(key),
+            "-out",
+            str(crt),
+        ],
+        check=True,
+        capture_output=True,
+    )
     (directory / "both.pem").write_text(crt.read_text() + key.read_text())
     return crt, key
 
 
 # --- baresip -------------------------------------------------------------------------------------------
+
 
 class Baresip(Process):
     """A headless baresip 1.0 user agent, driven over its JSON control socket.
@@ -293,11 +347,27 @@ class Baresip(Process):
     program, package = "baresip", "baresip-core"
     stopSignal = signal.SIGTERM
 
-    def __init__(self, user: str = "alice", *, password: str = "", registrar: str = "", transport: str = "udp",
-                 answer: str = "auto", source: str = "ausine,440", codecs: Iterable[str] = ("pcmu", "pcma"),
-                 mediaenc: str = "", medianat: str = "", apps: Iterable[str] = (),
-                 trace: bool = False, rtcpMux: bool = False, extra: str = "", maxCalls: int = 16,
-                 rtpTimeout: int = 0, ca: Path | None = None, keep: bool = False):
+    def __init__(
+        self,
+        user: str = "alice",
+        *,
+        password: str = "",
+        registrar: str = "",
+        transport: str = "udp",
+        answer: str = "auto",
+        source: str = "ausine,440",
+        codecs: Iterable[str] = ("pcmu", "pcma"),
+        mediaenc: str = "",
+        medianat: str = "",
+        apps: Iterable[str] = (),
+        trace: bool = False,
+        rtcpMux: bool = False,
+        extra: str = "",
+        maxCalls: int = 16,
+        rtpTimeout: int = 0,
+        ca: Path | None = None,
+        keep: bool = False,
+    ):
         super().__init__(keep=keep)
         self.user, self.trace = user, trace
         self.port = freePort(run=2)
@@ -309,26 +379,61 @@ class Baresip(Process):
             if m not in modules:
                 modules.append(m)
         kind, _, name = source.partition(",")
-        if kind == "aufile":    # baresip refuses a file whose rate or channels differ from the configured ones
+        if (
+            kind == "aufile"
+        ):  # baresip refuses a file whose rate or channels differ from the configured ones
             with wave.open(name) as w:
                 srate, channels = w.getframerate(), w.getnchannels()
         elif kind == "aubridge":
             srate, channels = 8000, 1
-        else:                   # ausine of 1.0 can do 48 kHz stereo only
+        else:  # ausine of 1.0 can do 48 kHz stereo only
             srate, channels = 48000, 2
-        names = {"pcmu": "PCMU/8000/1", "pcma": "PCMA/8000/1", "g722": "G722/16000/1", "opus": "opus/48000/2"}
+        names = {
+            "pcmu": "PCMU/8000/1",
+            "pcma": "PCMA/8000/1",
+            "g722": "G722/16000/1",
+            "opus": "opus/48000/2",
+        }
         tls = ""
         if transport == "tls":
             makeCertificate(self.dir)
             tls = f"sip_certificate {self.dir}/both.pem\n" + (f"sip_cafile {ca}\n" if ca else "")
-        mods = next((d for d in ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules") if os.path.isdir(d)), "")
-        render(HERE / "baresip/config.in", self.dir / "config", HOST=HOST, SIP_PORT=self.port, TLS_LINES=tls,
-               MAX_CALLS=maxCalls, SOURCE=source, USER=user, SRATE=srate, CHANNELS=channels, RTP_FIRST=self.rtpFirst,
-               RTP_LAST=self.rtpFirst + 2 * maxCalls + 1, RTP_TIMEOUT=rtpTimeout, MODULE_PATH=mods,
-               CODECS="\n".join(f"module {m}.so" for m in modules), DIR=self.dir,
-               APPS="\n".join(f"module_app {a}" for a in apps), CTRL_PORT=self.control, RTCP_MUX="yes" if rtcpMux else "no")
+        mods = next(
+            (
+                d
+                for d in ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
+                if os.path.isdir(d)
+            ),
+            "",
+        )
+        render(
+            HERE / "baresip/config.in",
+            self.dir / "config",
+            HOST=HOST,
+            SIP_PORT=self.port,
+            TLS_LINES=tls,
+            MAX_CALLS=maxCalls,
+            SOURCE=source,
+            USER=user,
+            SRATE=srate,
+            CHANNELS=channels,
+            RTP_FIRST=self.rtpFirst,
+            RTP_LAST=self.rtpFirst + 2 * maxCalls + 1,
+            RTP_TIMEOUT=rtpTimeout,
+            MODULE_PATH=mods,
+            CODECS="\n".join(f"module {m}.so" for m in modules),
+            DIR=self.dir,
+            APPS="\n".join(f"module_app {a}" for a in apps),
+            CTRL_PORT=self.control,
+            RTCP_MUX="yes" if rtcpMux else "no",
+        )
         uri = f"sip:{user}@{registrar or f'{HOST}:{self.port}'};transport={transport}"
-        account = [f"<{uri}>", f"answermode={answer}", "audio_codecs=" + ",".join(names[c] for c in codecs), "ptime=20"]
+        account = [
+            f"<{uri}>",
+            f"answermode={answer}",
+            "audio_codecs=" + ",".join(names[c] for c in codecs),
+            "ptime=20",
+        ]
         account.append("regint=60" if registrar else "regint=0")
         if registrar:
             account.append(f'outbound="sip:{registrar};transport={transport}"')
@@ -348,12 +453,16 @@ class Baresip(Process):
         self._buf = b""
         self._token = 0
         self._answers: dict[str, dict] = {}
-        self.uri = f"sip:{user}@{HOST}:{self.port}" + (f";transport={transport}" if transport != "udp" else "")
+        self.uri = f"sip:{user}@{HOST}:{self.port}" + (
+            f";transport={transport}" if transport != "udp" else ""
+        )
         if transport == "tls":
             self.uri = f"sip:{user}@{HOST}:{self.port + 1};transport=tls"
 
     def argv(self) -> list[str]:
-        return ["baresip", "-4", "-f", str(self.dir), "-p", "/usr/share/baresip"] + (["-s"] if self.trace else [])
+        return ["baresip", "-4", "-f", str(self.dir), "-p", "/usr/share/baresip"] + (
+            ["-s"] if self.trace else []
+        )
 
     def ready(self) -> bool:
         if "baresip is ready." not in self.log():
@@ -369,12 +478,12 @@ class Baresip(Process):
         with contextlib.suppress(BlockingIOError):
             while chunk := self._sock.recv(65536):
                 self._buf += chunk
-        while (m := re.match(rb"(\d+):", self._buf)):
+        while m := re.match(rb"(\d+):", self._buf):
             size = int(m.group(1))
             if len(self._buf) < m.end() + size + 1:
                 return
-            text = self._buf[m.end(): m.end() + size]
-            self._buf = self._buf[m.end() + size + 1:]
+            text = self._buf[m.end() : m.end() + size]
+            self._buf = self._buf[m.end() + size + 1 :]
             message = json.loads(text.decode("utf-8", "replace"), strict=False)
             if message.get("event"):
                 self.events.append(message)
@@ -391,6 +500,7 @@ class Baresip(Process):
         def answer():
             self._poll()
             return self._answers.pop(token, None)
+
         reply = waitFor(f"baresip's answer to {name}", answer, seconds)
         if not reply.get("ok"):
             raise PeerError(f"baresip {name} {params}: {reply.get('data')}")
@@ -399,6 +509,7 @@ class Baresip(Process):
     def waitEvent(self, kind: str, seconds: float = 8.0, **fields: str) -> dict:
         """The next event of this type (REGISTER_OK, CALL_INCOMING, CALL_RINGING, CALL_ESTABLISHED, CALL_CLOSED,
         CALL_DTMF_START, CALL_RTCP ...) not yet handed out. `fields` must match too. Events before it are passed over."""
+
         def look():
             self._poll()
             for n in range(self._seen, len(self.events)):
@@ -407,25 +518,32 @@ class Baresip(Process):
                     self._seen = n + 1
                     return e
             return None
+
         try:
             return waitFor(f"{kind} at {self.user}", look, seconds)
         except PeerError as e:
-            raise PeerError(f"{e}; had {[x.get('type') for x in self.events]}\n{self.log()[-800:]}") from None
+            raise PeerError(
+                f"{e}; had {[x.get('type') for x in self.events]}\n{self.log()[-800:]}"
+            ) from None
 
     def waitRegistered(self, seconds: float = 5.0) -> None:
         """Until the registrar said 200. (The REGISTER_OK event often comes before the control socket is open.)"""
+
         def test():
             self._poll()
             last = re.findall(r"(?:\{\d/\w+/v\d\}|reg: \S+:) (\d{3})", self.log())
             if last and last[-1][0] in "456":
                 raise PeerError(f"registration of {self.user} refused with {last[-1]}")
             return last and last[-1] == "200"
+
         waitFor(f"registration of {self.user}", test, seconds)
 
     def digits(self) -> str:
         """All DTMF digits heard so far."""
         self._poll()
-        return "".join(e.get("param", "") for e in self.events if e.get("type") == "CALL_DTMF_START")
+        return "".join(
+            e.get("param", "") for e in self.events if e.get("type") == "CALL_DTMF_START"
+        )
 
     def dial(self, uri: str) -> None:
         self.command("dial", uri)
@@ -473,6 +591,7 @@ class Baresip(Process):
 
 # --- sipp ----------------------------------------------------------------------------------------------
 
+
 class Sipp(Process):
     """One sipp run. Use `Sipp.uac(...)`, `Sipp.uas(...)`, or give any scenario file.
 
@@ -487,24 +606,57 @@ class Sipp(Process):
     program, package = "sipp", "sip-tester"
     readySeconds = 5.0
 
-    def __init__(self, scenario: Path | str, target: str = "", *, calls: int = 1, transport: str = "u1",
-                 seconds: float = 0, args: Iterable[str] = (), limit: float = 30, keep: bool = False):
+    def __init__(
+        self,
+        scenario: Path | str,
+        target: str = "",
+        *,
+        calls: int = 1,
+        transport: str = "u1",
+        seconds: float = 0,
+        args: Iterable[str] = (),
+        limit: float = 30,
+        keep: bool = False,
+    ):
         super().__init__(keep=keep)
-        self.scenario, self.target, self.calls, self.transport = Path(scenario), target, calls, transport
+        self.scenario, self.target, self.calls, self.transport = (
+            Path(scenario),
+            target,
+            calls,
+            transport,
+        )
         self.port = freePort()
         self.mediaPort = freePort(even=True, run=4)
         self.controlPort = freePort()
         self.seconds, self.extra, self.limit = seconds, list(args), limit
-        self.uri = f"sip:sipp@{HOST}:{self.port}" + (";transport=tcp" if transport.startswith("t") else "")
+        self.uri = f"sip:sipp@{HOST}:{self.port}" + (
+            ";transport=tcp" if transport.startswith("t") else ""
+        )
 
     @classmethod
-    def uas(cls, *, calls: int = 1, echo: bool = True, scenario: Path | str = HERE / "sipp/uas.xml", **kw) -> Sipp:
+    def uas(
+        cls,
+        *,
+        calls: int = 1,
+        echo: bool = True,
+        scenario: Path | str = HERE / "sipp/uas.xml",
+        **kw,
+    ) -> Sipp:
         args = ["-aa"] + (["-rtp_echo"] if echo else []) + list(kw.pop("args", []))
         return cls(scenario, calls=calls, args=args, **kw)
 
     @classmethod
-    def uac(cls, target: str, user: str, *, pcap: str = "/usr/share/sip-tester/g711a.pcap", password: str = "",
-            login: str = "", scenario: Path | str | None = None, **kw) -> Sipp:
+    def uac(
+        cls,
+        target: str,
+        user: str,
+        *,
+        pcap: str = "/usr/share/sip-tester/g711a.pcap",
+        password: str = "",
+        login: str = "",
+        scenario: Path | str | None = None,
+        **kw,
+    ) -> Sipp:
         scenario = scenario or HERE / ("sipp/uac_auth.xml" if password else "sipp/uac.xml")
         args = ["-s", user, "-key", "pcap", pcap] + list(kw.pop("args", []))
         if password:
@@ -513,16 +665,45 @@ class Sipp(Process):
 
     def argv(self) -> list[str]:
         a = ["sipp", "-sf", str(self.scenario)] + ([self.target] if self.target else [])
-        a += ["-i", HOST, "-p", str(self.port), "-mi", HOST, "-mp", str(self.mediaPort), "-cp", str(self.controlPort),
-              "-t", self.transport, "-m", str(self.calls), "-nostdin", "-timeout", f"{self.limit:.0f}s", "-timeout_error",
-              "-trace_stat", "-stf", "stats.csv", "-fd", "1", "-trace_err", "-error_file", "errors.txt",
-              "-trace_msg", "-message_file", "messages.txt"]
+        a += [
+            "-i",
+            HOST,
+            "-p",
+            str(self.port),
+            "-mi",
+            HOST,
+            "-mp",
+            str(self.mediaPort),
+            "-cp",
+            str(self.controlPort),
+            "-t",
+            self.transport,
+            "-m",
+            str(self.calls),
+            "-nostdin",
+            "-timeout",
+            f"{self.limit:.0f}s",
+            "-timeout_error",
+            "-trace_stat",
+            "-stf",
+            "stats.csv",
+            "-fd",
+            "1",
+            "-trace_err",
+            "-error_file",
+            "errors.txt",
+            "-trace_msg",
+            "-message_file",
+            "messages.txt",
+        ]
         if self.seconds:
             a += ["-d", str(int(self.seconds * 1000))]
         return a + self.extra
 
     def ready(self) -> bool:
-        return bool(self.target) or isBound(self.port, "tcp" if self.transport.startswith("t") else "udp")
+        return bool(self.target) or isBound(
+            self.port, "tcp" if self.transport.startswith("t") else "udp"
+        )
 
     def stats(self) -> dict[str, str]:
         """The last line of the statistics file; keys end in (P) for the period, (C) for the whole run."""
@@ -555,5 +736,11 @@ class Sipp(Process):
 def streamScenario(directory: Path, wav: Path | str, loops: int = -1) -> Path:
     """A uac scenario that streams this WAV (8 kHz mono) as A-law. Needs sox (or any A-law encoder) for the raw file."""
     raw = directory / "stream.al"
-    subprocess.run(["sox", str(wav), "-t", "al", "-r", "8000", "-c", "1", str(raw)], check=True, capture_output=True)
-    return render(HERE / "sipp/uac_rtpstream.xml.in", directory / "uac_rtpstream.xml", FILE=raw, LOOPS=loops)
+    subprocess.run(
+        ["sox", str(wav), "-t", "al", "-r", "8000", "-c", "1", str(raw)],
+        check=True,
+        capture_output=True,
+    )
+    return render(
+        HERE / "sipp/uac_rtpstream.xml.in", directory / "uac_rtpstream.xml", FILE=raw, LOOPS=loops
+    )

@@ -1,0 +1,127 @@
+"""The applications that real phones call in the tests; results go to files in the current folder.
+
+Lives here: small VoiceApps. Not here: who serves and calls them (server.py, test_sipp.py ...).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from doug import VoiceApp
+from doug.events import (
+    IGNORE_EVENT,
+    CallAnsweredEvent,
+    CallEndedEvent,
+    CallRejectedEvent,
+    CallStartedEvent,
+    DTMFReceivedEvent,
+    Event,
+    MediaDoneEvent,
+)
+from doug.source import EchoSource
+
+
+def note(name: str, text: str) -> None:
+    """One more line in a file of results."""
+    with Path(name).open("a") as results:
+        results.write(f"{text}\n")
+
+
+class Answering(VoiceApp):
+    """Answers, does what a subclass wants, stays until the caller hangs up."""
+
+    leg: Any
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.ring)]
+
+    def ring(self, event: Any) -> Any:
+        self.leg = event.getLeg()
+        self.leg.answerCall(self)
+        return [(CallAnsweredEvent, self.begin), (CallEndedEvent, self.over)]
+
+    def begin(self, event: Any) -> Any:
+        self.answered()
+        return [
+            (DTMFReceivedEvent, self.key),
+            (CallEndedEvent, self.over),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def answered(self) -> None:
+        """What to do once the call is up."""
+
+    def key(self, event: Any) -> Any:
+        note("keys.txt", event.digits)
+
+    def over(self, event: Any) -> Any:
+        note("ended.txt", f"{event.getEventName()} {getattr(event, 'reason', '')}")
+        self.returnResult("done")
+
+
+class Echo(Answering):
+    """Sends back what it hears."""
+
+    def answered(self) -> None:
+        echo = EchoSource()
+        self.leg.mediaPlay(echo)
+        self.leg.mediaRecord(echo)
+
+
+class Announce(Answering):
+    """Plays the same tone over and over."""
+
+    def answered(self) -> None:
+        self.leg.mediaPlay("tone.wav", loop=True)
+
+
+class Record(Answering):
+    """Keeps what the caller says."""
+
+    def answered(self) -> None:
+        self.leg.mediaRecord("message.wav")
+
+
+class HangsUp(Answering):
+    """Plays a tone once and hangs up first."""
+
+    def begin(self, event: Any) -> Any:
+        self.leg.mediaPlay("tone.wav")
+        return [(MediaDoneEvent, self.over), (CallEndedEvent, self.over)]
+
+
+class Rings(VoiceApp):
+    """Lets it ring for ever."""
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.ring)]
+
+    def ring(self, event: Any) -> Any:
+        return [(CallEndedEvent, self.over)]
+
+    def over(self, event: Any) -> Any:
+        note("ended.txt", f"{event.getEventName()} {event.reason}")
+        self.returnResult("never answered")
+
+
+class Relay(Answering):
+    """Dials out when it is called, and notes how that went."""
+
+    target = ""
+
+    def begin(self, event: Any) -> Any:
+        self.placeCall(self.target)
+        return [
+            (CallAnsweredEvent, self.reached),
+            (CallRejectedEvent, self.refused),
+            (CallEndedEvent, self.over),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def reached(self, event: Any) -> Any:
+        note("dialled.txt", "answered")
+        event.getLeg().hangupCall()
+
+    def refused(self, event: Any) -> Any:
+        note("dialled.txt", f"{event.sipCode} {event.reason}")
