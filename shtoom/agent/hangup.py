@@ -87,8 +87,7 @@ TABLE: Mapping[tuple[CallState, Happening], Step] = {
     # The caller gives up while it rings.
     (_S.TRYING, _H.CANCEL): Step(_A.REFUSE, _S.ENDED),
     (_S.RINGING, _H.CANCEL): Step(_A.REFUSE, _S.ENDED),
-    # The far end hangs up.
-    (_S.TRYING, _H.BYE): Step(_A.REFUSE, _S.ENDED),
+    # The far end hangs up; in TRYING it knows no tag of ours yet.
     (_S.RINGING, _H.BYE): Step(_A.REFUSE, _S.ENDED),
     (_S.ANSWERED, _H.BYE): Step(_A.STOP, _S.ENDED),
     (_S.AWAITING_ACK, _H.BYE): Step(_A.STOP, _S.ENDED),

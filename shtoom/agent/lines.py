@@ -186,9 +186,11 @@ class Lines:
         self.nextPeer(dialog, seen, findings).addCallback(self._send, request, outcome)
         return outcome.final
 
-    def cancel(self, invite: ClientTransaction) -> None:
+    def cancel(self, invite: ClientTransaction, callID: str) -> None:
         """CANCEL of an INVITE that had a provisional response; the INVITE tells the rest."""
-        self.layer.sendCancel(invite, Outcome())
+        outcome = Outcome()
+        outcome.final.addErrback(self._notConfirmed, callID, "CANCEL")
+        self.layer.sendCancel(invite, outcome)
 
     def acknowledge(self, dialog: Dialog, cseq: int, seen: Peer, findings: list[str]) -> None:
         """The ACK of a 2xx to the INVITE of that number; the layer sends it again for repeats."""
@@ -207,13 +209,15 @@ class Lines:
             tag=dialog.remoteTag,
         )
         self.acknowledge(dialog, response.cseq.number, seen, [])
-        self.ask(dialog, dialog.request("BYE"), seen, []).addErrback(self._forkNotLeft, dialog)
+        bye = dialog.request("BYE")
+        self.ask(dialog, bye, seen, []).addErrback(self._notConfirmed, dialog.callID, "BYE")
 
-    def _forkNotLeft(self, failure: Failure, dialog: Dialog) -> None:
+    def _notConfirmed(self, failure: Failure, callID: str, method: str) -> None:
+        """Nobody waits for the outcome of a CANCEL, nor of a BYE to a second phone."""
         self.log.info(
-            "call {callID}: BYE for tag {tag} was not confirmed: {cause}",
-            callID=dialog.callID,
-            tag=dialog.remoteTag,
+            "call {callID}: {method} was not confirmed: {cause}",
+            callID=callID,
+            method=method,
             cause=failure.getErrorMessage(),
         )
 

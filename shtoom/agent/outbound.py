@@ -221,7 +221,7 @@ class OutboundCall(Call):
         """CANCEL, and the ACK before a BYE, are what only the calling side does."""
         self._stopTimer()
         if action is Action.CANCEL and self._transaction is not None:
-            self.agent.cancel(self._transaction)
+            self.agent.cancel(self._transaction, self.callID)
         elif action is Action.ACK_AND_BYE and self.dialog is not None:
             self._acknowledge(self.dialog)
             self.sendBye(parting)

@@ -156,11 +156,19 @@ class FarEnd:
         self.wire, self.address, self.name = wire, address, name
         self.contact: str | None = f"<sip:{name}@{address[0]}:{address[1]}>"
         self.heard: list[tuple[float, Request | Response]] = []
+        self.tags: dict[str, str] = {}  # Call-ID: the To header with the other side's tag
+        self.targets: dict[str, str] = {}  # Call-ID: its Contact
         self.numbers = count(1)
         wire.ends[address] = self._hear
 
     def _hear(self, data: bytes) -> None:
-        self.heard.append((self.wire.clock.seconds(), parse(data)))
+        message = parse(data)
+        self.heard.append((self.wire.clock.seconds(), message))
+        if isinstance(message, Response):
+            if message.toAddress.tag:
+                self.tags[message.callID] = str(message.header("To"))
+            if message.contact is not None:
+                self.targets[message.callID] = str(message.contact.uri)
 
     def got(self, pattern: str) -> list[Request | Response]:
         """The messages heard: "200 INVITE" is a response, "BYE" a request; a regular expression."""
@@ -277,31 +285,13 @@ class Caller:
         self.uri = uri
         self.invite = self.ask("INVITE", body=body, headers=headers, contact=True, cseq=1)
 
-    @property
-    def to(self) -> str:
-        """The To header as the last response had it, with the tag."""
-        for _, message in reversed(self.end.heard):
-            if isinstance(message, Response) and message.callID == self.callID:
-                if message.toAddress.tag:
-                    return str(message.header("To"))
-        return "<sip:app@example.com>"
-
-    @property
-    def target(self) -> str:
-        """The Contact of the other side, once known."""
-        for _, message in reversed(self.end.heard):
-            if isinstance(message, Response) and message.callID == self.callID:
-                if message.contact is not None:
-                    return str(message.contact.uri)
-        return self.uri
-
     def ask(self, method: str, **how: object) -> Request:
         """A request in the dialog, with the next CSeq unless `cseq` is given."""
         if "cseq" not in how:
             self.cseq += 1
             how["cseq"] = self.cseq
-        how.setdefault("uri", self.target)
-        how.setdefault("to", self.to)
+        how.setdefault("uri", self.end.targets.get(self.callID, self.uri))
+        how.setdefault("to", self.end.tags.get(self.callID, "<sip:app@example.com>"))
         return self.end.ask(method, callID=self.callID, **how)  # type: ignore[arg-type]
 
     def ack(self, cseq: int | None = None, body: bytes = b"") -> None:
@@ -334,7 +324,7 @@ class Callee:
         if tag is not None:
             self.tag = tag
         how.setdefault("contact", 100 < code < 300)
-        self.end.reply(  # type: ignore[misc]
+        self.end.reply(
             self.invite,
             code,
             tag=None if code == 100 else self.tag,
