@@ -289,8 +289,9 @@ class JitterBuffer:
         for missed in self._givenUp:
             if position < missed + self._frame and missed < position + samples:
                 self._late += 1
-                self._raiseTarget(now)
+                # One latecomer only raises the target: a turn left out for it is a loss more.
                 self._insert = self._end - self._next < self._target
+                self._raiseTarget(now)
                 return
         self._useless += 1
 
