@@ -127,12 +127,11 @@ class StreamedClip:
         """
         self.codec, self.name, self.duration = codec, reader.name, reader.duration
         self._reader, self._deferToThread, self._reopen = reader, deferToThread, reopen
-        self._begin = self._encoded()
+        self._begin, self._ended = self._encoded()
         self._ready = bytearray(self._begin)
         self._kept = bytearray(self._begin) if reopen is None else None
         self._taken = self.underruns = 0
         self._reading = self._stale = self._closed = False
-        self._ended = not self._begin
         self.failure: AudioFileError | None = None
 
     @property
@@ -159,7 +158,7 @@ class StreamedClip:
         """From the beginning again. AudioFileError: an open file, longer than a minute."""
         if self._reopen is not None:
             self._ready = bytearray(self._begin)
-            self._stale, self._ended = True, not self._begin
+            self._stale, self._ended = True, False
         elif self._kept is not None:
             self._ready = bytearray(self._kept)
         else:
@@ -186,11 +185,12 @@ class StreamedClip:
         reading.addCallbacks(self._pieceRead, self._readingFailed)
         reading.addErrback(lambda failure: log.failure("{name}", failure, name=self.name))
 
-    def _encoded(self) -> bytes:
-        """In a thread: the next piece, b"" at the end."""
-        return self.codec.encode(self._reader.readAt(self.codec.rate, PIECE))
+    def _encoded(self) -> tuple[bytes, bool]:
+        """In a thread: the next piece, and whether it is the last."""
+        piece = self.codec.encode(self._reader.readAt(self.codec.rate, PIECE))
+        return piece, self._reader.ended
 
-    def _readAgain(self) -> bytes:
+    def _readAgain(self) -> tuple[bytes, bool]:
         """In a thread: the second piece of the file opened anew; the first one is at hand."""
         assert self._reopen is not None
         self._reader.close()
@@ -198,15 +198,15 @@ class StreamedClip:
         self._encoded()
         return self._encoded()
 
-    def _pieceRead(self, piece: bytes) -> None:
+    def _pieceRead(self, read: tuple[bytes, bool]) -> None:
         self._reading = False
         if self._closed:
             self._closeReader()
             return
         if not self._stale:  # else it was read before rewind()
+            piece, self._ended = read
             self._ready += piece
             self._keep(piece)
-            self._ended = not piece
         self._readOn()
 
     def _keep(self, piece: bytes) -> None:

@@ -27,6 +27,7 @@ from shtoom.media.sniff import HEAD, formatOf
 __all__ = ["AudioFileError", "AudioReader", "ReadableFile", "openReader", "wordsOf"]
 
 PIECE = 1.0  # seconds that readAt() reads at a time
+_LARGEST = 1 << 20  # bytes: many channels at a high rate are read in smaller pieces
 _SKIP = 1 << 16  # bytes read at a time to get past a chunk
 
 HEADERLESS = {
@@ -64,10 +65,21 @@ class AudioReader:
     """A sound file being read, once, from its beginning to its end.
 
     name: for people. format: as in the file. rate: samples a second of read(). duration: seconds,
-    None if only the end of an open file will tell. Blocking; raises AudioFileError.
+    None if only the end of an open file will tell. ended: whether readAt() has given all of it.
+    Blocking; raises AudioFileError.
     """
 
-    __slots__ = ("_ahead", "_at", "_file", "_left", "_resampler", "duration", "format", "name")
+    __slots__ = (
+        "_ahead",
+        "_at",
+        "_file",
+        "_left",
+        "_resampler",
+        "duration",
+        "ended",
+        "format",
+        "name",
+    )
 
     def __init__(self, file: ReadableFile, name: str, suffix: str | None, size: int | None) -> None:
         """suffix: ".wav" or "", None for an open file. size: bytes of the file, None if unknown.
@@ -77,6 +89,7 @@ class AudioReader:
         self._file, self.name = file, name
         self._at, self._ahead = 0, b""
         self._resampler: Resampler | None = None
+        self.ended = False
         self.format = self._parse(suffix)
         self._left: float = float("inf") if self.format.dataSize is None else self.format.dataSize
         if size is not None:
@@ -110,21 +123,22 @@ class AudioReader:
             self._resampler = Resampler(self.rate, rate)
         if self._resampler.toRate != rate:
             raise ValueError(f"rate: {self._resampler.toRate} Hz so far, now {rate}")
-        pieces: list[NDArray[np.int16]] = []
+        most = min(PIECE, _LARGEST / self.format.frameBytes / self.rate)
+        pieces = [np.zeros(0, np.int16)]
         wanted = float("inf") if seconds is None else max(1, round(seconds * rate))
-        while wanted > 0:
-            samples = self.read(min(PIECE, wanted / rate))
-            piece = self._resampler.push(samples) if len(samples) else self._resampler.flush()
+        while wanted > 0 and not self.ended:
+            piece = self._resampler.push(self.read(min(most, wanted / rate)))
             pieces.append(piece)
             wanted -= len(piece)
-            if not len(samples):
-                break
+            if self._left < self.format.frameBytes:
+                self.ended = True
+                pieces.append(self._resampler.flush())
         return np.concatenate(pieces)
 
     def close(self) -> None:
         """Closes the file. More than once is harmless."""
         file, self._file = self._file, _CLOSED
-        self._left = 0
+        self._left, self.ended = 0, True
         file.close()
 
     def __enter__(self) -> AudioReader:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -29,7 +28,7 @@ __all__ = ["Clip", "IClip", "PromptCache", "StreamedClip"]
 LONGEST = 60.0  # seconds: a longer file is streamed
 OVERHEAD = 500  # bytes that an entry takes beside its payload, roughly
 
-Stamp = tuple[int, int]  # mtime in ns, size
+Stamp = tuple[int, int, int]  # mtime in ns, size, inode
 Key = tuple[str, str]  # path, name of the codec
 
 
@@ -46,8 +45,8 @@ class _Loaded(NamedTuple):
 class PromptCache:
     """Sound files as payload, shared by all calls; the least recently played goes first.
 
-    A file that was replaced on disk is read anew by the next load(): its time and size are looked
-    at each time (two microseconds; a file system that hangs would be heard, so keep prompts on a
+    A file that was replaced on disk is read anew by the next load(): its time, size and inode are
+    looked at each time (two microseconds; a file system that hangs would be heard, so keep prompts on a
     local one). Files of more than a minute are streamed, and so is what is an open file already.
     """
 
@@ -67,15 +66,15 @@ class PromptCache:
         it is closed by it, or when it cannot be played.
         """
         if not isinstance(source, str | os.PathLike):
-            return self._deferToThread(self._openStream, source, codec)
-        path = str(Path(source).absolute())
+            return self._stream(source, codec)
+        path = os.path.abspath(source)
         key, stamp = (path, codec.name), _stampOf(path)
         entry = self._entries.get(key)
         if entry is not None and stamp is not None and entry.stamp == stamp:
             self._entries.move_to_end(key)
             if entry.payload is not None:
                 return Clip(entry.payload, codec, path)
-            return self._deferToThread(self._openStream, path, codec)
+            return self._stream(path, codec)
         return self._shared(key, stamp, codec).addCallback(self._clip, path, codec)
 
     def clear(self) -> None:
@@ -112,7 +111,23 @@ class PromptCache:
     def _clip(self, loaded: _Loaded, path: str, codec: Codec) -> IClip | Deferred[IClip]:
         if loaded.payload is not None:
             return Clip(loaded.payload, codec, path)
-        return self._deferToThread(self._openStream, path, codec)
+        return self._stream(path, codec)
+
+    def _stream(self, source: str | ReadableFile, codec: Codec) -> Deferred[IClip]:
+        mine: Deferred[IClip] = Deferred()
+
+        def opened(clip: StreamedClip) -> None:
+            if mine.called:  # cancelled meanwhile
+                clip.close()
+            else:
+                mine.callback(clip)
+
+        def failed(failure: Failure) -> None:
+            if not mine.called:
+                mine.errback(failure)
+
+        self._deferToThread(self._openStream, source, codec).addCallbacks(opened, failed)
+        return mine
 
     def _keep(self, key: Key, loaded: _Loaded) -> None:
         old = self._entries.pop(key, None)
@@ -151,8 +166,8 @@ def _load(path: str, codec: Codec) -> _Loaded:
         payload: bytes | None = None
         if reader.duration is not None and reader.duration <= LONGEST:
             pieces = []
-            while len(samples := reader.readAt(codec.rate, 1.0)):
-                pieces.append(codec.encode(samples))
+            while not reader.ended:
+                pieces.append(codec.encode(reader.readAt(codec.rate, 1.0)))
             payload = b"".join(pieces)
     after = _stampOf(path)
     return _Loaded(payload, after if after == before else None)
@@ -164,7 +179,7 @@ def _stampOf(path: str) -> Stamp | None:
         found = os.stat(path)
     except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _cost(loaded: _Loaded) -> int:

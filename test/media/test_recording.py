@@ -1,0 +1,479 @@
+"""Recordings: valid at every moment, whole at the end, and what becomes of them on a bad disk."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import threading
+import wave
+from errno import ENOSPC
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import execute
+from twisted.trial.unittest import SynchronousTestCase
+
+from shtoom import codecs
+from shtoom.audio.frames import FRAME_BYTES, toBytes, toSamples
+from shtoom.audio.tones import sine
+from shtoom.media.recording import Recording, RecordingFailed
+from test.support.threads import HeldThreads, LaterThreads
+
+SECOND = 16000  # bytes
+
+
+def sound(seconds: float) -> bytes:
+    """A tone as PCM."""
+    return toBytes(sine(440, seconds))
+
+
+def frames(pcm: bytes) -> list[bytes]:
+    """As the tick hands it over."""
+    return [pcm[i : i + FRAME_BYTES] for i in range(0, len(pcm), FRAME_BYTES)]
+
+
+def readWav(path: str | Path | io.BytesIO) -> bytes:
+    """The sound of a WAV, read by Python's library; its header must be true."""
+    source = path if isinstance(path, io.BytesIO) else str(path)
+    with wave.open(source, "rb") as file:
+        assert file.getparams()[:3] == (1, 2, 8000)
+        data = file.readframes(file.getnframes())
+        assert len(data) == 2 * file.getnframes(), "the header claims more than is in the file"
+        return data
+
+
+class WorkingDisk(SynchronousTestCase):
+    """A folder, ticks and threads that do what they should."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.threads = LaterThreads()
+        self.failures: list[RecordingFailed] = []
+
+    def record(self, dest: Any) -> Recording:
+        return Recording(dest, self.threads.deferToThread, self.failures.append)
+
+    def tick(self, recording: Recording, pcm: bytes) -> None:
+        """Ticks of 20 ms."""
+        for frame in frames(pcm):
+            recording.write(frame)
+            self.threads.clock.advance(0.02)
+
+    def end(self, recording: Recording) -> None:
+        closed = recording.close()
+        self.threads.settle()
+        self.assertIsNone(self.successResultOf(closed))
+
+
+class RecordingTests(WorkingDisk):
+    """To a path."""
+
+    def test_nothingOfTheEndIsCut(self) -> None:
+        """A length that is no multiple of anything comes back to the last sample."""
+        pcm = sound(2.777)
+        recording = self.record(self.folder / "a.wav")
+        self.tick(recording, pcm)
+        self.end(recording)
+        self.assertEqual(readWav(self.folder / "a.wav"), pcm)
+        self.assertApproximates(recording.duration, 2.777, 0.001)
+        self.assertEqual(self.failures, [])
+
+    def test_soundOnlyAtTheEndIsKept(self) -> None:
+        """write() and close() in one breath, before the file was even opened."""
+        recording = self.record(self.folder / "a.wav")
+        recording.write(sound(0.02))
+        self.end(recording)
+        self.assertEqual(readWav(self.folder / "a.wav"), sound(0.02))
+
+    def test_anEmptyRecordingIsAFileAllTheSame(self) -> None:
+        """A header and no samples."""
+        self.end(self.record(self.folder / "a.wav"))
+        self.assertEqual(readWav(self.folder / "a.wav"), b"")
+
+    def test_theSuffixChoosesTheCoding(self) -> None:
+        """.raw and .sln as it comes, .ul and .al as G.711, in any case."""
+        pcm = sound(0.7)
+        for suffix, data in {
+            ".raw": pcm,
+            ".SLN": pcm,
+            ".ul": codecs.find("PCMU").encode(toSamples(pcm)),
+            ".al": codecs.find("PCMA").encode(toSamples(pcm)),
+        }.items():
+            path = self.folder / f"a{suffix}"
+            recording = self.record(str(path))
+            self.tick(recording, pcm)
+            self.end(recording)
+            self.assertEqual(path.read_bytes(), data, suffix)
+
+    def test_anUnknownSuffixIsRefusedAtOnce(self) -> None:
+        """With the path and what may be."""
+        for name, words in (("a.doc", "to a .doc file"), ("a", "without a suffix")):
+            error = self.assertRaises(ValueError, self.record, self.folder / name)
+            self.assertIn(words, str(error))
+            self.assertIn(str(self.folder / name), str(error))
+            self.assertIn(".wav, .raw, .sln, .ul, .al", str(error))
+        self.assertEqual(self.threads.jobs, 0)
+
+    def test_anOlderFileIsReplaced(self) -> None:
+        """Nothing of a longer one shines through."""
+        path = self.folder / "a.wav"
+        path.write_bytes(b"x" * 50000)
+        recording = self.record(path)
+        self.tick(recording, sound(0.5))
+        self.end(recording)
+        self.assertEqual(path.stat().st_size, 44 + 8000)
+
+    def test_theDiskIsWrittenInPiecesOfHalfASecond(self) -> None:
+        """Ten seconds are twenty jobs, and one each to open and close."""
+        recording = self.record(self.folder / "a.wav")
+        self.tick(recording, sound(10))
+        self.end(recording)
+        self.assertEqual(self.threads.jobs, 22)
+
+    def test_theHeaderIsTrueEachSecond(self) -> None:
+        """After each tick the file is a WAV, at most a second shorter than what came so far."""
+        path = self.folder / "a.wav"
+        recording = self.record(path)
+        self.threads.settle()
+        for number, frame in enumerate(frames(sound(3.3)), 1):
+            recording.write(frame)
+            self.threads.clock.advance(0.02)
+            kept = len(readWav(path))
+            self.assertGreaterEqual(kept, number * FRAME_BYTES - SECOND)
+        self.end(recording)
+
+    def test_closingTwiceIsHarmless(self) -> None:
+        """Each close() has its Deferred; what comes after it is ignored."""
+        recording = self.record(self.folder / "a.wav")
+        first, second = recording.close(), recording.close()
+        recording.write(sound(1))
+        self.threads.settle()
+        for closed in (first, second, recording.close()):
+            self.assertIsNone(self.successResultOf(closed))
+        self.assertEqual(readWav(self.folder / "a.wav"), b"")
+
+    def test_aDeferToThreadThatIsDoneAtOnceServesToo(self) -> None:
+        """Inline, without a turn of the reactor between."""
+        recording = Recording(self.folder / "a.wav", execute, self.failures.append)
+        for frame in frames(sound(1.3)):
+            recording.write(frame)
+        self.successResultOf(recording.close())
+        self.assertEqual(readWav(self.folder / "a.wav"), sound(1.3))
+
+
+class OpenFileTests(WorkingDisk):
+    """Binary file-likes."""
+
+    def test_anOpenFileGetsPCMAndIsClosedOnce(self) -> None:
+        """Only write and close are needed; what write returns does not matter."""
+
+        class Sink:
+            def __init__(self) -> None:
+                self.data, self.closings = b"", 0
+
+            def write(self, data: bytes) -> None:
+                self.data += data
+
+            def close(self) -> None:
+                self.closings += 1
+
+        sink = Sink()
+        recording = self.record(sink)
+        self.tick(recording, sound(1.25))
+        self.end(recording)
+        self.assertEqual((sink.data, sink.closings), (sound(1.25), 1))
+
+    def test_aFileThatTakesAFewBytesAtATimeGetsThemAll(self) -> None:
+        """write() may say how much it took, as raw files do."""
+        taken: list[bytes] = []
+
+        class Narrow(io.RawIOBase):
+            def write(self, data: Any) -> int:
+                taken.append(bytes(data[:999]))
+                return len(taken[-1])
+
+        recording = self.record(Narrow())
+        self.tick(recording, sound(1.25))
+        self.end(recording)
+        self.assertEqual(b"".join(taken), sound(1.25))
+
+    def test_anOpenFileWithAWavsNameBecomesAWav(self) -> None:
+        """From where it stands, with a header that is renewed."""
+        path = self.folder / "a.wav"
+        recording = self.record(path.open("wb"))
+        self.tick(recording, sound(1.25))
+        self.end(recording)
+        self.assertEqual(readWav(path), sound(1.25))
+
+    def test_aWavThatCannotSeekIsRefused(self) -> None:
+        """At once, with the file's name."""
+
+        class Pipe(io.RawIOBase):
+            name = "live.wav"
+
+        error = self.assertRaises(ValueError, self.record, Pipe())
+        self.assertIn("live.wav", str(error))
+
+
+class SlowDiskTests(SynchronousTestCase):
+    """Jobs that take their time."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp() + ".wav")
+        self.threads = HeldThreads()
+        self.failures: list[RecordingFailed] = []
+        self.recording = Recording(self.path, self.threads.deferToThread, self.failures.append)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.one_of(st.integers(1, 2000), st.none()), max_size=60))
+    def test_anyOrderOfSoundAndDiskGivesTheWholeFile(self, steps: list[int | None]) -> None:
+        """int: that many samples come; None: a job ends. One job at a time, nothing lost."""
+        threads = HeldThreads()
+        path = Path(self.mktemp() + ".wav")
+        recording = Recording(path, threads.deferToThread, self.failures.append)
+        rng = np.random.default_rng(1)
+        written = b""
+        for step in steps:
+            if step is None:
+                if threads.waiting:
+                    threads.runOne()
+            elif recording.failure is None:
+                piece = rng.bytes(2 * step)
+                recording.write(piece)
+                written += piece
+        recording.close()
+        threads.runAll()
+        self.assertEqual(readWav(path), written)
+        self.assertEqual(threads.most, 1)
+        path.unlink()
+
+    def test_twoSecondsBehindEndTheRecording(self) -> None:
+        """In words; what had come until then is in the file, which is closed."""
+        for frame in frames(sound(2.0)):
+            self.recording.write(frame)
+        self.assertEqual(self.failures, [])
+        self.recording.write(sound(0.02))
+        self.recording.write(sound(1.0))
+        [failure] = self.failures
+        self.assertIn(f"{self.path}: the disk is too slow, 2.0 s of sound", failure.reason)
+        self.threads.runAll()
+        self.assertEqual(readWav(self.path), sound(2.0) + sound(0.02))
+        self.successResultOf(self.recording.close())
+
+    def test_aStallOfASecondIsNoFailure(self) -> None:
+        """The disk catches up with one large piece."""
+        self.threads.runOne()
+        for frame in frames(sound(2.4)):
+            self.recording.write(frame)
+        self.threads.runOne()
+        [(_, _, (piece,))] = self.threads.waiting
+        self.assertEqual(len(piece), round(1.9 * SECOND))
+        self.recording.close()
+        self.threads.runAll()
+        self.assertEqual(readWav(self.path), sound(2.4))
+        self.assertEqual(self.failures, [])
+
+
+class BadDiskTests(SynchronousTestCase):
+    """Disks that are full, rights that are missing, files that raise."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.threads = LaterThreads()
+        self.failures: list[RecordingFailed] = []
+
+    def failureOf(self, dest: Any, seconds: float = 1.0) -> RecordingFailed:
+        """What a recording to `dest` fails with; the sound goes on coming."""
+        self.failures.clear()
+        recording = Recording(dest, self.threads.deferToThread, self.failures.append)
+        for frame in frames(sound(seconds)):
+            recording.write(frame)
+            self.threads.clock.advance(0.02)
+        closed = recording.close()
+        self.threads.settle()
+        self.assertIsNone(self.successResultOf(closed))
+        [failure] = self.failures
+        self.assertIs(recording.failure, failure)
+        return failure
+
+    def test_files_005_aDirectoryWithoutRights(self) -> None:
+        """Not opened: the path and 'Permission denied'."""
+        if not os.geteuid():
+            self.skipTest("root may write everywhere")
+        self.folder.chmod(0o500)
+        self.addCleanup(self.folder.chmod, 0o700)
+        failure = self.failureOf(self.folder / "a.wav")
+        self.assertFalse(failure.opened)
+        self.assertIn(f"{self.folder / 'a.wav'}: cannot be opened: Permission", failure.reason)
+
+    def test_files_005_aDirectoryThatDoesNotExist(self) -> None:
+        """Not opened: the path and 'No such file or directory', long before the first piece."""
+        path = self.folder / "nowhere" / "a.wav"
+        failure = self.failureOf(path, 0.02)
+        self.assertFalse(failure.opened)
+        self.assertEqual(failure.reason, f"{path}: cannot be opened: No such file or directory")
+
+    def test_files_005_aFullDisk(self) -> None:
+        """Not stored: path, what was kept, 'No space left'; told once."""
+        path = self.folder / "a.raw"
+        path.symlink_to("/dev/full")
+        failure = self.failureOf(path, 3.0)
+        self.assertTrue(failure.opened)
+        self.assertIn(f"{path}: cannot be written: No space left on device", failure.reason)
+        self.assertIn("0 bytes (0.0 s) are kept", failure.reason)
+
+    def test_files_005_aDiskThatIsFullAtTheEnd(self) -> None:
+        """The last piece is written by close(): its failure is told all the same."""
+        path = self.folder / "a.raw"
+        path.symlink_to("/dev/full")
+        self.assertIn("No space left", self.failureOf(path, 0.1).reason)
+
+    def test_files_005_aFileLikeThatRaises(self) -> None:
+        """Not stored, in the exception's words; close() was called once."""
+
+        class Raising:
+            name = "mailbox 7"
+
+            def __init__(self, error: Exception) -> None:
+                self.error, self.closings, self.taken = error, 0, 0
+
+            def write(self, data: bytes) -> None:
+                if self.taken:
+                    raise self.error
+                self.taken = len(data)
+
+            def close(self) -> None:
+                self.closings += 1
+
+        for error, words in (
+            (RuntimeError("quota"), "RuntimeError: quota"),
+            (OSError(ENOSPC, os.strerror(ENOSPC)), "No space left on device"),
+        ):
+            dest = Raising(error)
+            failure = self.failureOf(dest, 2.0)
+            self.assertTrue(failure.opened)
+            self.assertIn(f"mailbox 7: cannot be written: {words}", failure.reason)
+            self.assertIn("8000 bytes (0.5 s) are kept", failure.reason)
+            self.assertEqual(dest.closings, 1)
+
+    def test_files_005_aFileLikeThatRaisesWhenItIsClosed(self) -> None:
+        """A buffer that finds the disk full: told, and close() still ends."""
+
+        class Buffered:
+            def write(self, data: bytes) -> None:
+                pass
+
+            def close(self) -> None:
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+        self.assertIn("No space left on device", self.failureOf(Buffered()).reason)
+
+    def test_files_005_aHundredCallsOnAFullDisk(self) -> None:
+        """A hundred failures, one for each, and no job is left behind."""
+        path = self.folder / "a.raw"
+        path.symlink_to("/dev/full")
+        many = [
+            Recording(path, self.threads.deferToThread, self.failures.append) for _ in range(100)
+        ]
+        for frame in frames(sound(1.0)):
+            for recording in many:
+                recording.write(frame)
+            self.threads.clock.advance(0.02)
+        self.assertEqual(len(self.failures), 100)
+        self.threads.settle()
+        self.assertEqual(self.threads.clock.getDelayedCalls(), [])
+
+    def test_files_005_aDiskThatFillsAnywhereLeavesAReadableFile(self) -> None:
+        """Twenty limits, within a sample, a header or a piece: the file holds all that fitted."""
+        out = self.child(_LIMITED)
+        for limit, (failed, kept) in out.items():
+            self.assertEqual((failed, kept), (1, (int(limit) - 44) // 2 * 2), limit)
+
+    def child(self, program: str) -> dict[str, list[int]]:
+        """Runs a program in a Python of its own; what it prints, as "name number number" lines."""
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(self.folder)],
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), OPENBLAS_NUM_THREADS="1"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertIn(done.returncode, (0, -9), done.stderr)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        return {name: [int(n) for n in numbers] for name, *numbers in lines}
+
+    def test_files_001_aKilledProcessLosesLessThanASecond(self) -> None:
+        """kill -9 in the tick after 9.7 s: the WAV is readable and holds at least 8.7 s."""
+        self.child(_KILLED)
+        kept = len(readWav(self.folder / "a.wav"))
+        self.assertGreaterEqual(kept, round(8.7 * SECOND))
+
+    def test_files_001_aCopyTakenAtAnyMomentIsAWav(self) -> None:
+        """Another thread copies the file while it grows, and opens the copies."""
+        path = self.folder / "a.wav"
+        recording = Recording(path, execute, self.failures.append)
+        copies: list[int] = []
+        errors: list[BaseException] = []
+        ended = threading.Event()
+
+        def copyOn() -> None:
+            try:
+                while not ended.is_set():
+                    copies.append(len(readWav(io.BytesIO(path.read_bytes()))))
+            except BaseException as error:
+                errors.append(error)
+
+        copier = threading.Thread(target=copyOn)
+        copier.start()
+        pcm = frames(sound(0.5))
+        for _ in range(400):
+            for frame in pcm:
+                recording.write(frame)
+        recording.close()
+        ended.set()
+        copier.join()
+        self.assertEqual((errors, self.failures), ([], []))
+        self.assertEqual(copies, sorted(copies))
+        self.assertEqual(len(readWav(path)), 200 * SECOND)
+
+
+_COMMON = """
+import os, resource, sys, wave
+from twisted.internet.defer import execute
+from shtoom.media.recording import Recording
+folder = sys.argv[1]
+path = os.path.join(folder, "a.wav")
+frame = bytes(320)
+"""
+_LIMITED = (
+    _COMMON
+    + """
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+for limit in [44, 45, 46, 8043, 8044, 8045, 8046] + list(range(9000, 80000, 5501)):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    failures = []
+    recording = Recording(path, execute, failures.append)
+    for _ in range(300):
+        recording.write(frame)
+    recording.close()
+    with wave.open(path) as file:
+        print(limit, len(failures), len(file.readframes(file.getnframes())))
+"""
+)
+_KILLED = (
+    _COMMON
+    + """
+recording = Recording(path, execute, print)
+for _ in range(485):
+    recording.write(frame)
+os.kill(os.getpid(), 9)
+"""
+)
