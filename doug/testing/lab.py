@@ -1,14 +1,13 @@
 """The laboratory: an application served on a virtual clock and network, with phones to call it.
 
-Lives here: building server and phones, letting time pass, finding what a call has left behind.
-Not here: what a phone does (phone.py), how datagrams travel (network.py).
+Lives here: building server and phones, letting time pass. Not here: what a phone does (phone.py),
+how datagrams travel (network.py), what a call may have left behind (leftovers.py).
 """
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,25 +16,26 @@ from twisted.python.failure import Failure
 
 from doug.application import DougApplication
 from doug.settings import Settings
+from doug.testing.leftovers import Leftovers
 from doug.testing.media import MemoryMediaIO
-from doug.testing.network import Conditions, MemoryNetwork
+from doug.testing.network import Conditions, MemoryHost, MemoryNetwork
 from doug.testing.phone import Phone
 from doug.testing.reactor import VirtualReactor
 from doug.voiceapp import VoiceApp
+from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 
 SERVER = "192.0.2.10"
-FIRST_PHONE = 20  # 198.51.100.20, the addresses of RFC 5737
-REST = 70.0  # seconds after which even RFC 3261's timers of an ended call have run out
+FIRST_PHONE = 20  # 198.51.100.20: the documentation addresses of RFC 5737
 
 
 class Lab:
     """A Doug server, a network and phones in one test, all in virtual time.
 
     app: the VoiceApp class to serve, or a mapping of called user -> class ("" for all others).
-    seed: of everything that is left to chance. conditions: how datagrams travel. settings: as for
-    the server; args: keyword arguments of the app.
+    seed: of everything that is left to chance. conditions: how datagrams travel. settings: of the
+    server. args: attributes of the application, as --args has them.
 
-    results: what apps returned by returnResult, in order. failures: what ended apps by
+    results: what applications returned by returnResult, in order. failures: what ended others by
     returnError, as Failures; they are logged as well, as in the real server.
     """
 
@@ -46,49 +46,44 @@ class Lab:
         seed: int = 0,
         conditions: Conditions | None = None,
         settings: Settings | None = None,
+        timers: Timers = DEFAULT_TIMERS,
         **args: Any,
     ) -> None:
         self._debugging = defer.getDebugging()
         defer.setDebugging(True)  # so that a Deferred that never fires can name its creator
-        self._files = _openFiles()
-        self.rng = Random(seed)
+        self._rng = Random(seed)
         self.reactor = VirtualReactor()
-        self.network = MemoryNetwork(self.reactor, Random(seed + 1), conditions)
+        self.network = MemoryNetwork(self.reactor, self._chance(), conditions)
         self.reactor.host = self.network.host(SERVER)
+        self.io = MemoryMediaIO(self.reactor.host)
         self.phones: list[Phone] = []
         self.results: list[Any] = []
         self.failures: list[Failure] = []
-        self.io = MemoryMediaIO(self.reactor.host)
-        self.application = self._serve(app, settings if settings is not None else Settings(), args)
+        self._leftovers = Leftovers()
+        settings = settings if settings is not None else Settings()
+        apps = {"": app} if isinstance(app, type) else dict(app)
+        self.application = LabApplication(
+            self,
+            settings=replace(
+                settings, apps={**settings.apps, **apps}, args={**settings.args, **args}
+            ),
+            reactor=self.reactor,
+            mediaIO=lambda reactor: self.io,
+            rng=self._chance(),
+            timers=timers,
+            localAddressFor=lambda host: SERVER,
+        )
+        self.application.start()
 
-    def _serve(
-        self,
-        app: type[VoiceApp] | Mapping[str, type[VoiceApp]],
-        settings: Settings,
-        args: dict[str, Any],
-    ) -> DougApplication:
-        routes = {"": app} if isinstance(app, type) else dict(app)
-        lab = self
-
-        class LabApplication(DougApplication):
-            def acceptResults(self, cookie: Any, result: Any) -> None:
-                lab.results.append(result)
-                super().acceptResults(cookie, result)
-
-            def acceptErrors(self, cookie: Any, error: Failure) -> None:
-                lab.failures.append(error)
-                super().acceptErrors(cookie, error)
-
-        raise RuntimeError(routes, settings, args, LabApplication)
-
-    def phone(self, name: str | None = None, **options: Any) -> Phone:
+    def phone(
+        self, name: str | None = None, *, host: MemoryHost | None = None, **options: Any
+    ) -> Phone:
         """A new phone with an address of its own. options: as Phone has them."""
         number = len(self.phones)
-        host = self.network.host(f"198.51.100.{FIRST_PHONE + number}")
         phone = Phone(
             self.reactor,
-            host,
-            Random(self.rng.random()),
+            host if host is not None else self.host(),
+            self._chance(),
             name=name if name is not None else f"phone{number}",
             serverAddress=SERVER,
             **options,
@@ -96,20 +91,52 @@ class Lab:
         self.phones.append(phone)
         return phone
 
+    def host(self) -> MemoryHost:
+        """The host that the next phone stands on; for tests that send datagrams of their own."""
+        return self.network.host(f"198.51.100.{FIRST_PHONE + len(self.phones)}")
+
     def advance(self, seconds: float) -> None:
         """Lets so many seconds pass for server, network and phones."""
         self.reactor.advance(seconds)
 
     def assertNothingLeft(self) -> None:
-        """Ends a test: after a minute's rest nothing of any call is left, in the server or here.
+        """Ends a test: after a minute's rest nothing of any call is left.
 
-        Checked: sockets, timers, files, dialogs, transactions, apps and their Deferreds. An app
-        that still waits for a Deferred is named with the line that made it. AssertionError lists
-        all that was found.
+        Looked for: sockets, timers, files, dialogs, transactions, applications, Deferreds. An
+        application that waits for a Deferred is named with the line that made the Deferred.
+        AssertionError lists all that was found. Server and phones are off afterwards.
         """
-        raise NotImplementedError
+        found = self._leftovers.find(self)
+        self.close()
+        found += self._leftovers.findAfterClose(self)
+        if found:
+            raise AssertionError("left behind:\n  " + "\n  ".join(found))
+
+    def close(self) -> None:
+        """Switches server and phones off."""
+        self.application.shutdown()
+        for phone in self.phones:
+            phone.close()
+        self.advance(10.0)
+        defer.setDebugging(self._debugging)
+
+    def _chance(self) -> Random:
+        return Random(self._rng.random())
 
 
-def _openFiles() -> int:
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+class LabApplication(DougApplication):
+    """A server that keeps what applications returned."""
+
+    def __init__(self, lab: Lab, **options: Any) -> None:
+        super().__init__(**options)
+        self._lab = lab
+
+    def acceptResults(self, cookie: str, result: Any) -> None:
+        """Kept in the lab."""
+        self._lab.results.append(result)
+        super().acceptResults(cookie, result)
+
+    def acceptErrors(self, cookie: str, error: Failure) -> None:
+        """Kept in the lab."""
+        self._lab.failures.append(error)
+        super().acceptErrors(cookie, error)

@@ -169,6 +169,11 @@ class PhoneCall:
         self._toPress: deque[tuple[str, float, float]] = deque()
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Is the call over, its media closed?"""
+        return self._closed
+
     # --- what the user does -------------------------------------------------------------------
 
     def answer(self) -> None:
