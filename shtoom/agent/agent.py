@@ -160,29 +160,31 @@ class UserAgent(Lines):
             call.crashed(Failure())
 
     def responseStray(self, response: Response, peer: Peer) -> None:
-        """A response that nobody waits for; a 2xx to an INVITE has made a dialog all the same."""
-        if response.code // 100 == 2 and response.cseq.method == "INVITE":
-            self.leaveFork(response, None, peer)
+        """A response that nobody waits for; counted by the layer, and left alone.
+
+        A 2xx to an INVITE of ours is none, for 64*T1 (see AfterTheCall). To acknowledge and leave
+        whatever comes would have us send a BYE, ten times over, to an address that anybody names.
+        """
 
     def _serve(self, transaction: ServerTransaction, request: Request, call: Call | None) -> None:
-        toTag = self._tagFor(request)
-        answer = refusal(request, toTag)
-        if answer is None and call is not None:
-            call.requestReceived(transaction, request)
+        if call is None and request.toAddress.tag:  # a dialog that is over, or never was (12.2.2)
+            transaction.respond(request.respond(481))
             return
-        if answer is None and (toTag is None or request.method not in ("INVITE", "OPTIONS")):
-            answer = request.respond(481, toTag=toTag)
-        if answer is None and self.draining is not None:
-            stopping = ServiceUnavailable("Server shutting down", retryAfter=self.draining)
-            answer = refused(request, stopping, toTag)
-        if answer is None and request.method == "OPTIONS":
-            answer = capabilities(request, toTag)
-        if answer is None and len(request.contacts) != 1:  # 8.1.1.8
-            answer = request.respond(400, "INVITE needs one Contact", toTag=toTag)
-        if answer is None:
-            self._newCall(transaction, request)
-        else:
+        toTag = self.newTag() if call is None else None
+        answer = refusal(request, toTag)
+        if answer is not None:
             transaction.respond(answer)
+        elif call is not None:
+            call.requestReceived(transaction, request)
+        elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE need a dialog
+            transaction.respond(request.respond(481, toTag=toTag))
+        elif self.draining is not None:
+            stopping = ServiceUnavailable("Server shutting down", retryAfter=self.draining)
+            transaction.respond(refused(request, stopping, toTag))
+        elif request.method == "OPTIONS":
+            transaction.respond(capabilities(request, toTag))
+        else:
+            self._newCall(transaction, request)
 
     def _newCall(self, transaction: ServerTransaction, request: Request) -> None:
         call = InboundCall(self, transaction, request)
@@ -203,7 +205,3 @@ class UserAgent(Lines):
         else:
             if call.user is None and call.ringing:
                 call.crashed(Failure(RuntimeError("callReceived took no charge of the call")))
-
-    def _tagFor(self, request: Request) -> str | None:
-        """A To tag of ours for the response; None if the request has one (8.2.6.2)."""
-        return None if request.toAddress.tag else self.newTag()

@@ -15,11 +15,13 @@ from shtoom.agent.options import ALLOW, SUPPORTED, refused
 from shtoom.exceptions import CallFailed
 from shtoom.sip.body import sdpBody
 from shtoom.sip.dialog import Dialog
+from shtoom.sip.uri import URI
 
 if TYPE_CHECKING:
     from shtoom.agent.agent import UserAgent
     from shtoom.sip.message import Request
     from shtoom.sip.transactions import ServerTransaction
+    from shtoom.sip.transport import Peer
 
 OPEN = (CallState.TRYING, CallState.RINGING)
 
@@ -38,13 +40,16 @@ class InboundCall(Call):
 
     def __init__(self, agent: UserAgent, transaction: ServerTransaction, request: Request) -> None:
         super().__init__(agent, request.callID, CallState.TRYING)
-        self.request, self.peer = request, transaction.peer
+        self.request = request
+        self.peer: Peer = transaction.peer
         self.remoteSDP = sdpBody(request)
         self.contact = agent.contactFor(transaction.peer, request.uri.user or "")
         self._localTag = agent.newTag()
         dialog = self.dialog = Dialog.forUAS(request, self._localTag)
         self._transaction: ServerTransaction | None = transaction
         self._accepted: AcceptedResponse | None = None
+        if request.contact is None:
+            dialog.remoteTarget = self._seenAs(request.fromAddress.uri)
         agent.bind(dialog.key, self)
         transaction.respond(request.respond(100))
         agent.awaitCancel(transaction, self)
@@ -148,6 +153,15 @@ class InboundCall(Call):
             contentType="application/sdp" if sdp else None,
         )
         self._transaction.respond(response)
+
+    def _seenAs(self, caller: URI) -> URI:
+        """A remote target for a caller whose INVITE names none (RFC 2543 did not ask for it)."""
+        self.findings.append(
+            "the INVITE had no Contact: requests in the call go to where it came from; the caller "
+            "should send one (RFC 3261 8.1.1.8)"
+        )
+        host, port = self.peer.address
+        return URI("sip", caller.user, None, host, port)
 
     def _stopRepeating(self) -> None:
         accepted, self._accepted = self._accepted, None

@@ -228,7 +228,7 @@ class Lines:
         request goes there, and why is added to `findings`, once.
         """
         hop = dialog.nextHop
-        finding = observedInstead(hop.host, seen.address[0])
+        finding = observedInstead(hop.param("maddr") or hop.host, seen.address[0])
         if finding is not None:
             return succeed(self._observed(seen, finding, findings))
         how = (hop, seen, findings)

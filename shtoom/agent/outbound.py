@@ -50,6 +50,26 @@ class Early(NamedTuple):
 
 
 @implementer(IClientTransactionUser)
+class AfterTheCall:
+    """Hears, in place of a call that is over, of phones that answer too late (13.2.2.4).
+
+    It knows no more than it needs, for the half minute that the transaction lives on.
+    """
+
+    __slots__ = ("_agent", "_peer")
+
+    def __init__(self, agent: UserAgent, peer: Peer) -> None:
+        self._agent, self._peer = agent, peer
+
+    def responseReceived(self, response: Response) -> None:
+        """A 2xx of another fork."""
+        self._agent.leaveFork(response, None, self._peer)
+
+    def transactionFailed(self, failure: CallFailed) -> None:
+        """Of no interest: the call is over."""
+
+
+@implementer(IClientTransactionUser)
 class OutboundCall(Call):
     """A call to somebody. localSDP: our offer. remoteSDP: None until it is answered.
 
@@ -238,9 +258,9 @@ class OutboundCall(Call):
         if self._resolving is not None:
             resolving, self._resolving = self._resolving, None
             resolving.cancel()
-        if self._transaction is not None:
-            self._transaction.release()
-            self._transaction = None
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None and transaction.user is self:
+            transaction.user = AfterTheCall(self.agent, transaction.peer)
         self._early.clear()
         super().cleanUp()
 
