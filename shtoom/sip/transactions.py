@@ -136,8 +136,11 @@ class TransactionLayer:
         if invite is None or invite.method != "INVITE" or transaction.state is not State.PROCEEDING:
             state = transaction.state.name
             raise ValueError(f"transaction: only an INVITE that proceeds is cancelled, not {state}")
+        branch = invite.via.branch or ""
+        if clientKey(branch, "CANCEL") in self._clients:
+            raise ValueError(f"transaction: {invite} is cancelled already")
         transaction.cancelled(self.seconds())
-        return self._begin(invite.cancel(), invite.via.branch or "", transaction.peer, user, None)
+        return self._begin(invite.cancel(), branch, transaction.peer, user, None)
 
     def sendStateless(self, request: Request, peer: Peer) -> None:
         """Sends the ACK of a 2xx, without Via as yet; repeats of the 2xx then get it by themselves.
@@ -323,8 +326,9 @@ class TransactionLayer:
         """The machine is done: no table knows it any more."""
         if isinstance(transaction, ClientTransaction):
             del self._clients[transaction.key]
-            if transaction.ackKey is not None:
-                del self._accepted[transaction.ackKey]
+            key = transaction.ackKey
+            if key is not None and self._accepted.get(key) is transaction:
+                del self._accepted[key]
         else:
             del self._servers[transaction.key]
             if transaction.mergeKey is not None:
