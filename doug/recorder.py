@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -72,6 +72,9 @@ class IRecorderHost(Protocol):
     def recorderChanged(self) -> None:
         """Other recordings run than before."""
 
+    def recordClosed(self, record: Record) -> None:
+        """Its file is complete and closed, whether anybody wants to hear of it or not."""
+
     def playTone(self, samples: NDArray[np.int16], whenOver: Callable[[], None]) -> None:
         """Plays int16 samples of 8 kHz mono after what is playing now."""
 
@@ -124,6 +127,10 @@ class Record:
         if self._check:
             self._checkLimits(pcm)
 
+    def forget(self) -> None:
+        """It is over, and its file closed: lets go of what would keep it."""
+        self.recording, self._write = None, _nowhere
+
     def standAside(self, aside: bool, now: float) -> None:
         """The Source hears the far end by another way (an echo), or no more."""
         if self._aside is not None:
@@ -152,12 +159,13 @@ class Record:
 class Recorder:
     """What one leg records: at most one file and one Source at a time."""
 
-    __slots__ = ("_closing", "_host", "records")
+    __slots__ = ("_closing", "_host", "_whenClosed", "records")
 
     def __init__(self, host: IRecorderHost) -> None:
         self._host: IRecorderHost | None = host
         self.records: tuple[Record, ...] = ()
-        self._closing: dict[Record, Deferred[None]] = {}
+        self._closing: dict[Record, None] = {}  # in their order
+        self._whenClosed: Callable[[], None] | None = None
 
     @property
     def recording(self) -> bool:
@@ -215,10 +223,9 @@ class Recorder:
         host.recorderChanged()
         if record.recording is None:
             self._complete(record)
-            return
-        done: Deferred[None] = Deferred()
-        self._closing[record] = done
-        record.recording.close().addCallback(lambda _: self._complete(record)).chainDeferred(done)
+        else:
+            self._closing[record] = None
+            record.recording.close().addCallback(lambda _: self._complete(record))
 
     def stop(self) -> None:
         """All of it is over and nobody wants to hear of it, not even of those just closing."""
@@ -227,19 +234,20 @@ class Recorder:
         for record in self.records:
             self.end(record, MediaRecordDoneEvent)
 
-    def close(self, how: type[MediaRecordDoneEvent]) -> Deferred[Sequence[Record]]:
-        """The leg is over. Fires, when all files are complete, with those that still ran.
-
-        The end of the others has been told by then.
-        """
+    def close(self, how: type[MediaRecordDoneEvent]) -> Sequence[Record]:
+        """The leg is over. Returns those that still ran; the end of the others is told as ever."""
         running = self.records
         for record in running:
             record.wanted = False
             self.end(record, how)
-        if not self._closing:
-            return succeed(running)
-        closed = gatherResults(list(self._closing.values()))
-        return closed.addCallback(lambda _: running)
+        return running
+
+    def whenClosed(self, call: Callable[[], None]) -> None:
+        """Calls back, once, when all files are complete: at once, if they are."""
+        if self._closing:
+            self._whenClosed = call
+        else:
+            call()
 
     def _open(self, record: Record) -> str | None:
         """Finds the file that it goes to, if any. Returns why there can be none."""
@@ -271,15 +279,21 @@ class Recorder:
 
     def _complete(self, record: Record) -> None:
         self._closing.pop(record, None)
-        host = self._openHost()
-        if record.source is not None:
-            host.sources.release(record.source, "record")
-        if record.wanted:
-            host.recordEnded(record)
+        record.forget()
+        host = self._host
+        if host is not None:
+            host.recordClosed(record)
+            if record.source is not None:
+                host.sources.release(record.source, "record")
+            if record.wanted:
+                host.recordEnded(record)
+        if not self._closing and self._whenClosed is not None:
+            call, self._whenClosed = self._whenClosed, None
+            call()
 
     def forgetLeg(self) -> None:
-        """The leg is over and all files are complete."""
-        self._host = None
+        """The leg is over; files that are still not complete are nobody's any more."""
+        self._host = self._whenClosed = None
 
     def _openHost(self) -> IRecorderHost:
         if self._host is None:
@@ -293,3 +307,7 @@ def isQuiet(pcm: bytes) -> bool:
         return True
     samples = np.frombuffer(pcm, np.int16).astype(np.float32)
     return float(samples @ samples) <= _QUIET_POWER
+
+
+def _nowhere(pcm: bytes) -> None:
+    """Where the frames of a recording go that is over."""

@@ -98,6 +98,13 @@ class EchoSource(Source):
         self._wait = round(delay / FRAME_SECONDS)
         self._frames: deque[bytes] = deque(maxlen=self._wait + 1)  # unread ones are pushed out
 
+    @property
+    def isDirect(self) -> bool:
+        """May packets go back as they come, past read() and write()?"""
+        mine = type(self)
+        plain = mine.read is EchoSource.read and mine.write is EchoSource.write
+        return plain and self._wait == 0
+
     def read(self) -> bytes:
         """The frame of `delay` ago."""
         return self._frames.popleft() if len(self._frames) > self._wait else b""
@@ -191,14 +198,14 @@ def isFile(thing: Any, mode: str) -> bool:
 class SourceUses:
     """The book of the Sources that one leg uses.
 
-    onClosed failing: close() of an application's Source may raise anything; it is told.
+    failed: told of a Source whose close() raised, and of the error.
     """
 
     __slots__ = ("_failed", "_leg", "_sources")
 
     def __init__(self, leg: Leg, failed: Callable[[Source, Exception], None]) -> None:
         self._leg: Leg | None = leg
-        self._failed = failed
+        self._failed: Callable[[Source, Exception], None] | None = failed
         self._sources: list[Source] = []
 
     def __len__(self) -> int:
@@ -232,11 +239,12 @@ class SourceUses:
         try:
             source.close()
         except Exception as error:
-            self._failed(source, error)
+            if self._failed is not None:
+                self._failed(source, error)
 
     def forgetLeg(self) -> None:
         """The leg is over; nothing is claimed any more."""
-        self._leg = None
+        self._leg = self._failed = None
 
 
 def _checkMode(mode: str) -> None:

@@ -1,0 +1,605 @@
+"""A leg: one party of an application, a call and its sound, from its beginning to its one end.
+
+Lives here: the methods that applications call, life and death, and what the call reports.
+Not here: sound and keys (doug.legmedia and its parts), offers and answers (doug.negotiation), what
+was wrong with a call (doug.verdict).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from weakref import ReferenceType, ref
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from doug.dialog import Dialog, Party
+from doug.digits import DigitMode
+from doug.events import (
+    BaseEvent,
+    CallAnsweredEvent,
+    CallEndedEvent,
+    CallHeldEvent,
+    CallProgressEvent,
+    CallRejectedEvent,
+    CallResumedEvent,
+    DTMFReceivedEvent,
+    MediaDoneEvent,
+    MediaPlayRemoteClosedEvent,
+    MediaPlayUserBargeInEvent,
+    MediaRecordDoneEvent,
+)
+from doug.legmedia import LegMedia
+from doug.negotiation import Negotiation, streamParameters
+from doug.player import Play
+from doug.recorder import Limits, Record
+from doug.scope import CallScope
+from doug.source import Source
+from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
+from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.inbound import InboundCall
+from shtoom.exceptions import CallFailed, CallNotAnswered
+from shtoom.media.prompts import PromptCache
+
+if TYPE_CHECKING:
+    from doug.voiceapp import VoiceApp
+    from shtoom.agent.agent import UserAgent
+    from shtoom.agent.call import Call
+    from shtoom.media.clock import MediaClock
+    from shtoom.media.session import MediaSession
+    from shtoom.sip.message import Response
+
+__all__ = ["ILegApplication", "Leg"]
+
+PATIENCE = 5.0  # seconds that the end of a leg waits for the disk to take its recordings
+
+log = Logger()
+
+
+class ILegApplication(Protocol):
+    """What a leg needs of the server."""
+
+    @property
+    def reactor(self) -> IReactorTime: ...
+    @property
+    def rng(self) -> Random: ...
+    @property
+    def prompts(self) -> PromptCache: ...
+    @property
+    def mediaClock(self) -> MediaClock: ...
+
+    def deferToThread(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
+        """f(...) in a thread; the Deferred fires in the reactor's thread."""
+
+
+@implementer(ICallUser)
+class Leg:
+    """One party. Applications get legs from events and from placeCall(); they make none.
+
+    Once the leg has ended, all but the getters do nothing but a debug line: nobody can know that
+    the far end has just hung up.
+
+    ended: is it over? callID: of its call, as in log lines. scope: what it has open.
+    """
+
+    def __init__(
+        self,
+        call: Call | None,
+        session: MediaSession | None,
+        application: ILegApplication,
+        *,
+        cookie: str,
+        address: str = "",
+    ) -> None:
+        """call: one that came in; None for a leg that dial() is called on. session: its media,
+        which the leg closes; None if there is none to be had, then failed() is to follow.
+        address: the IP address by which the far end reaches us. cookie: unlike any other's.
+
+        Raises CallFailed for an offer that cannot be answered: NotAcceptable, or 400.
+        """
+        self._application = application
+        self._cookie = cookie
+        self._call: Call | None = None
+        self._app: VoiceApp | ReferenceType[VoiceApp] | None = None
+        self._dialled = ("", "")
+        self._dialog: Dialog | None = None  # after the end
+        self._answer: bytes | None = None  # to the offer of a call that came in
+        self._isOffering = False  # our offer is out, its answer not here yet
+        self._answering = self._answered = False
+        self._answerTold: VoiceApp | None = None  # who had CallAnsweredEvent
+        self._answeredAt: float | None = None
+        self._held = False
+        self._byUs = False  # the application wants it to end
+        self._ending: _Ending | None = None
+        self._patience: IDelayedCall | None = None
+        self._failure: CallFailed | None = None  # why an answered call is none
+        self._waitingKeys: list[DTMFReceivedEvent] = []  # that came while a Deferred pended
+        self._lostKeys = self._unmatchedKeys = ""
+        self._skippedBefore = application.mediaClock.skippedFrames
+        self.ended = False
+        self.callID = ""
+        self.scope = CallScope(f"leg {cookie}")
+        host = address or (session.host if session is not None else "127.0.0.1")
+        port = session.port if session is not None else 9
+        self._negotiation = Negotiation(host, port, application.rng.getrandbits(31))
+        self._media = LegMedia(self, application, session, self.scope)
+        if call is not None:
+            if call.remoteSDP is not None:
+                self._answer = self._negotiation.answer(call.remoteSDP)
+            self._setCall(call)
+
+    # What applications call: the call
+
+    def answerCall(self, voiceapp: VoiceApp, headers: Mapping[str, str] | None = None) -> None:
+        """Answers; CallAnsweredEvent follows when the caller's ACK has come.
+
+        voiceapp: the application, mostly self. headers: more of them for the 200. On a leg that is
+        answered already, an application that has it by hijackLeg gets its CallAnsweredEvent.
+        Raises ValueError for CR, LF or NUL in a header.
+        """
+        if self._isOver("answerCall"):
+            return
+        self.hijackLeg(voiceapp)
+        if self._answered and self._answerTold is not voiceapp:
+            self._tellAnswered()
+        elif self._answering or self._answered:
+            log.info("call {callID}: answerCall again: ignored", callID=self.callID)
+        elif isinstance(self._call, InboundCall):
+            self._answerInbound(self._call, headers or {})
+        else:
+            log.warn("call {callID}: answerCall on a call that was placed", callID=self.callID)
+
+    def rejectCall(self, exception: CallFailed) -> None:
+        """Refuses a call that rings, with the code and reason of `exception`; CallEndedEvent comes.
+
+        exception: CallRejected (603), UserBusy (486) or any CallFailed; else TypeError.
+        """
+        if not isinstance(exception, CallFailed):
+            raise TypeError(
+                "rejectCall: wanted a CallRejected, UserBusy or another CallFailed of "
+                f"shtoom.exceptions, got {exception!r}"
+            )
+        if self._isOver("rejectCall"):
+            return
+        if self._answering or not isinstance(self._call, InboundCall):
+            log.info("call {callID}: rejectCall comes too late: ignored", callID=self.callID)
+            return
+        self._byUs = True
+        self._call.reject(exception)
+
+    def hangupCall(self) -> Deferred[None]:
+        """Ends the call: BYE, CANCEL or 480, as it stands. Its sound ends at once.
+
+        CallEndedEvent comes on the next turn (when a recording runs: as soon as it is complete);
+        the Deferred fires when the far end has confirmed, or will not any more.
+        """
+        if self._isOver("hangupCall") or self._call is None:
+            return succeed(None)
+        self._byUs = True
+        return self._call.hangup()
+
+    def ringing(self) -> None:
+        """180 to the caller; the server does so by itself unless autoRinging is False."""
+        if self._isOver("ringing") or self._answering:
+            return
+        if isinstance(self._call, InboundCall):
+            self._call.ring()
+
+    def hijackLeg(self, voiceapp: VoiceApp) -> VoiceApp | None:
+        """Gives the leg to another application; returns the one that had it.
+
+        What the old one played and recorded stops without event, what is queued for it of this leg
+        is withdrawn. No event is raised: by answerCall the new one gets CallAnsweredEvent.
+        """
+        before = self.getVoiceApp()
+        if before is voiceapp or self._isOver("hijackLeg"):
+            return before
+        if before is not None:
+            self._media.reset()
+            before.va_removeLeg(self)
+        self._app = voiceapp
+        voiceapp.va_addLeg(self)
+        return before
+
+    def getCookie(self) -> str:
+        """What VoiceApp.getLeg() finds it by."""
+        return self._cookie
+
+    def getDialog(self) -> Dialog:
+        """Who calls whom; after the end as it was then."""
+        if self._dialog is not None:
+            return self._dialog
+        if self._call is None:
+            caller, callee = self._dialled
+            return Dialog("outbound", "", Party(caller), Party(callee), None)
+        return Dialog.ofCall(self._call, *self._dialled)
+
+    def getVoiceApp(self) -> VoiceApp | None:
+        """The application that has it, or had it at its end."""
+        return self._app() if isinstance(self._app, ref) else self._app
+
+    # What applications call: sound and keys
+
+    def mediaPlay(
+        self,
+        playlist: Any,
+        *,
+        bargeIn: bool = False,
+        timeout: float | None = None,
+        loop: bool = False,
+    ) -> None:
+        """Plays an item, or a list of them without gaps, after what is queued already.
+
+        An item is a path (looked for beside the application's module, then in the current folder),
+        an open binary file, or a Source. bargeIn: the first key stops it and drops the queue.
+        timeout: seconds after which this play ends. loop: over and over. Ends with exactly one
+        MediaPlayDoneEvent. Raises TypeError or ValueError for what could never be played.
+        """
+        if not self._isOver("mediaPlay"):
+            items = list(playlist) if isinstance(playlist, list | tuple) else [playlist]
+            self._media.player.play(items, bargeIn=bargeIn, timeout=timeout, loop=loop)
+
+    def mediaRecord(
+        self,
+        savefile: Any,
+        *,
+        maxDuration: float | None = None,
+        maxSilence: float | None = None,
+        terminators: str = "",
+        beep: bool = False,
+    ) -> None:
+        """Records what the far end says to a path, an open binary file or a Source.
+
+        maxDuration, maxSilence: seconds. terminators: keys that end it (they have no other
+        meaning then). beep: a tone before it. Ends with exactly one MediaRecordDoneEvent, when the
+        file is complete. Raises TypeError or ValueError for what could never be recorded to.
+        """
+        if not self._isOver("mediaRecord"):
+            limits = Limits(maxDuration, maxSilence, terminators)
+            self._media.recorder.record(savefile, limits, beep)
+
+    def mediaStop(self) -> None:
+        """Stops playing and recording, drops the queue; no event, not even one that is queued.
+
+        A key that stopped a prompt and was not delivered yet comes as DTMFReceivedEvent.
+        """
+        if self._isOver("mediaStop"):
+            return
+        self._media.stop()
+        keys: list[MediaPlayUserBargeInEvent] = []
+        self._withdraw(MediaDoneEvent, keys)
+        for key in keys:
+            self.raiseEvent(DTMFReceivedEvent(key.digits, self, key.evidence))
+
+    def mediaStopRecording(self) -> None:
+        """Stops recording alone, without event."""
+        if not self._isOver("mediaStopRecording"):
+            self._media.recorder.stop()
+            self._withdraw(MediaRecordDoneEvent, [])
+
+    def isPlaying(self) -> bool:
+        """Is anything to be heard, or queued? Silence is nothing."""
+        return not self.ended and self._media.player.playing
+
+    def isRecording(self) -> bool:
+        """Is anything recorded?"""
+        return not self.ended and self._media.recorder.recording
+
+    def dtmfMode(
+        self,
+        single: bool = False,
+        inband: bool = False,
+        timeout: float = 0,
+        *,
+        terminators: str = "#",
+        maxDigits: int | None = None,
+        interDigitTimeout: float | None = None,
+    ) -> None:
+        """single: an event a key. Else keys are collected to a string, see doug.digits.
+
+        timeout: seconds from the first key to the last; interDigitTimeout: between two; past
+        either DTMFTimeoutEvent has what was collected. inband: keys in the sound are not detected
+        by this version, those of RFC 4733 always are. ValueError names what is out of range.
+        """
+        mode = DigitMode(single, terminators, maxDigits, interDigitTimeout, timeout)
+        if self._isOver("dtmfMode"):
+            return
+        if inband:
+            log.warn(
+                "call {callID}: dtmfMode(inband=True): keys in the sound are not detected, only "
+                "those sent as telephone-events (RFC 4733)",
+                callID=self.callID,
+            )
+        self._media.setMode(mode)
+
+    def _sourceDone(self, source: Source) -> None:
+        """For Sources: it is done; its playing and its recording end."""
+        if not self.ended:
+            self._media.sourceDone(source)
+
+    # What the server calls
+
+    def dial(
+        self,
+        agent: UserAgent,
+        toURI: str,
+        fromURI: str | None,
+        *,
+        timeout: float,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Places the call of a leg that was made without one. Raises ValueError for a header."""
+        self._dialled = (fromURI or "", toURI)
+        self._isOffering = True
+        self._setCall(
+            agent.placeCall(
+                toURI,
+                self._negotiation.offer(),
+                self,
+                fromURI=fromURI,
+                headers=tuple(headers.items()),
+                timeout=timeout,
+            )
+        )
+
+    def failed(self, failure: CallFailed) -> None:
+        """The call could not even be placed."""
+        self._end(failure.reason, failure.sipCode, rejected=True)
+
+    def drop(self, reason: str = "dropped by the server") -> Deferred[None]:
+        """Ends the call for the application as the far end's hang-up does; as hangupCall()."""
+        if self.ended or self._call is None:
+            return succeed(None)
+        call = self._call
+        self._end(reason, None)
+        return call.hangup()
+
+    def appEnded(self, failed: bool) -> None:
+        """The application is over: the call too. A caller who still waits hears 480, or 500."""
+        call = self._call
+        if self.ended or call is None:
+            return
+        self._byUs = True
+        if isinstance(call, InboundCall) and not self._answering:
+            refusal = CallFailed() if failed else CallNotAnswered("Temporarily Unavailable", 480)
+            call.reject(refusal)
+        else:
+            call.hangup()
+
+    @property
+    def state(self) -> str:
+        """The state of its application, for the scope."""
+        app = self.getVoiceApp()
+        return app.getCurrentState() if app is not None else ""
+
+    def raiseEvent(self, event: BaseEvent) -> None:
+        """Queues an event for the application."""
+        app = self.getVoiceApp()
+        if app is not None:
+            app.va_enqueue(event)
+
+    def raiseKeys(self, event: DTMFReceivedEvent) -> None:
+        """Queues keys, and keeps in mind which of them have to wait for a handler."""
+        app = self.getVoiceApp()
+        if app is not None and app.va_pending is not None:
+            self._waitingKeys.append(event)
+        self.raiseEvent(event)
+
+    def keysUnmatched(self, event: DTMFReceivedEvent) -> None:
+        """The application has dropped keys."""
+        if event in self._waitingKeys:
+            self._lostKeys += event.digits
+        else:
+            self._unmatchedKeys += event.digits
+
+    # What the call reports (ICallUser)
+
+    def callProgress(self, call: Call, response: Response) -> None:
+        """It rings there, or goes on."""
+        if response.code > 100:
+            self.raiseEvent(CallProgressEvent(self, response.code, response.reason))
+
+    def callAnswered(self, call: Call) -> None:
+        """It is up."""
+        self._answered = True
+        self._answeredAt = self._application.reactor.seconds()
+        if self._isOffering and call.remoteSDP is not None:
+            try:
+                self._negotiation.answered(call.remoteSDP)
+            except CallFailed as failure:
+                self._failure = failure
+                call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
+                return
+            self._isOffering = False
+            self._startMedia()
+        self._tellAnswered()
+
+    def callRejected(self, call: Call, failure: CallFailed) -> None:
+        """Nobody answered."""
+        self._end(failure.reason, failure.sipCode, rejected=True)
+
+    def callEnded(self, call: Call, ending: CallEnding) -> None:
+        """It is over."""
+        failure = self._failure
+        if failure is None:
+            self._end(ending.reason, ending.sipCode)
+        else:
+            self._end(failure.reason, failure.sipCode, rejected=call.direction == "outbound")
+
+    def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
+        """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
+        if sdp is None:
+            self._isOffering = True
+            return self._negotiation.offer()
+        answer = self._negotiation.answer(sdp)
+        self._startMedia()
+        return answer
+
+    def answerReceived(self, call: Call, sdp: bytes) -> None:
+        """The answer to the offer that a re-INVITE without one got."""
+        self._isOffering = False
+        self._negotiation.answered(sdp)
+        self._startMedia()
+
+    # How it is done
+
+    def _setCall(self, call: Call) -> None:
+        self._call, self.callID = call, call.callID
+        self.scope.name = f"call {call.callID}"
+        if self._media.session is not None:
+            self._media.session.label = self.scope.name
+
+    def _answerInbound(self, call: InboundCall, headers: Mapping[str, str]) -> None:
+        if self._answer is None:
+            self._isOffering = True
+            sdp = self._negotiation.offer()
+        else:
+            sdp = self._answer
+            self._startMedia()
+        self._answering = True
+        call.answer(sdp, tuple(headers.items()))
+
+    def _startMedia(self) -> None:
+        """By what is agreed on now; tells the application of hold and its end."""
+        stream, call = self._negotiation.stream, self._call
+        if stream is None or call is None:
+            return
+        peer = call.peer
+        before = self._held
+        self._media.start(streamParameters(stream, peer.address[0] if peer is not None else None))
+        self._held = not stream.send
+        if self._held != before:
+            self.raiseEvent(CallHeldEvent(self) if self._held else CallResumedEvent(self))
+
+    def _tellAnswered(self) -> None:
+        self._answerTold = self.getVoiceApp()
+        self.raiseEvent(CallAnsweredEvent(self))
+
+    def _withdraw(self, kind: type[BaseEvent], keys: list[MediaPlayUserBargeInEvent]) -> None:
+        """Takes back queued events of that kind; those that hold keys are added to `keys`."""
+
+        def matches(event: BaseEvent) -> bool:
+            if not isinstance(event, kind) or getattr(event, "leg", None) is not self:
+                return False
+            if isinstance(event, MediaPlayUserBargeInEvent):
+                keys.append(event)
+            return True
+
+        app = self.getVoiceApp()
+        if app is not None:
+            app.va_withdraw(matches)
+
+    def _isOver(self, method: str) -> bool:
+        if self.ended:
+            log.debug("{leg}: {method} on a leg that has ended", leg=repr(self), method=method)
+        return self.ended
+
+    # The end
+
+    def _end(self, reason: str, sipCode: int | None, rejected: bool = False) -> None:
+        """The one end, whatever its cause: sound ends at once, the event comes with the files."""
+        if self.ended:
+            return
+        self.ended = True
+        now, call = self._application.reactor.seconds(), self._call
+        self._dialog = self.getDialog()
+        play, records = self._media.close()
+        facts = self._facts(call, now)
+        self._ending = _Ending(reason, sipCode, rejected, play, records, facts)
+        self._call = None
+        self._media.recorder.whenClosed(self._finish)
+        if self._ending is not None:
+            self._patience = self._application.reactor.callLater(PATIENCE, self._finish)
+
+    def _finish(self) -> None:
+        """All files are complete, or have had their time: the last that is heard of the leg."""
+        ending, self._ending = self._ending, None
+        patience, self._patience = self._patience, None
+        if patience is not None and patience.active():
+            patience.cancel()
+        if ending is None:
+            return
+        self.scope.close()
+        facts = replace(ending.facts, survivors=self.scope.survivors())
+        verdict = judge(facts)
+        self._logEnd(ending.reason, facts, verdict)
+        app = self.getVoiceApp()
+        if app is not None and not app.va_over:
+            app.va_hangUp(self, self._mediaEvents(ending), self._endEvent(ending, verdict))
+        self._forget(app)
+
+    def _mediaEvents(self, ending: _Ending) -> list[BaseEvent]:
+        """How running sound ended; nothing, if the application itself has ended the call."""
+        if self._byUs:
+            return []
+        events: list[BaseEvent] = [self._media.recordEvent(record) for record in ending.records]
+        if ending.play is not None:
+            events.append(self._media.playEvent(ending.play, MediaPlayRemoteClosedEvent))
+        return events
+
+    def _endEvent(self, ending: _Ending, verdict: Sequence[Finding]) -> BaseEvent:
+        if ending.rejected:
+            return CallRejectedEvent(self, ending.reason, ending.sipCode)
+        duration = ending.facts.answeredFor or 0.0
+        return CallEndedEvent(self, ending.reason, ending.sipCode, duration, verdict)
+
+    def _facts(self, call: Call | None, now: float) -> CallFacts:
+        """What the floors know of the call at its end."""
+        session, stream = self._media.session, self._negotiation.stream
+        stats = session.stats if session is not None else NO_MEDIA
+        dialog = call.dialog if call is not None else None
+        peer = call.peer if call is not None else None
+        app = self.getVoiceApp()
+        waiting = [
+            event for event in self._waitingKeys if app is not None and event in app.va_queue
+        ]
+        return CallFacts(
+            answeredFor=None if self._answeredAt is None else now - self._answeredAt,
+            signalling=tuple(call.findings) if call is not None else (),
+            contactHost=dialog.remoteTarget.host if dialog is not None else None,
+            signallingHost=peer.address[0] if peer is not None else None,
+            mediaHost=stream.remoteHost if stream is not None else None,
+            expected=stream is not None and stream.receive,
+            keysUnmatched=self._unmatchedKeys,
+            keysWaiting=self._lostKeys + "".join(event.digits for event in waiting),
+            skippedFrames=self._application.mediaClock.skippedFrames - self._skippedBefore,
+            stats=stats,
+        )
+
+    def _logEnd(self, reason: str, facts: CallFacts, verdict: Sequence[Finding]) -> None:
+        """The log's last line of the call."""
+        log.info(
+            "call {callID} ended after {duration:.2f} s: {reason}; {sent} packets sent, {received} "
+            "received, {lost} lost; {findings}",
+            callID=self.callID,
+            duration=facts.answeredFor or 0.0,
+            reason=reason,
+            sent=facts.stats.packetsSent,
+            received=facts.stats.packetsReceived,
+            lost=facts.stats.lost,
+            findings="; ".join(finding.text for finding in verdict) or "nothing was wrong",
+        )
+
+    def _forget(self, app: VoiceApp | None) -> None:
+        """Cuts every cycle, so that the end of the last event frees the leg and all it had."""
+        self._app = None if app is None else ref(app)
+        self._answerTold = None
+        self._waitingKeys.clear()
+        self._media.forget()
+        del self._media
+
+
+class _Ending(NamedTuple):
+    """What is kept of a leg between its end and the event that tells of it."""
+
+    reason: str
+    sipCode: int | None
+    rejected: bool
+    play: Play | None
+    records: Sequence[Record]
+    facts: CallFacts

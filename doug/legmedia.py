@@ -1,0 +1,291 @@
+"""The sound and the keys of one leg: player, recorder and collector on one media session.
+
+Lives here: what is fed and listened to, what a key does to prompts and recordings, the events that
+come of it. Not here: the call (doug.leg), each part's own rules (doug.player, doug.recorder,
+doug.digits).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from doug.digits import Collected, DigitCollector, DigitMode, Press
+from doug.events import (
+    DTMFReceivedEvent,
+    DTMFTimeoutEvent,
+    MediaPlayContentFailedEvent,
+    MediaPlayDoneEvent,
+    MediaPlayUserBargeInEvent,
+    MediaRecordDoneEvent,
+    MediaRecordFailedEvent,
+    MediaRecordRemoteClosedEvent,
+    MediaRecordStoreFailedEvent,
+)
+from doug.player import Play, Player
+from doug.recorder import Limits, Record, Recorder
+from doug.scope import CallScope, Opened
+from doug.source import EchoSource, Source, SourceUses
+from doug.statemachine import StateMachine
+from shtoom.media.stream import StreamParameters
+from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
+
+if TYPE_CHECKING:
+    from doug.leg import ILegApplication, Leg
+    from shtoom.media.session import MediaSession
+
+__all__ = ["LegMedia"]
+
+log = Logger()
+
+
+class LegMedia:
+    """What one leg hears and says.
+
+    session: None for a leg that never got one. player, recorder, sources: its parts. digits: the
+    collector. Between start() and close() the session is at work; what is asked for before is kept
+    until then.
+    """
+
+    def __init__(
+        self,
+        leg: Leg,
+        application: ILegApplication,
+        session: MediaSession | None,
+        scope: CallScope,
+    ) -> None:
+        self._leg = leg
+        self._scope = scope
+        self.session = session
+        self.reactor = application.reactor
+        self.deferToThread = application.deferToThread
+        self.loadClip = application.prompts.load
+        self.sources = SourceUses(leg, self._closingFailed)
+        self.player = Player(self)
+        self.recorder = Recorder(self)
+        self.digits = DigitCollector()
+        self._digitTimer: IDelayedCall | None = None
+        self._barged: Play | None = None  # stopped by a key of the string that is being collected
+        self._listening: tuple[Record, ...] = ()
+        self._opened: dict[Record, Opened] = {}
+        self._opening: Opened | None = None
+        if session is not None:
+            self._opening = scope.add(f"media session on port {session.port}", session.close)
+
+    # What the leg does with it
+
+    def start(self, parameters: StreamParameters) -> None:
+        """The session begins, or goes on by other parameters."""
+        session = self.session
+        if session is None:
+            return
+        session.start(parameters)
+        session.onKey = self._keyHeard
+        if self.player.codec is not parameters.codec:
+            self.player.useCodec(parameters.codec)
+        self._route()
+
+    def setMode(self, mode: DigitMode) -> None:
+        """How keys become strings from now on."""
+        self._tellDigits(self.digits.setMode(mode, self.reactor.seconds()))
+
+    def stop(self) -> None:
+        """Playing and recording end without event, what is queued of them too."""
+        self.player.stop()
+        self.recorder.stop()
+        self.digits.forgetBargeIn()
+        self._barged = None
+
+    def reset(self) -> None:
+        """Another application takes over: nothing of the old one's stays."""
+        self.stop()
+        self._stopDigitTimer()
+        self.digits = DigitCollector()
+
+    def sourceDone(self, source: Source) -> None:
+        """A Source says that it is done: both uses of it end, the recording first."""
+        self.recorder.sourceDone(source)
+        self.player.sourceDone(source)
+
+    def close(self) -> tuple[Play | None, Sequence[Record]]:
+        """The leg is over: the play that was heard, and the recordings that still ran.
+
+        Their files are complete when recorder.whenClosed() says so.
+        """
+        self._stopDigitTimer()
+        records = self.recorder.close(MediaRecordRemoteClosedEvent)
+        play = self.player.close()
+        if self.session is not None:
+            self.session.close()
+        if self._opening is not None:
+            self._opening.closed()
+        self._barged = None
+        return play, records
+
+    def forget(self) -> None:
+        """Nothing is to come any more: lets go of the leg and of everybody else."""
+        self.recorder.forgetLeg()
+        self.sources.forgetLeg()
+        self._opened.clear()
+
+    # What player and recorder ask of it
+
+    def findFile(self, path: str | os.PathLike[str]) -> str:
+        """The first that exists: in the folder of the application's module, or of the module of a
+        class that it derives from, else as it is (from the current folder)."""
+        if not os.path.isabs(path):
+            app = self._leg.getVoiceApp()
+            for kind in type(app).__mro__ if app is not None else ():
+                module = sys.modules.get(kind.__module__)
+                file = getattr(module, "__file__", None)
+                if kind is StateMachine or not issubclass(kind, StateMachine) or file is None:
+                    continue
+                candidate = Path(file).resolve().parent / path
+                if candidate.exists():
+                    return str(candidate)
+        return str(path)
+
+    def playEnded(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
+        """A play is over by itself."""
+        self._leg.raiseEvent(self.playEvent(play, how))
+
+    def playEvent(self, play: Play, how: type[MediaPlayDoneEvent]) -> MediaPlayDoneEvent:
+        """The event for the end of a play."""
+        last = play.playlist[-1] if play.playlist else None
+        if issubclass(how, MediaPlayContentFailedEvent):
+            return how(last, self._leg, play.playlist, play.failed)
+        return how(last, self._leg, play.playlist)
+
+    def recordEnded(self, record: Record) -> None:
+        """A recording is over and its file complete."""
+        self._leg.raiseEvent(self.recordEvent(record))
+
+    def recordEvent(self, record: Record) -> MediaRecordDoneEvent:
+        """The event for the end of a recording."""
+        how = record.how
+        if issubclass(how, MediaRecordFailedEvent | MediaRecordStoreFailedEvent):
+            log.warn(
+                "call {callID}: recording failed: {reason}",
+                callID=self._leg.callID,
+                reason=record.reason,
+            )
+            return how(record.dest, self._leg, record.duration, record.reason)
+        return how(record.dest, self._leg, record.duration)
+
+    def playTone(self, samples: NDArray[np.int16], whenOver: Callable[[], None]) -> None:
+        """A tone of Doug's own."""
+        self.player.playTone(samples, whenOver)
+
+    def playerChanged(self) -> None:
+        """Something else is played now."""
+        self._route()
+
+    def recorderChanged(self) -> None:
+        """Something else is recorded now."""
+        for record in self.recorder.records:
+            if record.recording is not None and record not in self._opened:
+                self._opened[record] = self._scope.add(
+                    f"recording {record.recording.name}", record.recording.close, self._leg.state
+                )
+        self._route()
+
+    def recordClosed(self, record: Record) -> None:
+        """Its file is closed."""
+        opened = self._opened.pop(record, None)
+        if opened is not None:
+            opened.closed()
+
+    # Who feeds the session, and who listens to it
+
+    def _route(self) -> None:
+        session = self.session
+        if session is None or session.closed:
+            return
+        echo = self._directEcho()
+        target = None if echo is None else session
+        if session.forwardTo is not target:
+            session.forwardTo = target
+        feed = self.player if self.player.busy and echo is None else None
+        if session.feed is not feed:
+            session.feed = feed
+        now = self.reactor.seconds()
+        for record in self.recorder.records:
+            record.standAside(record is echo, now)
+        wanted = tuple(r for r in self.recorder.records if r is not echo and not r.beeping)
+        for record in self._listening:
+            if record not in wanted:
+                session.removeListener(record)
+        for record in wanted:
+            if record not in self._listening:
+                session.addListener(record)
+        self._listening = wanted
+
+    def _directEcho(self) -> Record | None:
+        """The recording to an EchoSource whose packets may go back as they come."""
+        source = self.player.source
+        if not isinstance(source, EchoSource) or not source.isDirect:
+            return None
+        plain = (r for r in self.recorder.records if r.source is source and r.limits == Limits())
+        return next(plain, None)
+
+    # Keys
+
+    def _keyHeard(self, key: KeyPressed | KeyReleased) -> None:
+        if isinstance(key, KeyReleased):
+            self.digits.keyReleased(key.digit, key.duration)
+            return
+        if self.recorder.keyPressed(key.digit):
+            return
+        barged = self.player.bargeIn()
+        if barged is not None:
+            self._barged = barged
+        press = Press(key.digit, self.reactor.seconds())
+        self._tellDigits(self.digits.keyPressed(press, barged is not None))
+
+    def _tellDigits(self, strings: Sequence[Collected]) -> None:
+        for string in strings:
+            barged = None
+            if string.bargedIn:
+                barged, self._barged = self._barged, None
+            self._leg.raiseKeys(self._digitEvent(string, barged))
+        self._armDigitTimer()
+
+    def _digitEvent(self, string: Collected, barged: Play | None) -> DTMFReceivedEvent:
+        digits, leg = string.digits, self._leg
+        if string.timedOut:
+            return DTMFTimeoutEvent(digits, leg, string.presses)
+        if barged is None:
+            return DTMFReceivedEvent(digits, leg, string.presses)
+        last = barged.playlist[-1] if barged.playlist else None
+        return MediaPlayUserBargeInEvent(digits, last, leg, barged.playlist, string.presses)
+
+    def _armDigitTimer(self) -> None:
+        self._stopDigitTimer()
+        deadline = self.digits.deadline
+        if deadline is not None:
+            delay = max(0.0, deadline - self.reactor.seconds())
+            self._digitTimer = self.reactor.callLater(delay, self._digitTimeReached)
+
+    def _digitTimeReached(self) -> None:
+        self._digitTimer = None
+        self._tellDigits(self.digits.timeReached(self.reactor.seconds()))
+
+    def _stopDigitTimer(self) -> None:
+        timer, self._digitTimer = self._digitTimer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _closingFailed(self, source: Source, error: Exception) -> None:
+        log.failure(
+            "call {callID}: close() of {source} failed",
+            callID=self._leg.callID,
+            source=repr(source),
+        )

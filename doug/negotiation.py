@@ -1,0 +1,89 @@
+"""A leg's side of offer and answer: which description is in force, what it means for the media.
+
+Lives here: the glue between shtoom.sdp and shtoom.media, which do not know each other.
+Not here: the rules of RFC 3264 (shtoom.sdp.offeranswer), when offers travel (shtoom.agent).
+"""
+
+from __future__ import annotations
+
+from shtoom import codecs
+from shtoom.exceptions import CallFailed, MalformedMessage
+from shtoom.media.stream import StreamParameters
+from shtoom.sdp.description import SessionDescription, parseSDP
+from shtoom.sdp.offeranswer import (
+    AgreedStream,
+    Capabilities,
+    makeOffer,
+    negotiate,
+    readAnswer,
+    renewed,
+)
+
+__all__ = ["Negotiation", "streamParameters"]
+
+
+class Negotiation:
+    """The descriptions of one leg.
+
+    stream: what is agreed on, None before. All methods raise NotAcceptable (488) where the two
+    sides have nothing in common, CallFailed (400) for a description that cannot be read.
+    """
+
+    __slots__ = ("_capabilities", "_local", "stream")
+
+    def __init__(self, address: str, port: int, sessionID: int) -> None:
+        """address, port: where we want RTP, the address as the far end reaches it. sessionID: of
+        our o= line, never used before."""
+        self._capabilities = Capabilities(
+            codecs=codecs.names(),
+            events=True,
+            address=address,
+            port=port,
+            sessionID=sessionID,
+            version=1,
+        )
+        self._local: SessionDescription | None = None
+        self.stream: AgreedStream | None = None
+
+    def answer(self, sdp: bytes) -> bytes:
+        """Our answer to an offer; the version of its o= line is raised only if it has changed."""
+        agreed = negotiate(_parsed(sdp), self._capabilities)
+        self._local = renewed(agreed.answer, self._local)
+        self.stream = agreed.stream
+        return self._local.toBytes()
+
+    def offer(self) -> bytes:
+        """An offer of all that we can do."""
+        self._local = renewed(makeOffer(self._capabilities), self._local)
+        return self._local.toBytes()
+
+    def answered(self, sdp: bytes) -> None:
+        """The answer to our offer."""
+        if self._local is None:
+            raise RuntimeError("an answer came where nothing was offered")
+        self.stream = readAnswer(self._local, _parsed(sdp), self._capabilities)
+
+
+def streamParameters(stream: AgreedStream, signallingHost: str | None) -> StreamParameters:
+    """What was agreed on, as the media floor wants it.
+
+    signallingHost: where the far end's messages come from; its media may come from there too.
+    """
+    return StreamParameters(
+        remote=(stream.remoteHost, stream.remotePort),
+        codec=codecs.find(stream.codec),
+        payloadType=stream.payloadType,
+        accepts={kind: codecs.find(name) for kind, name in stream.accepts.items()},
+        eventType=stream.eventType,
+        ptime=stream.ptime,
+        send=stream.send,
+        receive=stream.receive,
+        signallingHost=signallingHost,
+    )
+
+
+def _parsed(sdp: bytes) -> SessionDescription:
+    try:
+        return parseSDP(sdp)
+    except MalformedMessage as error:
+        raise CallFailed(f"Bad session description: {error}", 400) from None
