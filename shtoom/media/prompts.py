@@ -46,8 +46,8 @@ class PromptCache:
     """Sound files as payload, shared by all calls; the least recently played goes first.
 
     A file that was replaced on disk is read anew by the next load(): its time, size and inode are
-    looked at each time (two microseconds; a file system that hangs would be heard, so keep prompts on a
-    local one). Files of more than a minute are streamed, and so is what is an open file already.
+    looked at each time (two microseconds; a file system that hangs would be heard, so prompts
+    belong on a local one). Files of more than a minute are streamed, and so are open files.
     """
 
     def __init__(self, deferToThread: DeferToThread, maxBytes: int = 64 << 20) -> None:

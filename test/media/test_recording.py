@@ -211,6 +211,23 @@ class OpenFileTests(WorkingDisk):
         self.end(recording)
         self.assertEqual(readWav(path), sound(1.25))
 
+    def test_theHeaderIsRenewedAfterTheSoundIsThere(self) -> None:
+        """After each single write() of the recording the file is a WAV already."""
+        lengths: list[int] = []
+
+        class Watched(io.BytesIO):
+            name = "watched.wav"
+
+            def write(self, data: Any) -> int:
+                count = super().write(data)
+                lengths.append(len(readWav(io.BytesIO(self.getvalue()))))
+                return count
+
+        recording = self.record(Watched())
+        self.tick(recording, sound(1.75))
+        self.end(recording)
+        self.assertEqual(lengths, [0, 0, 8000, 8000, 16000, 16000, 24000, 24000, 28000])
+
     def test_aWavThatCannotSeekIsRefused(self) -> None:
         """At once, with the file's name."""
 
@@ -393,8 +410,11 @@ class BadDiskTests(SynchronousTestCase):
     def test_files_005_aDiskThatFillsAnywhereLeavesAReadableFile(self) -> None:
         """Twenty limits, within a sample, a header or a piece: the file holds all that fitted."""
         out = self.child(_LIMITED)
-        for limit, (failed, kept) in out.items():
-            self.assertEqual((failed, kept), (1, (int(limit) - 44) // 2 * 2), limit)
+        self.assertEqual(len(out), 20)
+        for limit, (failed, kept, claimed, size) in out.items():
+            fitting = (int(limit) - 44) // 2 * 2
+            self.assertEqual((failed, kept, claimed), (1, fitting, fitting), limit)
+            self.assertEqual(size, 44 + fitting, limit)
 
     def child(self, program: str) -> dict[str, list[int]]:
         """Runs a program in a Python of its own; what it prints, as "name number number" lines."""
@@ -465,7 +485,10 @@ for limit in [44, 45, 46, 8043, 8044, 8045, 8046] + list(range(9000, 80000, 5501
         recording.write(frame)
     recording.close()
     with wave.open(path) as file:
-        print(limit, len(failures), len(file.readframes(file.getnframes())))
+        kept = len(file.readframes(file.getnframes()))
+    with open(path, "rb") as file:
+        claimed = int.from_bytes(file.read(44)[40:], "little")
+    print(limit, len(failures), kept, claimed, os.path.getsize(path))
 """
 )
 _KILLED = (

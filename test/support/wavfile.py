@@ -45,7 +45,7 @@ def coded(sound: NDArray[np.float64], tag: int, bits: int) -> bytes:
         return codec.encode(np.rint(flat * 32767).astype(np.int16))
     whole = np.rint(flat * (2 ** (bits - 1) - 1)).astype(np.int64)
     if bits == 8:
-        return (whole + 128).astype(np.uint8).tobytes()
+        return bytes((whole + 128).astype(np.uint8))
     octets = whole.astype("<i8").view(np.uint8).reshape(-1, 8)
     return bytes(octets[:, : bits // 8])
 
