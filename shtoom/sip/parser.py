@@ -78,6 +78,7 @@ def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
             lines.append((name, value.strip(" \t")))
     if _STRAY.search(text.replace("\r\n", "")):
         fault = fault or MalformedMessage("header line", "no stray CR or LF", text)
+        lines = [line for line in lines if not _STRAY.search(line[1])]  # in no answer of ours
     return lines, fault
 
 
