@@ -52,13 +52,27 @@ if TYPE_CHECKING:
     from shtoom.agent.call import Call
     from shtoom.media.clock import MediaClock
     from shtoom.media.session import MediaSession
+    from shtoom.sdp.offeranswer import AgreedStream, Capabilities
     from shtoom.sip.message import Response
+    from shtoom.sip.transport import Peer
 
 __all__ = ["ILegApplication", "Leg"]
 
 PATIENCE = 5.0  # seconds that the end of a leg waits for the disk to take its recordings
 
 log = Logger()
+
+
+class ILegExchange(Protocol):
+    """What all calls of a server share, as far as a leg needs it."""
+
+    @property
+    def prompts(self) -> PromptCache: ...
+    @property
+    def media(self) -> MediaClock: ...
+
+    def capabilities(self, peer: Peer, port: int) -> Capabilities:
+        """What a new call with that peer may agree on. port: of its media session."""
 
 
 class ILegApplication(Protocol):
@@ -69,12 +83,9 @@ class ILegApplication(Protocol):
     @property
     def rng(self) -> Random: ...
     @property
-    def prompts(self) -> PromptCache: ...
+    def exchange(self) -> ILegExchange: ...
     @property
-    def mediaClock(self) -> MediaClock: ...
-
-    def deferToThread(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """f(...) in a thread; the Deferred fires in the reactor's thread."""
+    def deferToThread(self) -> Callable[..., Deferred[Any]]: ...
 
 
 @implementer(ICallUser)
@@ -89,21 +100,20 @@ class Leg:
 
     def __init__(
         self,
-        call: Call | None,
-        session: MediaSession | None,
         application: ILegApplication,
-        *,
-        cookie: str,
-        address: str = "",
+        session: MediaSession | None,
+        call: InboundCall | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
-        """call: one that came in; None for a leg that dial() is called on. session: its media,
-        which the leg closes; None if there is none to be had, then failed() is to follow.
-        address: the IP address by which the far end reaches us. cookie: unlike any other's.
+        """session: its media, which the leg closes; None if none was to be had, then failed() is
+        to follow. call: one that came in; None for a leg that dial() is called on. capabilities: of
+        our side; None to ask the server for those towards the caller.
 
         Raises CallFailed for an offer that cannot be answered: NotAcceptable, or 400.
         """
-        self._application = application
-        self._cookie = cookie
+        exchange = application.exchange
+        self._reactor, self._clock = application.reactor, exchange.media
+        self._cookie = f"leg-{application.rng.getrandbits(64):016x}"
         self._call: Call | None = None
         self._app: VoiceApp | ReferenceType[VoiceApp] | None = None
         self._dialled = ("", "")
@@ -120,18 +130,21 @@ class Leg:
         self._failure: CallFailed | None = None  # why an answered call is none
         self._waitingKeys: list[DTMFReceivedEvent] = []  # that came while a Deferred pended
         self._lostKeys = self._unmatchedKeys = ""
-        self._skippedBefore = application.mediaClock.skippedFrames
+        self._skippedBefore = exchange.media.skippedFrames
         self.ended = False
         self.callID = ""
-        self.scope = CallScope(f"leg {cookie}")
-        host = address or (session.host if session is not None else "127.0.0.1")
-        port = session.port if session is not None else 9
-        self._negotiation = Negotiation(host, port, application.rng.getrandbits(31))
-        self._media = LegMedia(self, application, session, self.scope)
+        self.scope = CallScope(self._cookie)
+        self._negotiation: Negotiation | None = None
+        if capabilities is None and call is not None and call.peer is not None and session:
+            capabilities = exchange.capabilities(call.peer, session.port)
+        if capabilities is not None:
+            self._negotiation = Negotiation(capabilities)
+        if call is not None and call.remoteSDP is not None and self._negotiation is not None:
+            self._answer = self._negotiation.answer(call.remoteSDP)
+        self._media = LegMedia(self, application, exchange.prompts, session, self.scope)
         if call is not None:
-            if call.remoteSDP is not None:
-                self._answer = self._negotiation.answer(call.remoteSDP)
             self._setCall(call)
+            call.user = self
 
     # What applications call: the call
 
@@ -339,7 +352,7 @@ class Leg:
         self._setCall(
             agent.placeCall(
                 toURI,
-                self._negotiation.offer(),
+                self._offers.offer(),
                 self,
                 fromURI=fromURI,
                 headers=tuple(headers.items()),
@@ -407,10 +420,10 @@ class Leg:
     def callAnswered(self, call: Call) -> None:
         """It is up."""
         self._answered = True
-        self._answeredAt = self._application.reactor.seconds()
+        self._answeredAt = self._reactor.seconds()
         if self._isOffering and call.remoteSDP is not None:
             try:
-                self._negotiation.answered(call.remoteSDP)
+                self._offers.answered(call.remoteSDP)
             except CallFailed as failure:
                 self._failure = failure
                 call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
@@ -435,18 +448,28 @@ class Leg:
         """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
         if sdp is None:
             self._isOffering = True
-            return self._negotiation.offer()
-        answer = self._negotiation.answer(sdp)
+            return self._offers.offer()
+        answer = self._offers.answer(sdp)
         self._startMedia()
         return answer
 
     def answerReceived(self, call: Call, sdp: bytes) -> None:
         """The answer to the offer that a re-INVITE without one got."""
         self._isOffering = False
-        self._negotiation.answered(sdp)
+        self._offers.answered(sdp)
         self._startMedia()
 
     # How it is done
+
+    @property
+    def _offers(self) -> Negotiation:
+        if self._negotiation is None:
+            raise RuntimeError(f"{self!r} has no media: there is nothing to offer")
+        return self._negotiation
+
+    @property
+    def _stream(self) -> AgreedStream | None:
+        return None if self._negotiation is None else self._negotiation.stream
 
     def _setCall(self, call: Call) -> None:
         self._call, self.callID = call, call.callID
@@ -457,7 +480,7 @@ class Leg:
     def _answerInbound(self, call: InboundCall, headers: Mapping[str, str]) -> None:
         if self._answer is None:
             self._isOffering = True
-            sdp = self._negotiation.offer()
+            sdp = self._offers.offer()
         else:
             sdp = self._answer
             self._startMedia()
@@ -466,7 +489,7 @@ class Leg:
 
     def _startMedia(self) -> None:
         """By what is agreed on now; tells the application of hold and its end."""
-        stream, call = self._negotiation.stream, self._call
+        stream, call = self._offers.stream, self._call
         if stream is None or call is None:
             return
         peer = call.peer
@@ -506,7 +529,7 @@ class Leg:
         if self.ended:
             return
         self.ended = True
-        now, call = self._application.reactor.seconds(), self._call
+        now, call = self._reactor.seconds(), self._call
         self._dialog = self.getDialog()
         play, records = self._media.close()
         facts = self._facts(call, now)
@@ -514,7 +537,7 @@ class Leg:
         self._call = None
         self._media.recorder.whenClosed(self._finish)
         if self._ending is not None:
-            self._patience = self._application.reactor.callLater(PATIENCE, self._finish)
+            self._patience = self._reactor.callLater(PATIENCE, self._finish)
 
     def _finish(self) -> None:
         """All files are complete, or have had their time: the last that is heard of the leg."""
@@ -550,7 +573,7 @@ class Leg:
 
     def _facts(self, call: Call | None, now: float) -> CallFacts:
         """What the floors know of the call at its end."""
-        session, stream = self._media.session, self._negotiation.stream
+        session, stream = self._media.session, self._stream
         stats = session.stats if session is not None else NO_MEDIA
         dialog = call.dialog if call is not None else None
         peer = call.peer if call is not None else None
@@ -567,7 +590,7 @@ class Leg:
             expected=stream is not None and stream.receive,
             keysUnmatched=self._unmatchedKeys,
             keysWaiting=self._lostKeys + "".join(event.digits for event in waiting),
-            skippedFrames=self._application.mediaClock.skippedFrames - self._skippedBefore,
+            skippedFrames=self._clock.skippedFrames - self._skippedBefore,
             stats=stats,
         )
 

@@ -40,6 +40,7 @@ from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
     from doug.leg import ILegApplication, Leg
+    from shtoom.media.prompts import PromptCache
     from shtoom.media.session import MediaSession
 
 __all__ = ["LegMedia"]
@@ -59,6 +60,7 @@ class LegMedia:
         self,
         leg: Leg,
         application: ILegApplication,
+        prompts: PromptCache,
         session: MediaSession | None,
         scope: CallScope,
     ) -> None:
@@ -67,7 +69,7 @@ class LegMedia:
         self.session = session
         self.reactor = application.reactor
         self.deferToThread = application.deferToThread
-        self.loadClip = application.prompts.load
+        self.loadClip = prompts.load
         self.sources = SourceUses(leg, self._closingFailed)
         self.player = Player(self)
         self.recorder = Recorder(self)

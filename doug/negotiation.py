@@ -31,17 +31,9 @@ class Negotiation:
 
     __slots__ = ("_capabilities", "_local", "stream")
 
-    def __init__(self, address: str, port: int, sessionID: int) -> None:
-        """address, port: where we want RTP, the address as the far end reaches it. sessionID: of
-        our o= line, never used before."""
-        self._capabilities = Capabilities(
-            codecs=codecs.names(),
-            events=True,
-            address=address,
-            port=port,
-            sessionID=sessionID,
-            version=1,
-        )
+    def __init__(self, capabilities: Capabilities) -> None:
+        """capabilities: what our side can do, at an address that the far end reaches."""
+        self._capabilities = capabilities
         self._local: SessionDescription | None = None
         self.stream: AgreedStream | None = None
 
