@@ -13,6 +13,7 @@ from random import Random
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -86,7 +87,8 @@ class Names:
             hosts = self.known[uri.host]
         else:
             return fail(HostNotKnown(f"{uri.host} is not known"))
-        return succeed([(host, uri.port or 5060, "UDP") for host in hosts])
+        name = (uri.transport or "udp").upper()
+        return succeed([(host, uri.port or 5060, name) for host in hosts])
 
 
 @implementer(ICallUser)
@@ -159,9 +161,9 @@ class FarEnd:
         self.tags: dict[str, str] = {}  # Call-ID: the To header with the other side's tag
         self.targets: dict[str, str] = {}  # Call-ID: its Contact
         self.numbers = count(1)
-        wire.ends[address] = self._hear
+        wire.ends[address] = self.hear
 
-    def _hear(self, data: bytes) -> None:
+    def hear(self, data: bytes) -> None:
         message = parse(data)
         self.heard.append((self.wire.clock.seconds(), message))
         if isinstance(message, Response):
@@ -369,6 +371,11 @@ class AgentTestCase(SynchronousTestCase):
         self.wire.receiver = self.agent
         self.alice = FarEnd(self.wire, ALICE, "alice")
         self.trunk = FarEnd(self.wire, TRUNK, "trunk")
+
+        self.texts: list[str] = []  # what was logged since the test began
+        note = implementer(ILogObserver)(lambda event: self.texts.append(formatEvent(event)))
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
 
     def run_(self, seconds: float) -> None:
         runFor(self.clock, seconds)
