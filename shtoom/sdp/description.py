@@ -179,15 +179,15 @@ def parseSDP(data: bytes) -> SessionDescription:
     starts = [i for i, (letter, _) in enumerate(lines) if letter == "m"]
     if len(starts) > MAX_MEDIA:
         raise MalformedMessage("SDP", f"at most {MAX_MEDIA} m= lines", f"{len(starts)} of them")
-    head = tuple(lines[: starts[0]] if starts else lines)
+    ends = [*starts[1:], len(lines)]
     media = (
         _parseMedium(lines[start][1], tuple(lines[start + 1 : end]))
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
+        for start, end in zip(starts, ends, strict=False)  # no start, no end
     )
     for letter, value in lines:
         if letter == "c":
             _parseConnection(value)
-    return SessionDescription(head, tuple(media))
+    return SessionDescription(tuple(lines[: starts[0]] if starts else lines), tuple(media))
 
 
 def _parseLine(row: str) -> Line | None:

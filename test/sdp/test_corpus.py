@@ -1,0 +1,192 @@
+"""The corpus set sdp and its fuzz seeds; skipped without DOUG_CORPUS."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from shtoom.exceptions import MalformedMessage, NotAcceptable
+from shtoom.sdp.description import MediaDescription, SessionDescription, parseSDP
+from shtoom.sdp.offeranswer import Capabilities, Negotiated, makeOffer, negotiate, readAnswer
+from test.support import corpusCases, corpusRoot
+
+OURS = Capabilities(("PCMU", "PCMA"), True, "192.0.2.250", 10000, 1, 1)
+CODECS = {"pcmu", "pcma"}
+
+
+def bandwidthOf(lines: tuple[tuple[str, str], ...]) -> dict[str, int]:
+    """The b= lines as the set writes them."""
+    pairs = (value.split(":") for letter, value in lines if letter == "b")
+    return {name: int(number) for name, number in pairs}
+
+
+class SDPCorpusTests(SynchronousTestCase):
+    def checkMedium(self, identity: str, medium: MediaDescription, expect: dict[str, Any]) -> None:
+        got: dict[str, Any] = {
+            "type": medium.type,
+            "port": medium.port,
+            "proto": medium.proto,
+            "address": medium.address,
+            "direction": medium.direction,
+            "ptime": medium.ptime,
+            "maxptime": medium.maxptime,
+            "bandwidth": bandwidthOf(medium.lines),
+            "rtcp_port": int((medium.attribute("rtcp") or "0").split()[0]),
+            "rtcp_mux": medium.attribute("rtcp-mux") is not None,
+            "candidates": len(medium.attributes("candidate")),
+            "fingerprint": (medium.attribute("fingerprint") or "").split(" ")[0],
+            "mid": medium.attribute("mid"),
+            "setup": medium.attribute("setup"),
+            "ice_ufrag": medium.attribute("ice-ufrag"),
+            "crypto": [
+                {"tag": int(value.split()[0]), "suite": value.split()[1]}
+                for value in medium.attributes("crypto")
+            ],
+            "formats": [
+                {
+                    "pt": each.payloadType,
+                    "name": each.name,
+                    "rate": each.rate or None,
+                    "channels": each.channels or None,
+                }
+                | ({"fmtp": each.fmtp} if each.fmtp is not None else {})
+                for each in medium.formats
+            ],
+        }
+        for name, value in expect.items():
+            if name in got:
+                self.assertEqual(got[name], value, f"{identity} {name}")
+
+    def checkParse(self, identity: str, parsed: SessionDescription, case: dict[str, Any]) -> None:
+        session = case["session"]
+        self.assertEqual(parsed.address, session["address"], identity)
+        self.assertEqual(parsed.origin, session["origin"], identity)
+        if "\ufffd" not in (session["name"] or ""):
+            self.assertEqual(parsed.name, session["name"], identity)
+        self.assertEqual(bandwidthOf(parsed.lines), session.get("bandwidth", {}), identity)
+        for medium, expect in zip(parsed.media, case["media"], strict=True):
+            self.checkMedium(identity, medium, expect)
+        self.assertEqual(parseSDP(parsed.toBytes()), parsed, identity)
+
+    def checkAnswer(self, identity: str, offer: SessionDescription, expect: dict[str, Any]) -> None:
+        if "requires" in expect:
+            expect = expect["otherwise"]
+        codecs = [
+            name.lower()
+            for each in expect.get("media", ())
+            for name, _ in each.get("codecs_ok", ())
+        ]
+        statuses = {expect["status"], *expect.get("status_ok", ())}
+        if expect["status"] == 200 and not CODECS & set(codecs):
+            statuses.add(488)  # what is offered are codecs that are not served yet
+        ours = OURS
+        if offer.media and ":" in (offer.media[0].address or ""):
+            ours = replace(OURS, address="2001:db8::250")
+        try:
+            agreed = negotiate(offer, ours)
+        except NotAcceptable as failure:
+            self.assertIn(failure.sipCode, statuses, identity)
+            return
+        self.assertIn(200, statuses, identity)
+        for i, wanted in enumerate(expect["media"]):
+            self.checkAnswered(identity, agreed, i, offer.media[i], wanted)
+        self.assertEqual(len(agreed.answer.media), len(expect["media"]), identity)
+
+    def checkAnswered(
+        self,
+        identity: str,
+        agreed: Negotiated,
+        place: int,
+        offered: MediaDescription,
+        expect: dict[str, Any],
+    ) -> None:
+        medium = agreed.answer.media[place]
+        self.assertEqual(medium.proto, expect["profile"], identity)
+        self.assertEqual(medium.port == 0, expect["port_zero"], identity)
+        if expect["port_zero"]:
+            self.assertEqual(medium.formatNames, offered.formatNames, identity)
+            return
+        stream = agreed.stream
+        chosen = medium.formats[0]
+        self.assertIn([chosen.name, chosen.payloadType], expect["codecs_ok"], identity)
+        self.assertEqual((stream.payloadType, stream.rate), (chosen.payloadType, chosen.rate))
+        events = [each for each in medium.formats if each.isCalled("telephone-event")]
+        if expect["telephone_event"] is None:
+            self.assertEqual((events, stream.eventType), ([], None), identity)
+        else:
+            allowed = [expect["telephone_event"]["pt"], *expect.get("telephone_event_ok", ())]
+            (event,) = events
+            self.assertIn(event.payloadType, allowed, identity)
+            self.assertEqual(stream.eventType, event.payloadType, identity)
+            self.assertEqual(event.rate, chosen.rate, identity)
+        directions = expect.get("direction_ok", [expect["direction"]])
+        self.assertIn(medium.direction, directions, identity)
+        self.assertEqual([stream.remoteHost, stream.remotePort], expect["send_to"], identity)
+        if expect.get("send_media") is False:
+            self.assertFalse(stream.send, identity)
+        if "ptime" in expect:
+            self.assertEqual((medium.ptime, stream.ptime), (expect["ptime"],) * 2, identity)
+
+    def checkUse(self, identity: str, answer: SessionDescription, expect: dict[str, Any]) -> None:
+        offer = makeOffer(replace(OURS, codecs=("G722", "PCMU", "PCMA")))
+        if expect["use"] is None:
+            self.assertRaises(NotAcceptable, readAnswer, offer, answer, OURS)
+            return
+        stream = readAnswer(offer, answer, OURS)
+        use = expect["use"]
+        self.assertEqual(stream.codec, use["codec"]["name"], identity)
+        self.assertEqual(stream.payloadType, use["codec"]["pt"], identity)
+        self.assertEqual(stream.eventType, use["telephone_event"]["pt"], identity)
+        self.assertEqual([stream.remoteHost, stream.remotePort], use["send_to"], identity)
+
+    def test_everyCaseHolds(self) -> None:
+        """What is parsed, and what is answered, is as the set says."""
+        for identity, data, case in corpusCases("sdp"):
+            if data is None:
+                continue
+            wanted = case["expect"]["parse"]
+            try:
+                parsed = parseSDP(data)
+            except MalformedMessage:
+                self.assertIn(wanted, ("reject", "either"), identity)
+                continue
+            self.assertIn(wanted, ("ok", "either"), identity)
+            self.checkParse(identity, parsed, case)
+            if case["role"] == "offer":
+                self.checkAnswer(identity, parsed, case["answer"])
+            else:
+                self.checkUse(identity, parsed, case["answer"])
+
+
+class SeedTests(SynchronousTestCase):
+    def test_seeds(self) -> None:
+        """Each seed is answered or refused in the two ways there are, within 50 ms."""
+        for line in (corpusRoot() / "fuzz" / "sdp.jsonl").read_text().splitlines():
+            seed = json.loads(line)
+            begin = time.perf_counter()
+            try:
+                negotiate(parseSDP(base64.b64decode(seed["b64"])), OURS)
+            except MalformedMessage:
+                self.assertNotEqual(seed.get("parse"), "ok", seed["id"])
+            except NotAcceptable as failure:
+                self.assertTrue(str(failure).isprintable(), seed["id"])
+            self.assertLess(time.perf_counter() - begin, 0.05, seed["id"])
+
+    def test_timeIsLinear(self) -> None:
+        """The largest description allowed is parsed and answered in a few times 10 ms."""
+        head = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        types = b" ".join(b"%d" % n for n in range(128))
+        line = b"m=audio 4000 RTP/AVP " + types + b"\r\n"
+        maps = b"".join(b"a=rtpmap:%d x/8000\r\n" % (n % 128) for n in range(1500))
+        for data in (head + line * 64 + maps, head + b"a=x\r\n" * 9000 + line, head + line + maps):
+            data = data[:65536].rpartition(b"\r\n")[0]
+            begin = time.perf_counter()
+            self.assertRaises(NotAcceptable, negotiate, parseSDP(data), replace(
+                OURS, codecs=("opus",)
+            ))  # fmt: skip
+            self.assertLess(time.perf_counter() - begin, 0.25)
