@@ -44,15 +44,15 @@ class Wire:
     name = "UDP"
     reliable = False
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self, clock: Clock, address: Address) -> None:
+        self.clock, self.address = clock, address
         self.ends: dict[Address, Callable[[bytes], None]] = {}
         self.sent: list[tuple[float, bytes, Address]] = []
         self.receiver: UserAgent | None = None
         self.broken: set[Address] = set()
 
     def sentBy(self, remoteHost: str) -> Address:
-        return DOUG
+        return self.address
 
     def send(self, data: bytes, address: Address) -> None:
         if address in self.broken:
@@ -350,6 +350,23 @@ class Callee:
         )
 
 
+class Station:
+    """A user agent at an address, with its transport, its resolver and its user."""
+
+    def __init__(self, clock: Clock, address: Address) -> None:
+        self.wire = Wire(clock, address)
+        self.names = Names()
+        self.board = Switchboard(clock)
+        self.agent = UserAgent(
+            clock,
+            self.board,
+            rng=Random(1),
+            resolver=self.names,  # type: ignore[arg-type]
+        )
+        self.agent.addTransport(self.wire)
+        self.wire.receiver = self.agent
+
+
 class AgentTestCase(SynchronousTestCase):
     """setUp: a UserAgent at 192.0.2.10, alice who calls, a trunk that is called.
 
@@ -358,17 +375,9 @@ class AgentTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.wire = Wire(self.clock)
-        self.names = Names()
-        self.board = Switchboard(self.clock)
-        self.agent = UserAgent(
-            self.clock,
-            self.board,
-            rng=Random(1),
-            resolver=self.names,  # type: ignore[arg-type]
-        )
-        self.agent.addTransport(self.wire)
-        self.wire.receiver = self.agent
+        station = Station(self.clock, DOUG)
+        self.wire, self.names = station.wire, station.names
+        self.board, self.agent = station.board, station.agent
         self.alice = FarEnd(self.wire, ALICE, "alice")
         self.trunk = FarEnd(self.wire, TRUNK, "trunk")
 
