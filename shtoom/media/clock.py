@@ -33,6 +33,7 @@ from shtoom.media.outgoing import Outgoing
 from shtoom.media.ports import PortPool
 from shtoom.media.session import MediaSession
 from shtoom.media.stream import BEAT, SILENCE, Idle
+from shtoom.media.timeline import Timeline
 
 LATEST = 2 * BEAT  # seconds: beats that are later are left out
 _LONGEST_PADDING = 3000  # beats of silence that a listener gets for those left out, a minute
@@ -45,7 +46,7 @@ _log = Logger()
 class MediaClock:
     """Opens sessions and moves them through time.
 
-    phases: into how many parts a beat is cut, an even number. few: so many sessions are served as
+    phases: into how many parts a beat is cut: 2, 4 or 8. few: so many sessions are served as
     they come instead of by polling. idle: "sparse", "silence" or "none" (stream.Idle). rng: for
     the clock's origin, SSRCs and the like.
 
@@ -65,17 +66,15 @@ class MediaClock:
         few: int = 8,
         idle: str = "sparse",
     ) -> None:
-        if phases < 2 or phases % 2:
-            raise ValueError(f"phases: wanted an even number from 2 on, got {phases}")
         if idle not in [policy.value for policy in Idle]:
             wanted = ", ".join(policy.value for policy in Idle)
             raise ValueError(f"idle: wanted one of {wanted}, got {idle!r}")
         self._reactor, self._io, self._ports, self._rng = reactor, io, ports, rng
         self._phases, self._few, self._idle = phases, few, Idle(idle)
-        self._step = BEAT / phases
+        self._timeline = Timeline(phases)
+        self._step = self._timeline.length
         self._origin = reactor.seconds() + BEAT * rng.random()
-        self._slot = 0  # the first that was not run
-        self._armed = 0  # the one that _call is for
+        self._armed = 0  # the slot that _call is for
         self._call: IDelayedCall | None = None
         self._waking = False  # the reactor watches the sockets
         self._hearing: list[tuple[Incoming, ...]] = [()] * phases
@@ -97,7 +96,7 @@ class MediaClock:
         Raises MediaPortsExhausted when no port is left, OSError when host is not this machine's.
         """
         socket = self._io.open(host, self._ports)
-        session = MediaSession(self, socket, self._rng, self._idle)
+        session = MediaSession(self, socket, self._rng, self._idle, self._timeline)
         self.sessions.add(session)
         return session
 
@@ -109,11 +108,9 @@ class MediaClock:
 
     # --- for sessions -------------------------------------------------------------------------
 
-    def sessionStarted(
-        self, session: MediaSession, incoming: Incoming, outgoing: Outgoing, ptime: int
-    ) -> None:
+    def sessionStarted(self, session: MediaSession, incoming: Incoming, outgoing: Outgoing) -> None:
         """It takes its place in the beat, or another one if its packet time has changed."""
-        slots = round(ptime / 1000 / self._step)
+        slots = self._timeline.slots(outgoing.packetTime / 1000)
         place = self._places.get(session)
         if place is None:
             self._passEmptySlots()
@@ -176,10 +173,11 @@ class MediaClock:
     def _passEmptySlots(self) -> None:
         """Slots that have passed without a session in them are no business of a new one."""
         now = self._reactor.seconds()
+        timeline = self._timeline
         if not self._places:
-            self._slot = max(self._slot, ceil((now - self._origin) / self._step))
-        while self._timeOf(self._slot) <= now and not self._busy(self._slot):
-            self._slot += 1
+            timeline.slot = max(timeline.slot, ceil((now - self._origin) / self._step))
+        while self._timeOf(timeline.slot) <= now and not self._busy(timeline.slot):
+            timeline.slot += 1
 
     def _arm(self) -> None:
         """Sees to it that the next slot is run, and that datagrams wake the clock if need be."""
@@ -192,7 +190,7 @@ class MediaClock:
             self._waking = waking
             self._io.wakeOn(self.poll if waking else None)
         if active:
-            slot = self._slot
+            slot = self._timeline.slot
             while waking and not self._busy(slot):
                 slot += 1
             self._armed = slot
@@ -202,6 +200,7 @@ class MediaClock:
     def _tick(self) -> None:
         """Reads all sockets, then runs the slots that are due."""
         self._call = None
+        timeline = self._timeline
         now = self._reactor.seconds()
         late = now - self._timeOf(self._armed)
         self._receive(now)
@@ -210,9 +209,9 @@ class MediaClock:
             if late > LATEST:
                 self._skip(late, now)
         now += _EPSILON
-        while self._timeOf(self._slot) <= now:
-            slot = self._slot
-            self._slot += 1
+        while self._timeOf(timeline.slot) <= now:
+            slot = timeline.slot
+            timeline.slot = slot + 1
             self._run(slot, now)
         self._arm()
 
@@ -222,10 +221,11 @@ class MediaClock:
             self._listening.run(group, now)
         for slots, buckets in tuple(self._sending.items()):
             for outgoing in buckets[slot % slots]:
-                try:
-                    outgoing.tick()
-                except Exception:
-                    self._fault(outgoing.label)
+                if outgoing.wakeAt <= slot:
+                    try:
+                        outgoing.tick(slot)
+                    except Exception:
+                        self._fault(outgoing.label)
 
     def _receive(self, now: float) -> None:
         for incoming, data, source in self._io.receive():
@@ -237,13 +237,7 @@ class MediaClock:
     def _skip(self, late: float, now: float) -> None:
         """The reactor stood still: what could not be said or heard meanwhile is left out."""
         beats = int(late / BEAT)
-        first = self._armed
-        self._slot = first + beats * self._phases
-        for slots, buckets in self._sending.items():
-            for offset, bucket in enumerate(buckets):
-                missed = (self._slot - 1 - offset) // slots - (first - 1 - offset) // slots
-                for outgoing in bucket:
-                    outgoing.skip(missed)
+        self._timeline.slot = self._armed + beats * self._phases
         for group in tuple(self._hearing):
             for incoming in group:
                 for _ in range(min(beats, _LONGEST_PADDING)):

@@ -29,6 +29,7 @@ Key = KeyPressed | KeyReleased
 _unpack = Struct("!BBHII").unpack_from  # the fixed header of RFC 3550 5.1
 _FIXED = 12
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
+_FIRST = bytes([_PLAIN])
 _COMFORT_NOISE = 13  # RFC 3389
 
 _log = Logger()
@@ -38,15 +39,14 @@ class Incoming:
     """The receiving half of a session: received() is called for each datagram.
 
     jitter: the play-out buffer, which exists while there are listeners. target: the sending half
-    of the session that sound is forwarded to. onKey: told of keys as they come. packetsReceived,
-    dropped (by reason): counts. firstAt: seconds of the first packet taken. label: names the call
-    in log lines.
+    of the session that sound is forwarded to. onKey: told of keys as they come. dropped: counts by
+    reason. firstAt: seconds of the first packet taken. label: names the call in log lines.
     """
 
     __slots__ = (
-        "_accepts", "_codec", "_eventType", "_expected", "_held", "_inOrder", "_outgoing",
-        "_ssrc", "_tracker", "_trackersLost", "codec", "described", "dropped", "firstAt", "jitter",
-        "keys", "label", "latch", "listeners", "onKey", "packetsReceived", "target",
+        "_accepts", "_eventType", "_expected", "_held", "_heldTypes", "_lostBefore", "_outgoing",
+        "_received", "_runStart", "_ssrc", "_tracker", "codec", "described", "dropped", "firstAt",
+        "jitter", "keys", "label", "latch", "listeners", "onKey", "target",
     )  # fmt: skip
 
     def __init__(self, outgoing: Outgoing) -> None:
@@ -54,11 +54,11 @@ class Incoming:
         self._accepts: Mapping[int, Codec] = {}
         self._eventType: int | None = None
         self._held = False
+        self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
-        self._expected = -1  # the sequence number that comes next; -1: any
-        self._inOrder = 0  # packets since the tracker was told
+        self._expected = self._runStart = -1  # sequence that comes next; where the tracker stands
         self._tracker = SequenceTracker()
-        self._trackersLost = 0  # by the sources before this one
+        self._received = self._lostBefore = 0  # packets told of to trackers; lost by earlier ones
         self.codec: Codec | None = None
         self.described: Address | None = None
         self.latch = Latch()
@@ -67,7 +67,6 @@ class Incoming:
         self.target: Outgoing | None = None
         self.keys: TelephoneEventReceiver | None = None
         self.onKey: Callable[[Key], None] | None = None
-        self.packetsReceived = 0
         self.dropped: dict[str, int] = {}
         self.firstAt: float | None = None
         self.label = ""
@@ -79,9 +78,10 @@ class Incoming:
             self.codec = codec
             self.keys = None
             self._buffer()
-        self._accepts = dict(stream.accepts)
-        self._eventType = stream.eventType
         self._held = not stream.receive
+        self._accepts = {} if self._held else dict(stream.accepts)
+        self._heldTypes = frozenset(stream.accepts if self._held else ())
+        self._eventType = stream.eventType
         self.latch.expect(remote, stream.signallingHost, self._held, now)
         if remote is not None:
             self.described = remote
@@ -107,47 +107,51 @@ class Incoming:
 
     def received(self, data: bytes, source: Address, now: float) -> None:
         """One datagram. now: seconds of its fetching."""
-        if len(data) < _FIXED or data[0] >> 6 != 2:
+        if len(data) < _FIXED:
             self._dropStrange(data)
             return
         first, second, sequence, timestamp, ssrc = _unpack(data)
+        if first != _PLAIN:
+            plain = self._plain(data)
+            if plain is None:
+                return
+            data = plain
         codec = self._accepts.get(second & 0x7F)
         if codec is None:
-            self._otherType(data, source, now)
+            self._receivedOther(data, source, now)
             return
-        if first == _PLAIN:
-            payload = data[_FIXED:]
-        else:
-            try:
-                bounds = unpackHeader(data, len(data))
-            except MalformedMessage:
-                self._drop("malformed RTP")
-                return
-            payload = data[bounds[5] : bounds[6]]
         latch = self.latch
         if source == latch.source:
             latch.heardAt = now
         elif not self._admit(source, ssrc, sequence, now):
             return
-        self.packetsReceived += 1
         if sequence == self._expected and ssrc == self._ssrc:
-            self._expected = (sequence + 1) & 0xFFFF
-            self._inOrder += 1
+            self._expected = sequence + 1
         else:
             self._track(sequence, timestamp, ssrc, now)
-        if self._held:
-            self._drop("held")
-            return
         target = self.target
         if target is not None:
-            target.relay(payload, codec, second & 0x80, sequence, timestamp, ssrc)
+            target.relay(data[_FIXED:], codec, second & 0x80, sequence, timestamp, ssrc)
         jitter = self.jitter
         if jitter is not None:
+            payload = data[_FIXED:]
             if codec is not self.codec:
                 payload = self._asListened(payload, codec)
             jitter.put(sequence, timestamp, ssrc, payload, second > 0x7F, now)
 
     # --- the rest of the way ------------------------------------------------------------------
+
+    def _plain(self, data: bytes) -> bytes | None:
+        """The packet without CSRCs, extension and padding; None if it is no good."""
+        if data[0] >> 6 != 2 or isRTCP(data):
+            self._dropStrange(data)
+            return None
+        try:
+            *_, start, end = unpackHeader(data, len(data))
+        except MalformedMessage:
+            self._drop("malformed RTP")
+            return None
+        return _FIRST + data[1:_FIXED] + data[start:end]
 
     def _admit(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is the stream taken from a source that is new? (The latch is asked.)"""
@@ -155,9 +159,11 @@ class Incoming:
         if not latch.admits(source, ssrc, sequence, now):
             if self._drop("not the far end") == 1:
                 _log.info(
-                    "{label}: RTP from {source} is dropped, the stream is with {remote}",
+                    "{label}: RTP from {host} port {port} is dropped, it is not the far end "
+                    "({remote})",
                     label=self.label,
-                    source=source,
+                    host=source[0],
+                    port=source[1],
                     remote=latch.source or self.described,
                 )
             return False
@@ -177,19 +183,23 @@ class Incoming:
         return True
 
     def _track(self, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
-        """A packet that is not the one after the last."""
+        """A packet that is not the one after the last, or came in another way."""
         self._flush()
         if ssrc != self._ssrc:
             self.latch.ssrc = self._ssrc = ssrc
-            self._trackersLost += self._tracker.lost
+            self._lostBefore += self._tracker.lost
             self._tracker = SequenceTracker()
+        self._received += 1
         if self._tracker.packetReceived(sequence, timestamp, now):
-            self._expected = (self._tracker.highest + 1) & 0xFFFF
+            self._expected = self._runStart = (self._tracker.highest + 1) & 0xFFFF
 
     def _flush(self) -> None:
-        if self._inOrder:
-            self._tracker.followed(self._inOrder)
-            self._inOrder = 0
+        """Tells the tracker of the packets that came in sequence since it was last told."""
+        run = self._expected - self._runStart
+        if run:
+            self._runStart = self._expected
+            self._received += run
+            self._tracker.followed(run)
 
     def _asListened(self, payload: bytes, codec: Codec) -> bytes:
         """In the codec that is listened in; a payload that cannot be so is as good as lost."""
@@ -199,42 +209,38 @@ class Incoming:
             return b""
         return converted
 
-    def _otherType(self, data: bytes, source: Address, now: float) -> None:
-        """A payload type that is not sound: a key, RTCP, comfort noise, or not agreed on."""
+    def _receivedOther(self, data: bytes, source: Address, now: float) -> None:
+        """No sound that is wanted: a key, RTCP, comfort noise, a type that was not agreed on."""
         if isRTCP(data):
             self._drop("RTCP")
             return
-        try:
-            kind, marker, sequence, timestamp, ssrc, start, end = unpackHeader(data, len(data))
-        except MalformedMessage:
-            self._drop("malformed RTP")
-            return
-        isKey = kind == self._eventType
+        _, second, sequence, timestamp, ssrc = _unpack(data)
+        kind = second & 0x7F
         if source == self.latch.source:
             self.latch.heardAt = now
-        elif not (isKey and self._admit(source, ssrc, sequence, now)):
-            if not isKey:
-                self._drop("payload type")
+        elif kind != self._eventType and kind not in self._heldTypes:
+            self._drop("payload type")
             return
-        if sequence != self._expected or ssrc != self._ssrc:
-            self._track(sequence, timestamp, ssrc, now)
-        else:
-            self._expected = (sequence + 1) & 0xFFFF
-            self._inOrder += 1
+        elif not self._admit(source, ssrc, sequence, now):
+            return
+        self._track(sequence, timestamp, ssrc, now)
         if self.target is not None:
             self.target.relayLacks(sequence, ssrc)
-        if not isKey:
-            self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
-            return
-        self.packetsReceived += 1
         if self._held:
             self._drop("held")
-            return
+        elif kind == self._eventType:
+            self._keyReceived(timestamp, ssrc, data[_FIXED:], second > 0x7F, now)
+        else:
+            self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
+
+    def _keyReceived(
+        self, timestamp: int, ssrc: int, payload: bytes, marker: bool, now: float
+    ) -> None:
         keys = self.keys
         if keys is None:
             clock = 8000 if self.codec is None else self.codec.clock
             keys = self.keys = TelephoneEventReceiver(clock)
-        for key in keys.packetReceived(timestamp, ssrc, data[start:end], marker, now):
+        for key in keys.packetReceived(timestamp, ssrc, payload, marker, now):
             self._report(key)
 
     def timeReached(self, now: float) -> None:
@@ -273,10 +279,16 @@ class Incoming:
         return count
 
     @property
+    def packetsReceived(self) -> int:
+        """Packets taken from the far end, sound or not, repeats too."""
+        self._flush()
+        return self._received
+
+    @property
     def lost(self) -> int:
         """Packets that never came, by their sequence numbers."""
         self._flush()
-        return self._trackersLost + self._tracker.lost
+        return self._lostBefore + self._tracker.lost
 
     def close(self) -> None:
         """Takes nothing any more."""

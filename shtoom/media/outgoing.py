@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from shtoom.codecs import Codec
 from shtoom.media.io import Address, IMediaSocket
 from shtoom.media.stream import Idle, IFeed, StreamParameters
+from shtoom.media.timeline import Timeline
 from shtoom.media.translate import translated
 from shtoom.rtp.telephoneevent import TelephoneEventSender
 
@@ -24,13 +25,15 @@ OPENING = 1.0  # seconds of silence at the start: they open NATs and let the far
 TAIL = 0.2  # seconds of silence after sound, so that its end is not concealed as a loss
 SPARSE = 1.0  # seconds between two packets of Idle.SPARSE
 KEEPALIVE = 15.0  # seconds between empty datagrams while held (RFC 6263 4.1, 5)
-RELAY_PAUSE = 0.2  # seconds for which a forwarded stream may pause before silence takes over
+RELAY_PAUSE = 0.2  # seconds without a forwarded packet, twice that at most, until silence follows
 
 _pack = Struct("!BBHII").pack  # the fixed header of RFC 3550 5.1
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _MARKER = 0x80
 _MASK32 = 0xFFFFFFFF
 _HALF32 = 0x80000000
+_NEVER = 1 << 62
+_NOWHERE: Address = ("", 0)
 
 _log = Logger()
 
@@ -38,33 +41,37 @@ _log = Logger()
 class Outgoing:
     """The sending half of a session: tick() is called once a packet time.
 
-    One SSRC, one sequence and one timestamp line last for the session's life, whatever is played
-    or forwarded; the timestamp goes on while nothing is sent, and the marker tells the packet
-    after such a gap (RFC 3551 4.1).
+    One SSRC, one sequence and one line of timestamps last for the session's life, whatever is
+    played or forwarded. The timestamp follows the slots of the timeline, so it goes on while
+    nothing is sent; the packet after such a gap has the marker (RFC 3551 4.1).
 
-    feed: who is asked for sound. address: (host, port) to send to, or None. ticks: since the
-    start. packetsSent, refusals (datagrams that the system did not take): counts. label: names
-    the call in log lines. period: seconds between two ticks.
+    ssrc: in all packets sent. wakeAt: the first slot that tick() is of use in. packetTime:
+    milliseconds of sound a packet. packetsSent, refusals (datagrams that the system did not
+    take): counts. label: names the call in log lines.
     """
 
     __slots__ = (
-        "_codec", "_event", "_eventTimestamp", "_eventType", "_events", "_gap", "_idle",
-        "_keepaliveTicks", "_payloadType", "_relayEnd", "_relayLeft", "_relayOffset", "_relayTicks",
-        "_relayedSSRC", "_send", "_sending", "_sequence", "_silence", "_silenceLeft", "_size",
-        "_sparseTicks", "_speaking", "_ssrc", "_step", "_tailTicks", "_timestamp", "_untilNext",
-        "address", "feed", "label", "packetsSent", "period", "refusals",
+        "_base", "_codec", "_event", "_eventTimestamp", "_eventType", "_events",
+        "_feed", "_idle", "_idleAt", "_nextSlot", "_open", "_payloadType", "_perSlot",
+        "_relayEnd", "_relayOffset", "_relayable", "_relayed", "_relayedSSRC", "_send",
+        "_sending", "_sequence", "_silence", "_silenceUntil", "_size", "_slots", "_speaking",
+        "_timeline", "_to", "label", "packetTime", "packetsSent", "refusals", "ssrc", "wakeAt",
     )  # fmt: skip
 
-    def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle) -> None:
+    def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, timeline: Timeline) -> None:
         self._send = socket.send
-        self._idle = idle
-        self._ssrc = rng.getrandbits(32)
-        self._sequence = rng.getrandbits(15)  # of the last packet sent
-        self._timestamp = rng.getrandbits(31)  # of the last tick
+        self._idle, self._timeline = idle, timeline
+        self.ssrc = rng.getrandbits(32)
+        self._sequence = rng.getrandbits(15)  # the highest sent
+        self._base = rng.getrandbits(31)  # timestamp of slot 0
+        self._perSlot = 0  # ticks of the RTP clock
+        self._nextSlot = -1  # where a packet would follow the last one without a gap
         self._codec: Codec | None = None
-        self._gap = True  # nothing was sent at the last tick
-        self._speaking = self._sending = False
-        self._silenceLeft = self._untilNext = 0  # ticks
+        self._feed: IFeed | None = None
+        self._to = _NOWHERE
+        self._sending = self._speaking = False
+        self._open = self._relayable = False  # sums of the above and of _event: see _changed
+        self._silenceUntil = self._idleAt = 0  # slots
         self._eventType: int | None = None
         self._events: deque[tuple[TelephoneEventSender, Deferred[None]]] = deque()
         self._event: TelephoneEventSender | None = None
@@ -72,108 +79,130 @@ class Outgoing:
         self._relayedSSRC: int | None = None
         self._relayOffset = (0, 0)  # what to add to a forwarded packet's sequence and timestamp
         self._relayEnd = 0  # the timestamp behind the latest forwarded packet
-        self._relayLeft = 0  # ticks
-        self.feed: IFeed | None = None
-        self.address: Address | None = None
+        self._relayed = False  # something was forwarded since the last look
+        self.packetTime = 20
         self.packetsSent = self.refusals = 0
         self.label = ""
-        self.period = 0.0
+        self.wakeAt = 0
 
-    @property
-    def ssrc(self) -> int:
-        """The source identifier in all packets sent."""
-        return self._ssrc
-
-    def configure(self, stream: StreamParameters, ptime: int) -> None:
-        """From now on by these parameters, with ptime milliseconds of sound a packet."""
-        first = self._codec is None
-        codec = self._codec = stream.codec
-        self._payloadType, self._eventType = stream.payloadType, stream.eventType
-        self._sending = stream.send
-        self.period = ptime / 1000
-        self._size = codec.rate * ptime // 1000
-        self._step = codec.clock * ptime // 1000
-        self._silence = (codec.silence * (ptime // 20 + 1))[: self._size]
-        self._tailTicks = round(TAIL / self.period)
-        self._sparseTicks = round(SPARSE / self.period)
-        self._keepaliveTicks = round(KEEPALIVE / self.period)
-        self._relayTicks = round(RELAY_PAUSE / self.period)
+    def configure(self, stream: StreamParameters, packetTime: int) -> None:
+        """From now on by these parameters, with packetTime milliseconds of sound a packet."""
+        timeline, codec = self._timeline, stream.codec
+        if self._codec is None:
+            self._silenceUntil = timeline.slot + timeline.slots(OPENING)
+        self._codec, self._payloadType = codec, stream.payloadType
+        self._sending, self._eventType = stream.send, stream.eventType
+        perSlot = round(codec.clock * timeline.length)
+        self._base += timeline.slot * (self._perSlot - perSlot)  # no jump if the clock changes
+        self._perSlot = perSlot
+        self.packetTime = packetTime
+        self._slots = timeline.slots(packetTime / 1000)
+        self._size = codec.rate * packetTime // 1000
+        self._silence = (codec.silence * (packetTime // 20 + 1))[: self._size]
         self._relayedSSRC = None
-        if first:
-            self._silenceLeft = round(OPENING / self.period)
         if stream.eventType is None:
             self._dropEvents()
+        self._changed()
+
+    @property
+    def feed(self) -> IFeed | None:
+        """Who is asked for sound."""
+        return self._feed
+
+    @feed.setter
+    def feed(self, feed: IFeed | None) -> None:
+        self._feed = feed
+        self.wakeAt = 0
+
+    @property
+    def address(self) -> Address | None:
+        """(host, port) that packets go to; None for nowhere."""
+        return None if self._to is _NOWHERE else self._to
+
+    @address.setter
+    def address(self, address: Address | None) -> None:
+        self._to = _NOWHERE if address is None else address
+        self._changed()
+
+    def _changed(self) -> None:
+        """What decides over sending is not what it was."""
+        self._open = self._sending and self._to is not _NOWHERE and self._event is None
+        self._relayable = self._open and not self._speaking
+        self.wakeAt = self._idleAt = 0
 
     # --- one packet time ----------------------------------------------------------------------
 
-    def tick(self) -> None:
+    def tick(self, slot: int) -> None:
         """Sends what is to be said in this packet time, if anything."""
-        self._timestamp = (self._timestamp + self._step) & _MASK32
-        address = self.address
-        if address is None:
-            self._gap = True
+        if self._event is not None and self._tickEvent(slot):
+            return
+        feed = self._feed
+        if feed is not None and self._open:
+            try:
+                payload = feed.nextPayload(self._size)
+            except Exception:
+                _log.failure("{label}: what is to be played failed, it is off", label=self.label)
+                self._feed = payload = None
+            if payload:
+                if len(payload) != self._size:
+                    payload = (payload + self._silence)[: self._size]
+                if not self._speaking:
+                    self._speaking, self._relayable = True, False
+                self._sendSound(payload, slot)
+                return
+        if self._speaking:
+            self._speaking, self._relayable = False, self._open
+            self._silenceUntil = slot + self._timeline.slots(TAIL)
+            self._idleAt = 0
+        if slot >= self._idleAt:
+            self._tickIdle(slot)
+        if self._feed is None:
+            self.wakeAt = self._idleAt
+
+    def _tickIdle(self, slot: int) -> None:
+        """Nothing to say: silence, or what keeps the way open, and when to look again."""
+        timeline = self._timeline
+        if self._to is _NOWHERE:
+            self._idleAt = _NEVER
         elif not self._sending:
-            self._gap = True
-            self._keepAlive(address)
-        elif self._event is None or not self._tickEvent(address):
-            feed = self.feed
-            if feed is not None:
-                try:
-                    payload = feed.nextPayload(self._size)
-                except Exception:
-                    self._feedFailed()
-                    payload = None
-                if payload:
-                    if len(payload) != self._size:
-                        payload = (payload + self._silence)[: self._size]
-                    self._speaking = True
-                    self._silenceLeft = self._tailTicks
-                    self._sendPacket(payload, address)
-                    return
-            self._speaking = False
-            self._tickIdle(address)
-
-    def _tickIdle(self, address: Address) -> None:
-        if self._relayLeft:
-            self._relayLeft -= 1
-        elif self._silenceLeft:
-            self._silenceLeft -= 1
-            self._untilNext = self._sparseTicks
-            self._sendPacket(self._silence, address)
-        elif self._idle is Idle.SILENCE or (self._idle is Idle.SPARSE and self._untilNext <= 1):
-            self._untilNext = self._sparseTicks
-            self._sendPacket(self._silence, address)
+            self._idleAt = slot + timeline.slots(KEEPALIVE)
+            self._sendDatagram(b"")
+        elif self._relayed:
+            self._relayed = False
+            self._idleAt = slot + timeline.slots(RELAY_PAUSE)
+        elif slot < self._silenceUntil or self._idle is Idle.SILENCE:
+            self._idleAt = 0
+            self._sendSound(self._silence, slot)
+        elif self._idle is Idle.SPARSE:
+            self._idleAt = slot + timeline.slots(SPARSE)
+            self._sendSound(self._silence, slot)
         else:
-            self._untilNext -= 1
-            self._gap = True
+            self._idleAt = _NEVER
 
-    def _feedFailed(self) -> None:
-        _log.failure("{label}: what was to be played failed and is taken off", label=self.label)
-        self.feed = None
-
-    def skip(self, ticks: int) -> None:
-        """So many ticks were missed: their time has passed, but nothing was said."""
-        self._timestamp = (self._timestamp + ticks * self._step) & _MASK32
-        self._gap = True
-        self._untilNext -= ticks
-
-    def _sendPacket(self, payload: bytes, address: Address) -> None:
-        """One packet of this tick's sound."""
+    def _sendSound(self, payload: bytes, slot: int) -> None:
+        """The packet of this slot."""
         if self._relayedSSRC is not None:
-            self._endRelay()
+            self._endRelay(slot)
         second = self._payloadType
-        if self._gap:
+        if slot != self._nextSlot:
             second |= _MARKER
-            self._gap = False
+        self._nextSlot = slot + self._slots
         sequence = self._sequence = (self._sequence + 1) & 0xFFFF
+        timestamp = (self._base + slot * self._perSlot) & _MASK32
         try:
-            self._send(
-                _pack(_PLAIN, second, sequence, self._timestamp, self._ssrc) + payload, address
-            )
+            self._send(_pack(_PLAIN, second, sequence, timestamp, self.ssrc) + payload, self._to)
         except OSError as e:
             self._refused(e)
         else:
             self.packetsSent += 1
+
+    def _sendDatagram(self, data: bytes) -> bool:
+        try:
+            self._send(data, self._to)
+        except OSError as e:
+            self._refused(e)
+            return False
+        return True
 
     def _refused(self, error: OSError) -> None:
         """A datagram that the system did not take is lost, like one that the network loses."""
@@ -182,19 +211,9 @@ class Outgoing:
             _log.warn(
                 "{label}: cannot send RTP to {address}: {error}",
                 label=self.label,
-                address=self.address,
+                address=self._to,
                 error=error,
             )
-
-    def _keepAlive(self, address: Address) -> None:
-        """While held: an empty datagram now and then keeps the way through NATs open."""
-        self._untilNext -= 1
-        if self._untilNext <= 0:
-            self._untilNext = self._keepaliveTicks
-            try:
-                self._send(b"", address)
-            except OSError as e:
-                self._refused(e)
 
     # --- forwarded packets --------------------------------------------------------------------
 
@@ -207,8 +226,7 @@ class Outgoing:
         ones, losses and pauses too. Nothing is forwarded while the feed speaks, a key is sent, or
         the call is held. marker: 0x80 or 0.
         """
-        address = self.address
-        if address is None or self._speaking or not self._sending or self._event is not None:
+        if not self._relayable:
             return
         if codec is not self._codec:
             converted = None if self._codec is None else translated(payload, codec, self._codec)
@@ -217,21 +235,18 @@ class Outgoing:
             payload = converted
         if ssrc != self._relayedSSRC:
             self._beginRelay(sequence, timestamp, ssrc)
-        if self._gap:
             marker = _MARKER
-            self._gap = False
         addSequence, addTimestamp = self._relayOffset
         sequence = (sequence + addSequence) & 0xFFFF
         timestamp = (timestamp + addTimestamp) & _MASK32
         if (sequence - self._sequence) & 0xFFFF < 0x8000:
             self._sequence = sequence
             self._relayEnd = timestamp + len(payload)
-        self._relayLeft = self._relayTicks
+        self._relayed = True
         try:
             self._send(
-                _pack(_PLAIN, self._payloadType | marker, sequence, timestamp, self._ssrc)
-                + payload,
-                address,
+                _pack(_PLAIN, self._payloadType | marker, sequence, timestamp, self.ssrc) + payload,
+                self._to,
             )
         except OSError as e:
             self._refused(e)
@@ -250,18 +265,19 @@ class Outgoing:
 
     def _beginRelay(self, sequence: int, timestamp: int, ssrc: int) -> None:
         """The forwarded stream goes on behind what was sent before."""
-        start = (self._timestamp + self._step) & _MASK32
+        slot = max(self._timeline.slot, self._nextSlot)
+        start = (self._base + slot * self._perSlot) & _MASK32
         if self._relayedSSRC is not None and 0 < (self._relayEnd - start) & _MASK32 < _HALF32:
-            start = self._relayEnd & _MASK32
+            start = self._relayEnd
         self._relayedSSRC = ssrc
         self._relayOffset = self._sequence + 1 - sequence, start - timestamp
 
-    def _endRelay(self) -> None:
-        """The session's own sound goes on behind what was forwarded."""
+    def _endRelay(self, slot: int) -> None:
+        """The session's own packets go on behind what was forwarded."""
         self._relayedSSRC = None
-        self._relayLeft = 0
-        if 0 < (self._relayEnd - self._timestamp) & _MASK32 < _HALF32:
-            self._timestamp = self._relayEnd & _MASK32
+        ahead = (self._relayEnd - self._base - slot * self._perSlot) & _MASK32
+        if ahead < _HALF32:
+            self._base += ahead
 
     # --- keys ---------------------------------------------------------------------------------
 
@@ -274,43 +290,41 @@ class Outgoing:
         """
         if self._eventType is None or self._codec is None:
             raise ValueError("sendEvent: telephone-events were not agreed on with the far end")
-        packetTime = round(self.period * 1000)
         event = TelephoneEventSender(
-            digit, duration, clock=self._codec.clock, packetTime=packetTime
+            digit, duration, clock=self._codec.clock, packetTime=self.packetTime
         )
         done: Deferred[None] = Deferred()
         self._events.append((event, done))
         if self._event is None:
             self._event = event
+            self._changed()
         return done
 
-    def _tickEvent(self, address: Address) -> bool:
-        """The packet of the key that is down; False when no key is down any more."""
+    def _tickEvent(self, slot: int) -> bool:
+        """The packet of the key that is down; False if none can be sent now."""
         event, eventType = self._event, self._eventType
-        packet = None if event is None else event.nextPacket()
-        if packet is None or eventType is None:
+        if event is None or eventType is None or self._to is _NOWHERE or not self._sending:
+            return False
+        packet = event.nextPacket()
+        if packet is None:
             self._eventDone()
-            return self._event is not None and self._tickEvent(address)
+            return self._tickEvent(slot)
         if packet.marker:
             if self._relayedSSRC is not None:
-                self._endRelay()
-            self._eventTimestamp = self._timestamp
+                self._endRelay(slot)
+            self._eventTimestamp = self._base + slot * self._perSlot
             eventType |= _MARKER
-        self._gap = True  # in the sound
         timestamp = (self._eventTimestamp + packet.timestampOffset) & _MASK32
         sequence = self._sequence = (self._sequence + 1) & 0xFFFF
-        header = _pack(_PLAIN, eventType, sequence, timestamp, self._ssrc)
-        try:
-            self._send(header + packet.payload, address)
-        except OSError as e:
-            self._refused(e)
-        else:
+        header = _pack(_PLAIN, eventType, sequence, timestamp, self.ssrc)
+        if self._sendDatagram(header + packet.payload):
             self.packetsSent += 1
         return True
 
     def _eventDone(self) -> None:
         _, done = self._events.popleft()
         self._event = self._events[0][0] if self._events else None
+        self._changed()
         done.callback(None)
 
     def _dropEvents(self) -> None:
@@ -322,5 +336,7 @@ class Outgoing:
     def close(self) -> None:
         """Sends nothing any more; keys under way are over."""
         self._sending = False
-        self.address = self.feed = None
+        self._to, self._feed = _NOWHERE, None
         self._dropEvents()
+        self._changed()
+        self.wakeAt = _NEVER

@@ -24,6 +24,7 @@ from shtoom.media.stream import (
     IListener,
     StreamParameters,
 )
+from shtoom.media.timeline import Timeline
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
@@ -45,10 +46,17 @@ class MediaSession:
         "_socket",
     )  # fmt: skip
 
-    def __init__(self, clock: MediaClock, socket: IMediaSocket, rng: Random, idle: Idle) -> None:
+    def __init__(
+        self,
+        clock: MediaClock,
+        socket: IMediaSocket,
+        rng: Random,
+        idle: Idle,
+        timeline: Timeline,
+    ) -> None:
         self._clock: MediaClock | None = clock
         self._socket = socket
-        self._outgoing = Outgoing(socket, rng, idle)
+        self._outgoing = Outgoing(socket, rng, idle, timeline)
         self._incoming = Incoming(self._outgoing)
         self._forwardTo: MediaSession | None = None
         self._forwardedBy: set[MediaSession] = set()
@@ -103,7 +111,7 @@ class MediaSession:
         clock.poll()  # what came before the session was up is not part of it
         self._outgoing.configure(stream, ptime)
         self._incoming.configure(stream, remote, clock.seconds())
-        clock.sessionStarted(self, self._incoming, self._outgoing, ptime)
+        clock.sessionStarted(self, self._incoming, self._outgoing)
 
     # --- what it sends ------------------------------------------------------------------------
 
