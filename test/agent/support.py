@@ -190,6 +190,15 @@ class FarEnd:
         assert isinstance(message, Request)
         return message
 
+    def requests(self, method: str) -> list[Request]:
+        """All requests heard of that method."""
+        return [m for m in self.got(method) if isinstance(m, Request)]
+
+    def confirm(self, method: str) -> None:
+        """200 to all requests of that method heard so far."""
+        for request in self.requests(method):
+            self.reply(request, 200)
+
     def response(self, pattern: str) -> Response:
         """The last response heard like that."""
         message = self.got(pattern)[-1]
