@@ -34,7 +34,7 @@ from doug.player import Play, Player
 from doug.recorder import Limits, Record, Recorder
 from doug.scope import CallScope, Opened
 from doug.source import EchoSource, Source, SourceUses
-from doug.statemachine import StateMachine
+from doug.voiceapp import VoiceApp
 from shtoom.media.stream import StreamParameters
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
@@ -148,7 +148,7 @@ class LegMedia:
             for kind in type(app).__mro__ if app is not None else ():
                 module = sys.modules.get(kind.__module__)
                 file = getattr(module, "__file__", None)
-                if kind is StateMachine or not issubclass(kind, StateMachine) or file is None:
+                if file is None or kind is VoiceApp or not issubclass(kind, VoiceApp):
                     continue
                 candidate = Path(file).resolve().parent / path
                 if candidate.exists():

@@ -142,6 +142,7 @@ class StateMachine:
         """Enters __start__; events are queued behind it."""
         self.va_queue.extend(events)
         self.va_enter(self.__start__, "__start__", ())
+        self.va_poke()
 
     def va_end(self, outcome: Any) -> None:
         if self.va_over:
@@ -175,6 +176,10 @@ class StateMachine:
         outcome, self.va_outcome = self.va_outcome, None
         if deferred is not None:
             deferred.callback(outcome)  # a Failure makes it an errback
+
+    def va_isBusy(self) -> bool:
+        """Does a handler's Deferred pend, or an event wait for its turn?"""
+        return self.va_pending is not None or bool(self.va_queue)
 
     def va_isWaiting(self) -> bool:
         """Is anything under way that may raise an event?"""

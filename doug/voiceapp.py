@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,9 +72,12 @@ class VoiceApp(StateMachine):
     caller has just hung up.
 
     reactor: time (IReactorTime), virtual in tests.
-    pendingLimit: seconds that a handler's Deferred may pend when the last leg has ended.
+    autoRinging: a new call is told at once that it rings (180); else leg.ringing() does.
+    pendingLimit: seconds that a handler's Deferred may pend when the last leg has ended; like
+    maxQueuedEvents the server's setting unless the class has a value of its own.
     """
 
+    autoRinging: bool = True
     pendingLimit: float = 60.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,16 +100,11 @@ class VoiceApp(StateMachine):
         self.va_timers: set[Timer] = set()
         self.va_limit: IDelayedCall | None = None
         self.va_callID = ""
+        for limit in ("maxQueuedEvents", "pendingLimit"):
+            if getattr(type(self), limit) == getattr(VoiceApp, limit):
+                setattr(self, limit, getattr(application.settings, limit))
+        checkArguments(type(self), kwargs)
         for name, value in kwargs.items():
-            if (
-                name in RESERVED
-                or name.startswith(("va_", "__"))
-                or callable(getattr(type(self), name, None))
-            ):
-                raise ValueError(
-                    f"the argument {name!r} of {type(self).__name__} is the name of a method or "
-                    "belongs to VoiceApp; choose another"
-                )
             setattr(self, name, value)
 
     # Legs
@@ -228,6 +226,10 @@ class VoiceApp(StateMachine):
         self.va_enqueue(HangUp(leg, media, ended))
         self.va_watchPending()
 
+    def va_liveLegs(self) -> list[Leg]:
+        """Its legs that have not ended, the oldest first."""
+        return list(self.va_legs.values())
+
     def va_timerGone(self, timer: Timer) -> None:
         """A timer has run out or was cancelled."""
         self.va_timers.discard(timer)
@@ -283,6 +285,20 @@ class VoiceApp(StateMachine):
             limit=self.pendingLimit,
         )
         pending.cancel()
+
+
+def checkArguments(appClass: type[VoiceApp], names: Iterable[str]) -> None:
+    """ValueError for names that cannot become attributes: those of methods and of VoiceApp's own."""
+    for name in names:
+        if (
+            name in RESERVED
+            or name.startswith(("va_", "__"))
+            or callable(getattr(appClass, name, None))
+        ):
+            raise ValueError(
+                f"{name!r} is the name of a method of {appClass.__name__}, or belongs to VoiceApp; "
+                "give the argument another name"
+            )
 
 
 PROTECTED = frozenset(

@@ -1,0 +1,386 @@
+"""The server: applications and what becomes of them, from start to shutdown.
+
+Lives here: which application a call is for, cookies, results, draining.
+Not here: ports and addresses (doug.exchange), what an application is (doug.voiceapp), the server as
+a service of twistd (doug.service).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import count
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError, succeed
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
+from doug.exchange import Exchange, StartFailed
+from doug.leg import Leg
+from doug.options import Options, readConfigFile
+from doug.settings import Settings
+from doug.voiceapp import VoiceApp
+from shtoom.agent.agent import IUserAgentUser
+from shtoom.exceptions import (
+    CallFailed,
+    MalformedMessage,
+    MediaPortsExhausted,
+    ServiceUnavailable,
+    UserNotFound,
+)
+from shtoom.media.io import EpollMediaIO, IMediaIO
+from shtoom.sdp.description import parseSDP
+from shtoom.sdp.offeranswer import negotiate
+from shtoom.sip.timers import DEFAULT_TIMERS, Timers
+from shtoom.sip.transport import localAddressFor
+
+if TYPE_CHECKING:
+    from shtoom.agent.agent import UserAgent
+    from shtoom.agent.inbound import InboundCall
+    from shtoom.media.clock import MediaClock
+    from shtoom.media.prompts import PromptCache
+    from shtoom.media.session import MediaSession
+
+__all__ = ["DougApplication", "StartFailed"]
+
+T = TypeVar("T")
+
+LAST_WORDS = 3.0  # seconds that the far ends, the applications and the disk have at shutdown
+RETRY_AFTER = (5, 30)  # seconds, drawn anew for each caller, so that they do not return together
+
+
+@implementer(IUserAgentUser)
+class DougApplication:
+    """A server of applications.
+
+    voiceappClass: for all calls that settings.apps names no other for. Everything that reaches
+    beyond the process may be handed in: reactor (None: the process's own, when it is needed first),
+    mediaIO (makes an IMediaIO, given the reactor), rng, timers, localAddressFor (which address of
+    this machine leads to a host).
+
+    Subclasses override acceptResults and acceptErrors. configFileName: a file of options that
+    boot() reads if it is there, in the current folder or else the home folder.
+    """
+
+    configFileName: str | None = None
+
+    log = Logger()
+
+    def __init__(
+        self,
+        voiceappClass: type[VoiceApp] | None = None,
+        *,
+        reactor: Any = None,
+        settings: Settings | None = None,
+        mediaIO: Callable[[Any], IMediaIO] = EpollMediaIO,
+        rng: Random | None = None,
+        timers: Timers = DEFAULT_TIMERS,
+        localAddressFor: Callable[[str], str] = localAddressFor,
+    ) -> None:
+        self._voiceappClass = voiceappClass
+        self.settings = settings if settings is not None else Settings()
+        if voiceappClass is None and not self.settings.apps:
+            raise ValueError("DougApplication: wanted an application, or some in settings.apps")
+        self.rng = rng if rng is not None else SystemRandom()
+        self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
+        self._localAddressFor = localAddressFor
+        self._exchange: Exchange | None = None
+        self._apps: dict[str, VoiceApp] = {}
+        self._cookies = count(1)
+        self._finishing: set[Deferred[Any]] = set()
+        self._whenIdle: list[Deferred[None]] = []
+
+    # Life
+
+    def boot(self, args: Sequence[str] | None = None) -> None:
+        """Reads the configuration file and args, the options of `twistd doug`.
+
+        Without both everything stays as it is. Raises usage.UsageError for a mistake.
+        """
+        words = [*self._configured(), *(args or ())]
+        if words:
+            options = Options()
+            options.parseOptions(words)
+            told = options.settings(self._voiceappClass, self.settings)
+            self.settings = told
+
+    def start(self) -> None:
+        """Opens the ports; from here on calls are answered. Raises StartFailed."""
+        exchange = Exchange(
+            self.reactor,
+            self.settings,
+            self,
+            mediaIO=self._mediaIO,
+            deferToThread=self.deferToThread,
+            rng=self.rng,
+            timers=self._timers,
+            localAddressFor=self._localAddressFor,
+        )
+        try:
+            heard = exchange.listen()
+        except BaseException:
+            Deferred.fromCoroutine(exchange.close())
+            raise
+        self._exchange = exchange
+        first, last = self.settings.rtpPorts
+        self.log.info(
+            "{apps} at {heard}, media ports {first} to {last}",
+            apps=", ".join(
+                f"{app.__module__}.{app.__qualname__}" + (f" for {user}" if user else "")
+                for user, app in self._routes().items()
+            ),
+            heard=", ".join(str(endpoint) for endpoint in heard),
+            first=first,
+            last=last,
+        )
+
+    def shutdown(self) -> Deferred[None]:
+        """No new calls (503); those that are up end, after drainTimeout by our BYE.
+
+        Fires when nothing is open any more, LAST_WORDS seconds after that at the latest.
+        """
+        if self._exchange is None:
+            return succeed(None)
+        exchange, self._exchange = self._exchange, None
+        return Deferred.fromCoroutine(self._shutdown(exchange))
+
+    async def _shutdown(self, exchange: Exchange) -> None:
+        exchange.agent.draining = self._retryAfter()
+        if self.settings.drainTimeout > 0:
+            await self._within(self._idle(), self.settings.drainTimeout)
+        gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
+        await deferLater(self.reactor, 0)
+        await deferLater(self.reactor, 0)
+        for app in list(self._apps.values()):
+            if not app.va_isBusy():
+                app.returnResult(None)
+        await self._within(self._idle(), LAST_WORDS)
+        for app in list(self._apps.values()):
+            app.returnResult(None)
+        await self._within(DeferredList([gone, self._idle(), *self._finishing]), LAST_WORDS)
+        await exchange.close()
+        self.log.info("all calls have ended, all ports are closed")
+
+    async def _within(self, waited: Deferred[Any], limit: float) -> None:
+        """Waits for a Deferred, for `limit` seconds at most."""
+        try:
+            await waited.addTimeout(limit, self.reactor)
+        except TimeoutError:
+            self.log.info("{limit:g} s are over, going on without the rest", limit=limit)
+
+    # Applications
+
+    def startVoiceApp(self, **args: Any) -> str:
+        """Starts an application without a call, with OutboundCallStartedEvent(None, args).
+
+        Returns its cookie. args: its attributes. ValueError if one is the name of a method.
+        """
+        app = self._makeApp(self._appFor(""), args)
+        app.va_start(OutboundCallStartedEvent(None, args))
+        return app.va_cookie
+
+    def placeCall(self, toURI: str, fromURI: str | None = None, **args: Any) -> str:
+        """Starts an application with OutboundCallStartedEvent(leg) for a leg that dials toURI.
+
+        Returns its cookie; as startVoiceApp otherwise.
+        """
+        app = self._makeApp(self._appFor(""), args)
+        leg = self.placeLeg(app, toURI, fromURI)
+        app.va_start(OutboundCallStartedEvent(leg, args))
+        return app.va_cookie
+
+    def acceptResults(self, cookie: str, result: Any) -> None:
+        """An application has ended with returnResult(result). To be overridden."""
+        self.log.info("{app} returned {result!r}", app=self._nameOf(cookie), result=result)
+
+    def acceptErrors(self, cookie: str, error: Failure) -> None:
+        """An application has ended with an error. To be overridden."""
+        self.log.failure("{app} ended with an error", error, app=self._nameOf(cookie))
+
+    def dropCall(self, cookie: str) -> Deferred[None]:
+        """Hangs up all legs of an application, as if the far ends had.
+
+        Fires when they are gone. An application without legs ends. Nothing for an unknown cookie.
+        """
+        app = self._apps.get(cookie)
+        if app is None:
+            return succeed(None)
+        legs = app.va_liveLegs()
+        if not legs:
+            app.returnResult(None)
+        return DeferredList([leg.drop("dropped by the server") for leg in legs]).addCallback(_none)
+
+    def listVoiceapps(self) -> dict[str, VoiceApp]:
+        """The applications that run, by cookie."""
+        return dict(self._apps)
+
+    def getPref(self, name: str) -> Any:
+        """A setting by its name in Settings, or an argument of --args; None if there is neither."""
+        if name in {field.name for field in fields(self.settings)}:
+            return getattr(self.settings, name)
+        return self.settings.args.get(name)
+
+    # Calls
+
+    def callReceived(self, call: InboundCall) -> None:
+        """From the user agent: a new call. CallFailed refuses it, before an application is made."""
+        try:
+            self._take(call)
+        except CallFailed as refusal:
+            self.log.warn(
+                "call {callID} to {called} is refused: {refusal}",
+                callID=call.callID,
+                called=call.request.uri if call.request is not None else "?",
+                refusal=str(refusal),
+            )
+            raise
+
+    def _take(self, call: InboundCall) -> None:
+        exchange, request, peer = self.exchange, call.request, call.peer
+        if request is None or peer is None:
+            raise RuntimeError(f"call {call.callID} came without an INVITE")
+        most = self.settings.maxCalls
+        if most is not None and len(exchange.agent.calls) > most:
+            raise ServiceUnavailable(
+                f"{most} calls are up (--max-calls)", retryAfter=self._retryAfter()
+            )
+        appClass = self._appFor(request.uri.user or "")
+        session = self._openSession(call)
+        try:
+            if call.remoteSDP is not None:
+                negotiate(parseSDP(call.remoteSDP), exchange.capabilities(peer, session.port))
+            app = self._makeApp(appClass, {})
+        except MalformedMessage as e:
+            session.close()
+            raise CallFailed(f"Session description: {e}", 400) from e
+        except BaseException:
+            session.close()
+            raise
+        leg = Leg(self, session, call)
+        leg.hijackLeg(app)
+        if app.autoRinging:
+            leg.ringing()
+        app.va_start(InboundCallStartedEvent(leg, self.settings.args))
+
+    def placeLeg(
+        self,
+        app: VoiceApp,
+        toURI: str,
+        fromURI: str | None = None,
+        timeout: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Leg:
+        """Dials for an application; what goes wrong comes to it as CallRejectedEvent.
+
+        ValueError for what the application may not say: a broken header, a timeout below 0.
+        """
+        exchange = self.exchange
+        session: MediaSession | None = None
+        try:
+            peer = exchange.peerFor(toURI)
+            session = exchange.openSession(peer)
+        except CallFailed as failure:
+            leg = Leg(self, None)
+            leg.hijackLeg(app)
+            leg.failed(failure)
+            return leg
+        leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port))
+        leg.hijackLeg(app)
+        leg.dial(exchange.agent, toURI, fromURI, timeout=timeout, headers=headers or {})
+        return leg
+
+    def _openSession(self, call: InboundCall) -> MediaSession:
+        if call.peer is None:
+            raise RuntimeError(f"call {call.callID} came from nowhere")
+        try:
+            return self.exchange.openSession(call.peer)
+        except MediaPortsExhausted as e:
+            self.log.warn("{reason}", reason=e.reason)
+            raise MediaPortsExhausted("No media port left", retryAfter=self._retryAfter()) from e
+
+    def _makeApp(self, appClass: type[VoiceApp], args: Mapping[str, Any]) -> VoiceApp:
+        cookie = f"app-{next(self._cookies)}"
+        done: Deferred[Any] = Deferred()
+        app = appClass(done, self, cookie, **{**self.settings.args, **args})
+        self._apps[cookie] = app
+        done.addBoth(self._appDone, cookie)
+        return app
+
+    def _appDone(self, outcome: Any, cookie: str) -> None:
+        try:
+            if isinstance(outcome, Failure):
+                self.acceptErrors(cookie, outcome)
+            else:
+                self.acceptResults(cookie, outcome)
+        except Exception:
+            self.log.failure("{app}: its result was not accepted", app=self._nameOf(cookie))
+        self._apps.pop(cookie, None)
+        if not self._apps:
+            waiting, self._whenIdle = self._whenIdle, []
+            for each in waiting:
+                each.callback(None)
+
+    def _idle(self) -> Deferred[None]:
+        """Fires when no application runs."""
+        if not self._apps:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._whenIdle.append(waiting)
+        return waiting
+
+    def _routes(self) -> dict[str, type[VoiceApp]]:
+        routes = dict(self.settings.apps)
+        if self._voiceappClass is not None:
+            routes.setdefault("", self._voiceappClass)
+        return routes
+
+    def _appFor(self, user: str) -> type[VoiceApp]:
+        routes = self._routes()
+        appClass = routes.get(user) or routes.get("")
+        if appClass is None:
+            raise UserNotFound(f"No application for {user}" if user.isprintable() else None)
+        return appClass
+
+    def _nameOf(self, cookie: str) -> str:
+        app = self._apps.get(cookie)
+        return cookie if app is None else app.va_describe()
+
+    def _retryAfter(self) -> int:
+        return self.rng.randint(*RETRY_AFTER)
+
+    def _configured(self) -> list[str]:
+        """The options in the configuration file, if there is one."""
+        if self.configFileName is None:
+            return []
+        for folder in (Path(), Path.home()):
+            path = folder / self.configFileName
+            if path.is_file():
+                return readConfigFile(path)
+        return []
+
+    @property
+    def reactor(self) -> Any:
+        """The reactor that was handed in."""
+        if self._reactor is None:
+            raise RuntimeError("DougApplication: hand a reactor in (reactor=...)")
+        return self._reactor
+
+    def deferToThread(self, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
+        """Runs f in a thread of the reactor's pool; the Deferred has what it returns."""
+        pool = self.reactor.getThreadPool()
+        done: Deferred[T] = deferToThreadPool(self.reactor, pool, f, *args, **kwargs)
+        return done
+
+    @property
+    def exchange(self) -> Exchange:
+        """What all calls share. RuntimeError before start() and after shutdown()."""
+        if self._exchange is None:
+            raise RuntimeError("this server is not running: start() opens its ports")
+        return self._exchange

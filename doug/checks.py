@@ -1,0 +1,134 @@
+"""What a start-up check finds: limits and addresses that will hurt later, in words with a remedy.
+
+Lives here: findings about the machine the server runs on. Not here: mistakes in options
+(doug.options), what is wrong with one call (doug.verdict).
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from doug.settings import Settings
+from shtoom.sip.transport import localAddressFor
+
+BESIDE_CALLS = 100  # descriptors for all that is no call: sockets of SIP, log, prompts, libraries
+ANYWHERE = "192.0.2.1"  # RFC 5737: nobody's, so the default route is what leads there
+_PROC = Path("/proc/sys/net/ipv4")
+
+
+def neededDescriptors(settings: Settings) -> int:
+    """How many files and sockets the server may have open: one a call, and some."""
+    first, last = settings.rtpPorts
+    ports = last // 2 - (first + 1) // 2 + 1
+    calls = ports if settings.maxCalls is None else min(ports, settings.maxCalls)
+    return calls + BESIDE_CALLS
+
+
+def raiseDescriptorLimit(needed: int) -> None:
+    """Lifts the soft limit of this process as far as it needs and the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def startUpWarnings(settings: Settings) -> list[str]:
+    """All that is found on this machine."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = None if soft == resource.RLIM_INFINITY else soft
+    return [
+        *descriptorWarnings(settings, limit),
+        *portWarnings(settings, ephemeralPorts(_PROC), reservedPorts(_PROC)),
+        *addressWarnings(settings, localAddressFor),
+        *converterWarnings(shutil.which("ffmpeg")),
+    ]
+
+
+def descriptorWarnings(settings: Settings, limit: int | None) -> Iterator[str]:
+    """limit: of open files, None for none."""
+    needed = neededDescriptors(settings)
+    if limit is not None and limit < needed:
+        yield (
+            f"this process may have {limit} files and sockets open, which is enough for about "
+            f"{max(0, limit - BESIDE_CALLS)} calls; the media ports would carry "
+            f"{needed - BESIDE_CALLS}: raise the limit to {needed} (ulimit -n {needed}, in a "
+            f"systemd unit LimitNOFILE={needed}) or set --max-calls"
+        )
+
+
+def portWarnings(
+    settings: Settings, ephemeral: tuple[int, int] | None, reserved: list[tuple[int, int]]
+) -> Iterator[str]:
+    """ephemeral: the ports that the kernel hands out by itself. reserved: but for these."""
+    first, last = settings.rtpPorts
+    for endpoint in settings.listen:
+        if first <= endpoint.port <= last:
+            yield (
+                f"--listen={endpoint} lies within --rtp-ports={first}-{last}; media passes over "
+                "that port, but keep the two apart"
+            )
+    if ephemeral is None:
+        return
+    low, high = max(first, ephemeral[0]), min(last, ephemeral[1])
+    if low <= high and not any(start <= low and high <= end for start, end in reserved):
+        yield (
+            f"--rtp-ports={first}-{last} shares {low}-{high} with the ports that the kernel gives "
+            "to other programs: choose a range outside of it, or reserve it (sysctl "
+            f"net.ipv4.ip_local_reserved_ports={low}-{high})"
+        )
+
+
+def addressWarnings(settings: Settings, localAddress: Callable[[str], str]) -> Iterator[str]:
+    """localAddress: tells the address of this machine towards a host, or raises OSError."""
+    if settings.advertise is not None:
+        return
+    named: set[str] = set()
+    for endpoint in settings.listen:
+        if endpoint.host == "::":
+            continue  # an IPv6 address is private only if somebody chose so
+        host = endpoint.host
+        if host in ("", "0.0.0.0"):
+            try:
+                host = localAddress(ANYWHERE)
+            except OSError:
+                host = "127.0.0.1"
+        elif ip_address(host).is_loopback:
+            continue  # asked for in so many words
+        if host not in named and not ip_address(host).is_global:
+            named.add(host)
+            yield (
+                f"phones are told that this server is at {host}, which they cannot reach from "
+                "outside its network: if they are to, name its public address with --advertise"
+            )
+
+
+def converterWarnings(ffmpeg: str | None) -> Iterator[str]:
+    """ffmpeg: where it is, None for nowhere."""
+    if ffmpeg is None:
+        yield (
+            "ffmpeg is not installed: WAV, AU, raw and G.711 files play without it, anything else "
+            "(mp3, ogg ...) has to be converted elsewhere"
+        )
+
+
+def ephemeralPorts(proc: Path) -> tuple[int, int] | None:
+    """The kernel's own port range; None where it does not say. proc: /proc/sys/net/ipv4."""
+    try:
+        low, high = (proc / "ip_local_port_range").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(low), int(high)
+
+
+def reservedPorts(proc: Path) -> list[tuple[int, int]]:
+    """Ports that the kernel leaves alone, as ranges. proc: /proc/sys/net/ipv4."""
+    try:
+        text = (proc / "ip_local_reserved_ports").read_text().strip()
+    except OSError:
+        return []
+    ranges = [part.partition("-") for part in text.split(",") if part]
+    return [(int(first), int(last or first)) for first, _, last in ranges]

@@ -1,0 +1,190 @@
+"""What all calls of a server share: SIP ports, user agent, media clock, prompts.
+
+Lives here: opening and closing them, and the address and port that go with one call.
+Not here: which application a call is for (doug.application), what a call does (doug.leg).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorSocket
+from twisted.logger import Logger
+
+from doug._version import __version__
+from doug.settings import Endpoint, Settings
+from shtoom.agent.agent import IUserAgentUser, UserAgent
+from shtoom.exceptions import TransportFailed
+from shtoom.media.clock import MediaClock
+from shtoom.media.io import IMediaIO
+from shtoom.media.ports import PortPool
+from shtoom.media.prompts import PromptCache
+from shtoom.sdp.offeranswer import Capabilities
+from shtoom.sip.resolver import Resolver
+from shtoom.sip.timers import Timers
+from shtoom.sip.transport import ISIPTransport, Peer
+from shtoom.sip.udp import MAX_DATAGRAM, UDPTransport
+from shtoom.sip.uri import parseURI
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IListeningPort
+
+    from shtoom.media.session import MediaSession
+
+CODECS = ("PCMU", "PCMA")  # in our order of liking
+ANYWHERE = "192.0.2.1"  # RFC 5737: nobody's, so the default route is what leads there
+
+
+class StartFailed(Exception):
+    """A server that cannot start; the text is one line that names option and remedy."""
+
+
+class Exchange:
+    """The network side of a server. agent: its calls. media: the clock of its sessions.
+
+    mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
+    machine leads to a host. Nothing is open before listen().
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        user: IUserAgentUser,
+        *,
+        mediaIO: Callable[[Any], IMediaIO],
+        deferToThread: Callable[..., Deferred[Any]],
+        rng: Random,
+        timers: Timers,
+        localAddressFor: Callable[[str], str],
+    ) -> None:
+        self.reactor, self.settings, self.rng = reactor, settings, rng
+        self.agent = UserAgent(
+            reactor,
+            user,
+            resolver=Resolver(reactor),
+            rng=rng,
+            timers=timers,
+            product=f"Doug/{__version__}",
+        )
+        self.io = mediaIO(reactor)
+        ports = PortPool(*settings.rtpPorts, rng)
+        self.media = MediaClock(reactor, self.io, ports, rng=rng, idle=settings.idle)
+        self.prompts = PromptCache(deferToThread)
+        self._localAddressFor = localAddressFor
+        self._hosts: dict[ISIPTransport, str] = {}
+        self._ports: list[IListeningPort] = []
+
+    def listen(self) -> list[Endpoint]:
+        """Opens the SIP ports; returns where. Raises StartFailed if one cannot be had."""
+        heard = []
+        for endpoint in self.settings.listen:
+            transport = UDPTransport(
+                self.agent.layer,
+                self.settings.advertise,
+                self._localAddressFor,
+                self.reactor.seconds,
+            )
+            try:
+                port = listenUDP(self.reactor, endpoint, transport)
+            except CannotListenError as e:
+                words = getattr(e.socketError, "strerror", None) or e.socketError
+                raise StartFailed(
+                    f"--listen={endpoint}: {words}; is another server running there? "
+                    "Name another port with --listen=udp:HOST:PORT"
+                ) from e
+            self._ports.append(port)
+            self._hosts[transport] = endpoint.host
+            self.agent.addTransport(transport)
+            heard.append(endpoint._replace(port=port.getHost().port))  # type: ignore[attr-defined]
+        return heard
+
+    def peerFor(self, toURI: str) -> Peer:
+        """By which of our ports a call to that URI leaves, as far as can be told before it does.
+
+        Raises TransportFailed if there is none.
+        """
+        try:
+            host = parseURI(toURI).host
+        except ValueError:  # the user agent tells what is wrong with it
+            host = ""
+        if host.lower() == "localhost":
+            host = "127.0.0.1"
+        elif not _isLiteral(host):
+            host = ANYWHERE  # a name is looked up when it is dialled; most are beyond the router
+        transport = self.agent.transportFor("UDP", host)
+        if transport is None:
+            raise TransportFailed("this server has no UDP port to call from (--listen)")
+        return Peer(transport, (host, 0))
+
+    def openSession(self, peer: Peer) -> MediaSession:
+        """Media for a call with that peer, on the address that SIP with it uses.
+
+        Raises MediaPortsExhausted, or TransportFailed if there is no way to the peer.
+        """
+        host = self._hosts[peer.transport]
+        if not host:
+            host = "::" if ":" in peer.address[0] else "0.0.0.0"
+        return self.media.openSession(host)
+
+    def capabilities(self, peer: Peer, port: int) -> Capabilities:
+        """What a new call with that peer may agree on. port: of its media session."""
+        address, _ = peer.transport.sentBy(peer.address[0])
+        return Capabilities(
+            codecs=CODECS,
+            events=True,
+            address=address,
+            port=port,
+            sessionID=self.rng.getrandbits(47),
+            version=1,
+        )
+
+    async def close(self) -> None:
+        """Closes all ports; calls are left as they are."""
+        self.agent.layer.stop()
+        self.media.close()
+        self.io.close()
+        ports, self._ports = self._ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
+
+
+def listenUDP(reactor: Any, endpoint: Endpoint, protocol: UDPTransport) -> IListeningPort:
+    """Binds a port for SIP. Raises CannotListenError.
+
+    An IPv6 socket is kept from taking IPv4 as well: peers would appear under mapped addresses,
+    which no session description may name, and udp:*:5060 beside it could not be bound.
+    """
+    if ":" not in endpoint.host or not IReactorSocket.providedBy(reactor):
+        port: IListeningPort = reactor.listenUDP(
+            endpoint.port, protocol, endpoint.host, MAX_DATAGRAM
+        )
+        return port
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bound:
+        try:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.setblocking(False)
+            bound.bind((endpoint.host, endpoint.port))
+        except OSError as e:
+            raise CannotListenError(endpoint.host, endpoint.port, e) from e
+        adopted: IListeningPort = reactor.adoptDatagramPort(
+            bound.fileno(), socket.AF_INET6, protocol, MAX_DATAGRAM
+        )
+        return adopted
+
+
+def _isLiteral(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False

@@ -1,0 +1,140 @@
+"""The options of `twistd doug` and of the scripts.
+
+Lives here: reading them, also from a file. Not here: what they mean for the server
+(doug.settings, doug.application), how twistd hears of a mistake (doug.tap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from twisted.python import usage
+
+from doug.loader import AppNotLoaded, importFromHere, loadApp
+from doug.settings import (
+    IDLE,
+    Endpoint,
+    Settings,
+    parseAddress,
+    parseEndpoint,
+    parsePortRange,
+)
+from doug.voiceapp import VoiceApp, checkArguments
+
+T = TypeVar("T")
+
+
+class Options(usage.Options):
+    """A command line, read; UsageError names the option, what is wrong and what would be right."""
+
+    synopsis = "[options]"
+    longdesc: ClassVar[str] = (
+        "Answers SIP calls with an application, a class derived from doug.VoiceApp. "
+        "Example: twistd -n doug --app=mymodule.MyApp --listen=udp:*:5060"
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.apps: dict[str, str] = {}
+        self.given: dict[str, Any] = {}
+        self.args: dict[str, str] = {}
+        self.listen: list[Endpoint] = []
+
+    def opt_app(self, value: str) -> None:
+        """The application: module.Class for all calls, or USER=module.Class for calls to that user
+        (repeatable). The current folder is importable."""
+        user, equals, name = value.rpartition("=")
+        if equals and not user:
+            raise usage.UsageError(f"--app={value}: wanted module.Class or USER=module.Class")
+        if user in self.apps:
+            whom = f"calls to {user!r}" if user else "all calls"
+            raise usage.UsageError(
+                f"--app={value}: {whom} have {self.apps[user]} already; "
+                "--app=USER=module.Class gives one user an application of its own"
+            )
+        self.apps[user] = name
+
+    def opt_listen(self, value: str) -> None:
+        """Where SIP is heard: udp[:HOST]:PORT, an IPv6 address in brackets, port 0 for any free
+        one (repeatable). [default: udp:*:5060]"""
+        self.listen.append(self._read("listen", value, parseEndpoint))
+
+    def opt_rtp_ports(self, value: str) -> None:
+        """UDP ports for media, FIRST-LAST; a call uses an even one. [default: 10000-20000]"""
+        self.given["rtpPorts"] = self._read("rtp-ports", value, parsePortRange)
+
+    def opt_advertise(self, value: str) -> None:
+        """The IP address that phones reach this server by, when that is not its own (NAT, cloud)."""
+        self.given["advertise"] = self._read("advertise", value, parseAddress)
+
+    def opt_args(self, value: str) -> None:
+        """NAME=VALUE becomes an attribute of the application (repeatable)."""
+        name, equals, text = value.partition("=")
+        if not equals or not name.isidentifier():
+            raise usage.UsageError(f"--args={value}: wanted NAME=VALUE, such as greeting=hello.wav")
+        self.args[name] = text
+
+    opt_dougargs = opt_args
+
+    def opt_idle(self, value: str) -> None:
+        """What a call is sent that plays nothing: sparse (a frame a second), silence or none.
+        [default: sparse]"""
+        if value not in IDLE:
+            raise usage.UsageError(f"--idle={value}: wanted one of {', '.join(IDLE)}")
+        self.given["idle"] = value
+
+    def opt_max_calls(self, value: str) -> None:
+        """Calls at a time; more are refused with 503. [default: as many as --rtp-ports carry]"""
+        if not (value.isascii() and value.isdigit()):
+            raise usage.UsageError(f"--max-calls={value}: wanted a number")
+        self.given["maxCalls"] = int(value)
+
+    def settings(self, default: type[VoiceApp] | None = None) -> Settings:
+        """The settings, with the applications imported; the default one is apps[""].
+
+        default: the application of a server that was told none. UsageError if one cannot be had.
+        """
+        apps: dict[str, type[VoiceApp]] = {} if default is None else {"": default}
+        importFromHere()
+        for user, name in self.apps.items():
+            option = f"--app={user}={name}" if user else f"--app={name}"
+            try:
+                apps[user] = loadApp(name)
+            except AppNotLoaded as e:
+                raise usage.UsageError(f"{option}: {e}") from e
+        if not apps:
+            raise usage.UsageError("--app=module.Class is missing: which application shall answer?")
+        for app in apps.values():
+            try:
+                checkArguments(app, self.args)
+            except ValueError as e:
+                raise usage.UsageError(f"--args: {e}") from e
+        if self.listen:
+            self.given["listen"] = tuple(self.listen)
+        return Settings(apps=apps, args=self.args, **self.given)
+
+    @staticmethod
+    def _read(option: str, value: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(value)
+        except ValueError as e:
+            raise usage.UsageError(f"--{option}={value}: {e}") from None
+
+
+def readConfigFile(path: Path) -> list[str]:
+    """The options in a file, as on a command line: a line `name = value` each, # for remarks.
+
+    Raises UsageError for a line that is none, OSError if the file cannot be read.
+    """
+    options = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise usage.UsageError(f"{path}, line {number}: wanted name = value, got {text!r}")
+        options.append(f"--{name.strip()}={value.strip()}")
+    return options

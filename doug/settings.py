@@ -1,0 +1,100 @@
+"""What a server is told at start: addresses, ports, limits, which application for whom.
+
+Lives here: the values and how they are written on a command line. Not here: the options
+themselves (doug.options), what is done with them (doug.application).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from doug.voiceapp import VoiceApp
+
+TRANSPORTS = ("udp",)
+IDLE = ("sparse", "silence", "none")
+SIP_PORT = 5060
+
+
+class Endpoint(NamedTuple):
+    """Where SIP is heard. host: an IP address without brackets, "" for all IPv4 addresses."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host or "*"
+        return f"{self.transport}:{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of them have a default.
+
+    listen: where SIP is heard. rtpPorts: first and last UDP port for media, the even ones are used.
+    advertise: the IP address that phones reach us by, None for what the route to each phone says.
+    idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
+    apps: called user -> application, beside the default one. args: attributes of all applications.
+    maxCalls: None for as many as there are media ports. maxQueuedEvents, pendingLimit (seconds):
+    see VoiceApp. drainTimeout: seconds that calls may go on at shutdown.
+    """
+
+    listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
+    rtpPorts: tuple[int, int] = (10000, 20000)
+    advertise: str | None = None
+    idle: str = "sparse"
+    apps: Mapping[str, type[VoiceApp]] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict)
+    maxCalls: int | None = None
+    maxQueuedEvents: int = 1000
+    pendingLimit: float = 60.0
+    drainTimeout: float = 0.0
+
+
+def parseEndpoint(text: str) -> Endpoint:
+    """'udp[:host]:port', an IPv6 host in brackets, '*' for all; ValueError says what is wrong."""
+    wanted = "wanted udp[:HOST]:PORT, such as udp:127.0.0.1:5060 or udp:[::1]:5060"
+    transport, _, rest = text.partition(":")
+    host, _, port = rest.rpartition(":")
+    if transport.lower() not in TRANSPORTS:
+        raise ValueError(f"{wanted}; transport {transport!r} is not known")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{wanted}; {port!r} is no port")
+    if host in ("", "*"):
+        return Endpoint(transport.lower(), "", int(port))
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        raise ValueError(f"{wanted}; {host!r} is no IP address") from None
+    if bracketed != (address.version == 6):
+        raise ValueError(f"{wanted}; brackets belong around an IPv6 address and no other")
+    return Endpoint(transport.lower(), str(address), int(port))
+
+
+def parsePortRange(text: str) -> tuple[int, int]:
+    """'FIRST-LAST' with an even port in it; ValueError says what is wrong."""
+    first, dash, last = text.partition("-")
+    numbers = [int(n) for n in (first, last) if n.isascii() and n.isdigit()]
+    if not dash or len(numbers) != 2:
+        raise ValueError("wanted FIRST-LAST, such as 10000-20000")
+    low, high = numbers
+    if not 1024 <= low <= high <= 65535:
+        raise ValueError("wanted two ports from 1024 to 65535, the smaller first")
+    if low == high and low % 2:
+        raise ValueError("there is no even port in it, and media uses even ones")
+    return low, high
+
+
+def parseAddress(text: str) -> str:
+    """An IP address, brackets allowed; ValueError for anything else, such as a host name."""
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise ValueError(
+            "wanted an IP address: session descriptions carry no names that every phone looks up"
+        ) from None

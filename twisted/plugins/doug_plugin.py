@@ -1,0 +1,43 @@
+"""The plug-in by which `twistd doug` serves applications.
+
+Lives here: what has to be set before numpy is imported, and the hand-over of the reactor, which is
+imported as late as `--reactor` asks for. Not here: options and service (doug.tap).
+"""
+
+import os
+from typing import Any
+
+from twisted.application.service import IService, IServiceMaker
+from twisted.plugin import IPlugin
+from twisted.python import usage
+from zope.interface import implementer
+
+
+@implementer(IServiceMaker, IPlugin)
+class DougServiceMaker:
+    """What twistd looks for; imports Doug only when it is asked to."""
+
+    tapname = "doug"
+    description = "Doug, a telephony application server: SIP calls answered by Python"
+
+    @property
+    def options(self) -> type[usage.Options]:
+        """The command line."""
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
+        from doug.tap import Options
+
+        return Options
+
+    def makeService(self, options: Any) -> IService:
+        """The server, on the reactor that twistd was told to use."""
+        from twisted.internet import reactor
+
+        from doug.process import tune
+        from doug.tap import makeService
+
+        tune(reactor)
+        service: IService = makeService(options, reactor)
+        return service
+
+
+doug = DougServiceMaker()
