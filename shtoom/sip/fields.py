@@ -12,10 +12,29 @@ from typing import NamedTuple
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.uri import URI, Pairs, hostPort, parseHostPort, parseURI
 
-_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]+\Z")
-_SPECIAL = re.compile(r"[\",;<>()]")
+# Each pattern takes time in proportion to its input: its repetitions give nothing back (*+, ++).
 _SPACE = " \t"
+_WORD = r"[A-Za-z0-9\-.!%*_+`'~]++"
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_LWS, _GAP = r"[ \t]*+", r"[ \t]++"
+_TAIL = r"(?:;(.*))?\Z"
+_TOKEN = re.compile(_WORD + r"\Z")
+_WHOLE_QUOTED = re.compile(_QUOTED + r"\Z", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_PLAIN_VALUE = re.compile(rf"(?:{_WORD}|[0-9A-Fa-f:.]++|\[[0-9A-Fa-f:.]++\])\Z")
+_NAME_ADDR = re.compile(
+    rf'{_LWS}(?:({_QUOTED}){_LWS}|([^"<>;]*+))<([^<>]*+)>{_LWS}{_TAIL}', re.DOTALL
+)
+_VIA = re.compile(
+    rf"SIP{_LWS}/{_LWS}2\.0{_LWS}/{_LWS}({_WORD}){_GAP}"
+    rf"(\[[^\]]*+\]|[^ \t:;]++){_LWS}(?::{_LWS}([^ \t;]++){_LWS})?{_TAIL}",
+    re.DOTALL | re.IGNORECASE,
+)
+_CSEQ = re.compile(rf"{_LWS}([0-9]++){_GAP}({_WORD}){_LWS}\Z")
+_MEDIA_TYPE = re.compile(rf"{_LWS}({_WORD}){_LWS}/{_LWS}({_WORD}){_LWS}{_TAIL}", re.DOTALL)
+# What may stand between two separators.
+_LIST_ITEM = re.compile(rf'(?:[^",<]++|{_QUOTED}|<[^>]*+>)*+', re.DOTALL)
+_PARAM_ITEM = re.compile(rf'(?:[^";]++|{_QUOTED})*+', re.DOTALL)
 
 
 class NameAddress(NamedTuple):
@@ -102,34 +121,33 @@ class CSeq(NamedTuple):
 
 
 def parseNameAddress(text: str, where: str = "address") -> NameAddress:
-    """ "Name" <uri>;params, Name <uri>, <uri> or uri;params. Raises MalformedMessage."""
-    text = text.strip(_SPACE)
-    if text.startswith('"'):
-        end = _quotedEnd(text, 0, where)
-        display, rest = unquote(text[: end + 1]), text[end + 1 :].lstrip(_SPACE)
-        if not rest.startswith("<"):
-            raise MalformedMessage(where, "<URI> after the quoted name", text)
-    else:
-        opening = text.find("<")
-        if opening < 0:  # addr-spec: each parameter belongs to the header
-            bare, semicolon, tail = text.partition(";")
-            uri = parseURI(bare.strip(_SPACE))
-            if "?" in bare:
-                raise MalformedMessage(where, "<> around a URI with headers", text)
-            return NameAddress("", uri, parseParams(tail, where) if semicolon else ())
-        display, rest = text[:opening].strip(_SPACE), text[opening:]
-        if display and _SPECIAL.search(display):
-            raise MalformedMessage(where, "quotes around a name with special characters", text)
-    closing = rest.find(">")
-    if closing < 0:
-        raise MalformedMessage(where, "a closing >", text)
-    uri = parseURI(rest[1:closing].strip(_SPACE))
-    tail = rest[closing + 1 :].strip(_SPACE)
-    if not tail:
-        return NameAddress(display, uri)
-    if tail[0] != ";":
-        raise MalformedMessage(where, "; or nothing after >", text)
-    return NameAddress(display, uri, parseParams(tail[1:], where))
+    """ "Name" <uri>;params, Name <uri>, <uri> or uri;params. Raises MalformedMessage.
+
+    A name without quotes may hold characters that ask for them: phones send such names. Octets of
+    a name that are no UTF-8 read as U+FFFD.
+    """
+    match = _NAME_ADDR.match(text)
+    if match is None:
+        return _parseAddrSpec(text, where)
+    quoted, name, uri, tail = match.groups()
+    display = unquote(quoted) if quoted is not None else name.strip(_SPACE)
+    if not display.isascii():
+        display = display.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    params = parseParams(tail, where) if tail is not None else ()
+    return NameAddress(display, parseURI(uri.strip(_SPACE)), params)
+
+
+def _parseAddrSpec(text: str, where: str) -> NameAddress:
+    """uri;params without brackets: each parameter belongs to the header (20.10)."""
+    bare, semicolon, tail = text.strip(_SPACE).partition(";")
+    if bare.startswith('"'):
+        raise MalformedMessage(where, "a closing quote, then <URI> and ;parameters", text)
+    if "<" in bare:
+        raise MalformedMessage(where, "<URI> and nothing but ;parameters behind it", text)
+    if "?" in bare:
+        raise MalformedMessage(where, "<> around a URI with headers", text)
+    uri = parseURI(bare.rstrip(_SPACE))
+    return NameAddress("", uri, parseParams(tail, where) if semicolon else ())
 
 
 def parseNameAddresses(text: str, where: str = "address") -> list[NameAddress]:
@@ -138,25 +156,15 @@ def parseNameAddresses(text: str, where: str = "address") -> list[NameAddress]:
 
 
 def parseVia(text: str) -> Via:
-    """One Via value. Raises MalformedMessage."""
-    text = text.strip(_SPACE)
-    protocol, _, tail = text.partition(";")
-    words = protocol.split()
-    if len(words) != 2 or words[0].count("/") != 2:
-        # white space around the slashes and the colon is legal (RFC 3261 25.1)
-        words = re.sub(r"[ \t]*([/:])[ \t]*", r"\1", protocol).split()
-    if len(words) != 2:
-        raise MalformedMessage("Via header", "SIP/2.0/TRANSPORT host", text)
-    parts = words[0].split("/")
-    if (
-        len(parts) != 3
-        or parts[0].upper() != "SIP"
-        or parts[1] != "2.0"
-        or not _TOKEN.match(parts[2])
-    ):
-        raise MalformedMessage("Via header", "SIP/2.0/TRANSPORT", text)
-    host, port = parseHostPort(words[1], "Via header", text)
-    return Via(parts[2].upper(), host, port, parseParams(tail, "Via header") if tail else ())
+    """One Via value; white space may stand around slashes and colon. Raises MalformedMessage."""
+    match = _VIA.match(text.strip(_SPACE))
+    if match is None:
+        raise MalformedMessage("Via header", "SIP/2.0/TRANSPORT host:port;parameters", text)
+    transport, host, port, tail = match.groups()
+    sentBy = host if port is None else f"{host}:{port}"
+    host, number = parseHostPort(sentBy, "Via header", text)
+    params = parseParams(tail, "Via header") if tail is not None else ()
+    return Via(transport.upper(), host, number, params)
 
 
 def parseVias(text: str) -> list[Via]:
@@ -166,54 +174,53 @@ def parseVias(text: str) -> list[Via]:
 
 def parseCSeq(text: str) -> CSeq:
     """Raises MalformedMessage: no number below 2**31, or no method."""
-    words = text.split()
-    if (
-        len(words) != 2
-        or not words[0].isascii()
-        or not words[0].isdigit()
-        or not _TOKEN.match(words[1])
-    ):
+    match = _CSEQ.match(text)
+    if match is None:
         raise MalformedMessage("CSeq header", "number method", text)
-    if len(words[0]) > 64 or int(words[0]) >= 1 << 31:
+    digits, method = match.groups()
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > 10 or int(significant) >= 1 << 31:
         raise MalformedMessage("CSeq header", "a number below 2147483648", text)
-    return CSeq(int(words[0]), words[1])
+    return CSeq(int(significant), method)
 
 
 def parseMediaType(text: str) -> tuple[str, dict[str, str]]:
     """ "Application/SDP;charset=x" to ("application/sdp", {"charset": "x"})."""
-    kind, semicolon, tail = text.partition(";")
-    name = re.sub(r"[ \t]*/[ \t]*", "/", kind.strip(_SPACE)).lower()
-    if name.count("/") != 1 or not all(_TOKEN.match(part) for part in name.split("/")):
-        raise MalformedMessage("Content-Type header", "type/subtype", text)
-    params = parseParams(tail, "Content-Type header") if semicolon else ()
+    match = _MEDIA_TYPE.match(text)
+    if match is None:
+        raise MalformedMessage("Content-Type header", "type/subtype;parameters", text)
+    kind, subtype, tail = match.groups()
+    params = parseParams(tail, "Content-Type header") if tail is not None else ()
+    name = f"{kind}/{subtype}".lower()
     return name, {key.lower(): value or "" for key, value in params}
 
 
 def parseParams(text: str, where: str) -> Pairs:
     """ "a=1;b;c="x;y"" to pairs; quotes around a value are resolved."""
     pairs: list[tuple[str, str | None]] = []
-    items = text.split(";") if '"' not in text else _splitOutsideQuotes(text, ";", where)
+    items = text.split(";") if '"' not in text else _split(text, ";", _PARAM_ITEM, where)
     if len(items) > 1 and not items[-1].strip(_SPACE):
         items.pop()  # a trailing ";" is seen in the field and says nothing
     for item in items:
         name, equals, value = item.partition("=")
         name = name.strip(_SPACE)
-        if not name:
-            raise MalformedMessage(where, "parameter names", text)
         if not _TOKEN.match(name):
-            raise MalformedMessage(where, "a token as the name of a parameter", item)
-        if not equals:
-            pairs.append((name, None))
-            continue
-        value = value.strip(_SPACE)
-        if value.startswith('"'):
-            if _quotedEnd(value, 0, where) != len(value) - 1:
-                raise MalformedMessage(where, "; after a quoted value", item)
-            value = unquote(value)
-        elif not _TOKEN.match(value) and (not value or " " in value or "\t" in value):
-            raise MalformedMessage(where, f"a value for {name}", item)
-        pairs.append((name, value))
+            raise MalformedMessage(where, "a token as the name of each parameter", text)
+        pairs.append((name, _parseValue(value.strip(_SPACE), where, item) if equals else None))
     return tuple(pairs)
+
+
+def _parseValue(value: str, where: str, item: str) -> str:
+    """A parameter's value: anything but white space in it, which is more than the grammar has."""
+    if _TOKEN.match(value):
+        return value
+    if value.startswith('"'):
+        if not _WHOLE_QUOTED.match(value):
+            raise MalformedMessage(where, "; after a quoted value", item)
+        return unquote(value)
+    if not value or " " in value or "\t" in value:
+        raise MalformedMessage(where, "a value after =", item)
+    return value
 
 
 def findParam(pairs: Pairs, name: str) -> str | None:
@@ -227,19 +234,20 @@ def findParam(pairs: Pairs, name: str) -> str | None:
 def printParams(pairs: Pairs) -> str:
     """ ";a=1;b", values quoted where they must be."""
     return "".join(
-        f";{name}" if value is None else f";{name}={_paramValue(value)}" for name, value in pairs
+        f";{name}" if value is None else f";{name}={_printValue(value)}" for name, value in pairs
     )
 
 
 def splitCommas(text: str, where: str = "header") -> list[str]:
     """The parts of a comma list; commas in quotes and angle brackets do not part."""
     if "," not in text:
-        return [text.strip(_SPACE)]
+        text = text.strip(_SPACE)
+        return [text] if text else []
     if '"' not in text and "<" not in text:
-        parts = [part.strip(_SPACE) for part in text.split(",")]
+        parts = text.split(",")
     else:
-        parts = [part.strip(_SPACE) for part in _splitOutsideQuotes(text, ",", where)]
-    return [part for part in parts if part]
+        parts = _split(text, ",", _LIST_ITEM, where)
+    return [part for part in (part.strip(_SPACE) for part in parts) if part]
 
 
 def quote(text: str) -> str:
@@ -250,7 +258,7 @@ def quote(text: str) -> str:
 def unquote(text: str) -> str:
     """A quoted-string's content, escapes resolved."""
     inner = text[1:-1]
-    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL) if "\\" in inner else inner
+    return _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner
 
 
 def isToken(text: str) -> bool:
@@ -258,39 +266,19 @@ def isToken(text: str) -> bool:
     return bool(_TOKEN.match(text))
 
 
-def _paramValue(value: str) -> str:
-    if _TOKEN.match(value) or _IPV6.match(value) or value.startswith("["):
-        return value
-    return quote(value)
-
-
-def _quotedEnd(text: str, start: int, where: str) -> int:
-    """Index of the quote that closes the one at `start`."""
-    at = start + 1
+def _split(text: str, separator: str, item: re.Pattern[str], where: str) -> list[str]:
+    """The items between separators; MalformedMessage where a quote or bracket is not closed."""
+    parts, start = [], 0
     while True:
-        close = text.find('"', at)
-        if close < 0:
-            raise MalformedMessage(where, "a closing quote", text)
-        backslash = text.find("\\", at, close)
-        if backslash < 0:
-            return close
-        at = backslash + 2
+        match = item.match(text, start)
+        end = match.end() if match is not None else start
+        parts.append(text[start:end])
+        if end == len(text):
+            return parts
+        if text[end] != separator:
+            raise MalformedMessage(where, f"an end to what {text[end]} begins", text)
+        start = end + 1
 
 
-def _splitOutsideQuotes(text: str, separator: str, where: str) -> list[str]:
-    parts, start, at, angle = [], 0, 0, False
-    size = len(text)
-    while at < size:
-        c = text[at]
-        if c == '"' and not angle:
-            at = _quotedEnd(text, at, where)
-        elif c == "<" and separator == ",":
-            angle = True
-        elif c == ">":
-            angle = False
-        elif c == separator and not angle:
-            parts.append(text[start:at])
-            start = at + 1
-        at += 1
-    parts.append(text[start:])
-    return parts
+def _printValue(value: str) -> str:
+    return value if _PLAIN_VALUE.match(value) else quote(value)

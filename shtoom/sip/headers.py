@@ -39,13 +39,14 @@ _COMPACT = {
 # Headers whose value may be a comma list (RFC 3261 7.3.1 and the RFCs that define the others).
 LISTS = frozenset(
     (
-        *("accept", "accept-contact", "accept-encoding", "accept-language", "alert-info", "allow"),
-        *("allow-events", "call-info", "contact", "content-encoding", "content-language"),
-        *("error-info", "history-info", "in-reply-to", "p-asserted-identity"),
-        *("p-preferred-identity", "path", "proxy-require", "reason", "record-route"),
-        *("reject-contact", "request-disposition", "require", "route", "security-client"),
-        *("security-server", "security-verify", "service-route", "supported", "unsupported"),
-        *("via", "warning"),
+        *("accept", "accept-contact", "accept-encoding", "accept-language"),
+        *("accept-resource-priority", "alert-info", "allow", "allow-events", "call-info"),
+        *("contact", "content-encoding", "content-language", "diversion", "error-info"),
+        *("geolocation", "history-info", "in-reply-to", "p-asserted-identity", "p-associated-uri"),
+        *("p-preferred-identity", "path", "proxy-require", "reason", "record-route", "recv-info"),
+        *("reject-contact", "request-disposition", "require", "resource-priority", "route"),
+        *("security-client", "security-server", "security-verify", "service-route", "supported"),
+        *("unsupported", "via", "warning"),
     )
 )
 
@@ -61,10 +62,29 @@ SINGLE = frozenset(
 _UNSAFE = re.compile(r"[\r\n\0]")
 
 
+def _spellings() -> dict[str, str]:
+    """The usual spellings of usual headers, so that most look-ups need no second thought."""
+    usual = LISTS | SINGLE | {"server", "subject", "user-agent", "authorization", "min-se"}
+    known = {"Call-ID": "call-id", "CSeq": "cseq", "Min-SE": "min-se"}
+    for name in usual:
+        known[name] = known[name.title()] = name
+    for letter, name in _COMPACT.items():
+        known[letter] = known[letter.upper()] = name
+    return known
+
+
+_KNOWN = _spellings()
+
+
 def canonical(name: str) -> str:
     """The name under which all spellings of a header are one: long form, lower case."""
-    lower = name.lower()
-    return _COMPACT.get(lower, lower)
+    known = _KNOWN.get(name)
+    return known if known is not None else _KNOWN.get(lower := name.lower(), lower)
+
+
+def isHeaderName(name: str) -> bool:
+    """May this stand before the colon of a header line?"""
+    return name in _KNOWN or isToken(name)
 
 
 class Headers:
@@ -73,28 +93,34 @@ class Headers:
     lines: (name, value). ValueError names a line that would break the message (CR, LF, NUL).
     """
 
-    __slots__ = ("_byName", "lines")
+    __slots__ = ("_index", "lines")
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
-        self._index(tuple(checkLine(name, value) for name, value in lines))
+        self.lines: tuple[Line, ...] = tuple(checkLine(name, value) for name, value in lines)
+        self._index: dict[str, list[str]] | None = None
 
     @classmethod
     def trusted(cls, lines: Iterable[Line]) -> Headers:
         """From lines that were checked already: the parser's, or those of another message."""
         headers = cls.__new__(cls)
-        headers._index(tuple(lines))
+        headers.lines = tuple(lines)
+        headers._index = None
         return headers
 
-    def _index(self, lines: tuple[Line, ...]) -> None:
-        self.lines = lines
-        byName: dict[str, list[str]] = {}
+    @property
+    def _byName(self) -> dict[str, list[str]]:
+        """Canonical name to values; made when first asked for, since what is sent never is."""
+        if self._index is not None:
+            return self._index
+        index: dict[str, list[str]] = {}
         for name, value in self.lines:
             key = canonical(name)
-            if key in byName:
-                byName[key].append(value)
+            if key in index:
+                index[key].append(value)
             else:
-                byName[key] = [value]
-        self._byName = byName
+                index[key] = [value]
+        self._index = index
+        return index
 
     def get(self, name: str) -> str | None:
         """The value of the first such line, None if there is none."""
@@ -146,9 +172,13 @@ class Headers:
 
     def duplicated(self) -> str | None:
         """The name of a header that may stand once and stands twice, None if all is well."""
-        for key, values in self._byName.items():
-            if len(values) > 1 and key in SINGLE:
-                return key
+        index = self._byName
+        if len(index) == len(self.lines):
+            return None
+        for name, _ in self.lines:
+            key = canonical(name)
+            if key in SINGLE and len(index[key]) > 1:
+                return name
         return None
 
     def __contains__(self, name: object) -> bool:
@@ -172,7 +202,7 @@ class Headers:
 
 def checkLine(name: str, value: str) -> Line:
     """A line that an application may send. ValueError names what would break the message."""
-    if not isToken(name):
+    if not isHeaderName(name):
         raise ValueError(f"header name {name!r}: wanted a token, such as X-Account")
     if _UNSAFE.search(value):
         raise ValueError(f"header {name}: no CR, LF or NUL allowed, got {value!r}")

@@ -7,8 +7,7 @@ request; bytes for the wire. Not here: bytes to a message (parser.py), bodies (b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.fields import (
@@ -23,6 +22,23 @@ from shtoom.sip.fields import (
 )
 from shtoom.sip.headers import Headers, Line, canonical, checkLine
 from shtoom.sip.uri import URI, parseURI
+
+if TYPE_CHECKING:
+    from functools import cached_property as lazy
+else:
+
+    class lazy:  # noqa: N801 - stands where a function would
+        """functools.cached_property without the lock that it takes before Python 3.12."""
+
+        def __init__(self, make: Any) -> None:
+            self.make, self.name, self.__doc__ = make, make.__name__, make.__doc__
+
+        def __get__(self, message: Any, _: type) -> Any:
+            if message is None:
+                return self
+            value = message.__dict__[self.name] = self.make(message)
+            return value
+
 
 _PHRASES = {
     100: "Trying",
@@ -107,40 +123,40 @@ class Message:
         """Every value; comma lists are split where the header may be one."""
         return self.headers.getAll(name)
 
-    @cached_property
+    @lazy
     def callID(self) -> str:
         """The Call-ID, "" if absent."""
         return self.headers.get("call-id") or ""
 
-    @cached_property
+    @lazy
     def cseq(self) -> CSeq:
         """Sequence number and method."""
-        return parseCSeq(self._required("cseq"))
+        return parseCSeq(self._required("CSeq"))
 
-    @cached_property
+    @lazy
     def via(self) -> Via:
         """The topmost Via."""
-        values = splitCommas(self._required("via"), "Via header")
+        values = splitCommas(self._required("Via"), "Via header")
         if not values:
-            raise MalformedMessage("Via header", "SIP/2.0/TRANSPORT host", b"nothing")
+            raise MalformedMessage("Via header", "SIP/2.0/TRANSPORT host", "nothing")
         return parseVia(values[0])
 
-    @cached_property
+    @lazy
     def vias(self) -> tuple[Via, ...]:
         """All of them, topmost first."""
         return tuple(parseVia(value) for value in self.headers.getAll("via"))
 
-    @cached_property
+    @lazy
     def fromAddress(self) -> NameAddress:
         """Who sent the request."""
-        return parseNameAddress(self._required("from"), "From header")
+        return parseNameAddress(self._required("From"), "From header")
 
-    @cached_property
+    @lazy
     def toAddress(self) -> NameAddress:
         """Whom the request is for."""
-        return parseNameAddress(self._required("to"), "To header")
+        return parseNameAddress(self._required("To"), "To header")
 
-    @cached_property
+    @lazy
     def contacts(self) -> tuple[NameAddress, ...]:
         """All Contacts; "*" is left out."""
         values = self.headers.getAll("contact")
@@ -151,28 +167,28 @@ class Message:
         """The first Contact, None if there is none."""
         return self.contacts[0] if self.contacts else None
 
-    @cached_property
+    @lazy
     def routes(self) -> tuple[NameAddress, ...]:
         """The Route set, topmost first."""
         return tuple(parseNameAddress(v, "Route header") for v in self.headers.getAll("route"))
 
-    @cached_property
+    @lazy
     def recordRoutes(self) -> tuple[NameAddress, ...]:
         """The Record-Route set, topmost first."""
         values = self.headers.getAll("record-route")
         return tuple(parseNameAddress(v, "Record-Route header") for v in values)
 
-    @cached_property
+    @lazy
     def maxForwards(self) -> int | None:
         """Hops left, None if the header is absent."""
-        return self._number("max-forwards", 255)
+        return self._number("Max-Forwards", 255)
 
-    @cached_property
+    @lazy
     def contentLength(self) -> int | None:
         """As declared, None if the header is absent."""
-        return self._number("content-length", 1 << 30)
+        return self._number("Content-Length", 1 << 30)
 
-    @cached_property
+    @lazy
     def contentType(self) -> str:
         """ "type/subtype" in lower case, "" if absent."""
         value = self.headers.get("content-type")
@@ -181,7 +197,7 @@ class Message:
     def _required(self, name: str) -> str:
         value = self.headers.get(name)
         if value is None:
-            raise MalformedMessage(f"{name} header", "one", b"none")
+            raise MalformedMessage(f"{name} header", "one", "none")
         return value
 
     def _number(self, name: str, most: int) -> int | None:
@@ -284,7 +300,7 @@ class Request(Message):
             self.uri = uri
             self.uriText = str(uri)
 
-    @cached_property
+    @lazy
     def uri(self) -> URI:
         """The Request-URI."""
         return parseURI(self.uriText)
@@ -328,11 +344,11 @@ class Request(Message):
             if key not in ("via", "record-route"):
                 single.add(key)
             if key == "to" and toTag is not None and self.toAddress.tag is None:
-                line = (name, f"{line[1]};tag={toTag}")
+                line = (name, f"{line[1].rstrip('; ')};tag={toTag}")
             lines.append(line)
         lines += [checkLine(name, value) for name, value in headers]
         if contentType is not None:
-            lines.append(("Content-Type", contentType))
+            lines.append(checkLine("Content-Type", contentType))
         return Response(code, reason, Headers.trusted(lines), body)
 
     def ackFor(self, response: Response) -> Request:
@@ -341,8 +357,8 @@ class Request(Message):
             ("Via", str(self.via)),
             ("Max-Forwards", "70"),
             *(("Route", value) for value in self.headers.getLines("route")),
-            ("From", self._required("from")),
-            ("To", response._required("to")),
+            ("From", self._required("From")),
+            ("To", response._required("To")),
             ("Call-ID", self.callID),
             ("CSeq", f"{self.cseq.number} ACK"),
         ]
@@ -354,8 +370,8 @@ class Request(Message):
             ("Via", str(self.via)),
             ("Max-Forwards", "70"),
             *(("Route", value) for value in self.headers.getLines("route")),
-            ("From", self._required("from")),
-            ("To", self._required("to")),
+            ("From", self._required("From")),
+            ("To", self._required("To")),
             ("Call-ID", self.callID),
             ("CSeq", f"{self.cseq.number} CANCEL"),
         ]
@@ -367,7 +383,9 @@ class Response(Message):
 
     def __init__(self, code: int, reason: str | None, headers: Headers, body: bytes = b"") -> None:
         super().__init__(headers, body)
-        if reason is not None and any(c in reason for c in "\r\n\0"):
+        if not 100 <= code <= 699:
+            raise ValueError(f"code: wanted 100 to 699, got {code}")
+        if reason is not None and ("\r" in reason or "\n" in reason or "\0" in reason):
             raise ValueError(f"reason: no CR, LF or NUL allowed, got {reason!r}")
         self.code = code
         self.reason = reasonPhrase(code) if reason is None else reason

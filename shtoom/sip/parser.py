@@ -11,22 +11,22 @@ import re
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.fields import isToken
-from shtoom.sip.headers import Headers, Line
+from shtoom.sip.headers import Headers, Line, isHeaderName
 from shtoom.sip.message import Request, Response
 
 MAX_BYTES = 65536
 MAX_HEADERS = 256
 MAX_LINE = 8192
+"""Of the start line and of each header after unfolding, in characters."""
 
-_STRAY = re.compile(r"[\r\n]")
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-_VERSION = re.compile(r"SIP/\d+\.\d+\Z", re.IGNORECASE)
-_EMPTY = frozenset(b"\r\n\0 ")
+_FOLD = re.compile(r"(?<![ \t])[ \t]*+\r\n[ \t]++")
+_VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
+_KEEP_ALIVE = frozenset(b"\r\n\0 ")
 
 
 def isKeepAlive(datagram: bytes) -> bool:
     """Nothing but line ends or zeros, as NAT keep-alives are (RFC 5626 3.5.1)?"""
-    return len(datagram) <= 16 and _EMPTY.issuperset(datagram)
+    return len(datagram) <= 16 and _KEEP_ALIVE.issuperset(datagram)
 
 
 def parse(datagram: bytes) -> Request | Response:
@@ -38,59 +38,56 @@ def parse(datagram: bytes) -> Request | Response:
     if len(datagram) > MAX_BYTES:
         raise MalformedMessage("message", f"at most {MAX_BYTES} bytes", datagram)
     head, end, body = datagram.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    if not end:
-        if not head.endswith(b"\r\n"):
-            raise MalformedMessage("message", "an empty line after the headers", datagram)
-        head = head[:-2]
-    text = head.decode("utf-8", "surrogateescape")
-    start, _, rest = text.partition("\r\n")
-    isResponse = start[:4].upper() == "SIP/"
+    start, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
     lines, fault = _headerLines(rest)
+    if not end:
+        fault = MalformedMessage("message", "an empty line after the headers", datagram)
     headers = Headers.trusted(lines)
-    if isResponse:
-        if fault is not None:
-            raise fault
-        return _response(start, headers, body)
+    if start[:4].upper() == "SIP/":
+        return _response(start, headers, body, fault)
     return _request(start, headers, body, fault)
 
 
 def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
-    """The header lines, and the first fault among them."""
-    lines: list[Line] = []
-    fault: MalformedMessage | None = None
-    if not text:
-        return lines, None
+    """The header lines that can be read, and the first fault among them."""
     if "\r\n " in text or "\r\n\t" in text:
         text = _FOLD.sub(" ", text)
-    if text[0] in " \t":
-        return lines, MalformedMessage("header", "no fold before the first header", text)
-    for line in text.split("\r\n"):
-        name, colon, value = line.partition(":")
+    lines: list[Line] = []
+    faults: list[MalformedMessage] = []
+    if text[:1] in (" ", "\t"):
+        faults.append(MalformedMessage("header", "no fold before the first header", text))
+    pieces = text.split("\r\n", MAX_HEADERS) if text else []
+    if len(pieces) > MAX_HEADERS:
+        faults.append(MalformedMessage("headers", f"at most {MAX_HEADERS}", pieces.pop()))
+    for piece in pieces:
+        name, colon, value = piece.partition(":")
         name = name.rstrip(" \t")
-        if not colon or not isToken(name):
-            fault = fault or MalformedMessage("header line", "name: value", line)
-        elif len(line) > MAX_LINE:
-            fault = fault or MalformedMessage(f"{name} header", f"at most {MAX_LINE} bytes", value)
-        elif len(lines) >= MAX_HEADERS:
-            fault = fault or MalformedMessage("headers", f"at most {MAX_HEADERS}", name)
-            break
-        else:
+        if colon and isHeaderName(name):
             lines.append((name, value.strip(" \t")))
-    if _STRAY.search(text.replace("\r\n", "")):
-        fault = fault or MalformedMessage("header line", "no stray CR or LF", text)
-        lines = [line for line in lines if not _STRAY.search(line[1])]  # in no answer of ours
-    return lines, fault
+        else:
+            faults.append(MalformedMessage("header line", "name: value", piece))
+    if len(text) > MAX_LINE:
+        faults += [
+            MalformedMessage(f"{name[:40]} header", f"at most {MAX_LINE} characters", value)
+            for name, value in lines
+            if len(name) + len(value) > MAX_LINE
+        ]
+    if not text.count("\r\n") == text.count("\r") == text.count("\n"):
+        faults.append(MalformedMessage("header line", "no stray CR or LF", text))
+    return lines, faults[0] if faults else None
 
 
-def _response(start: str, headers: Headers, body: bytes) -> Response:
+def _response(
+    start: str, headers: Headers, body: bytes, fault: MalformedMessage | None
+) -> Response:
     version, _, rest = start.partition(" ")
     code, _, reason = rest.partition(" ")
-    if version.upper() != "SIP/2.0":
-        raise MalformedMessage("status line", "SIP/2.0", start)
+    if version.upper() != "SIP/2.0" or "\r" in start or "\n" in start or len(start) > MAX_LINE:
+        raise MalformedMessage("status line", "SIP/2.0 code reason", start)
     if len(code) != 3 or not code.isascii() or not code.isdigit() or not 100 <= int(code) <= 699:
         raise MalformedMessage("status line", "a code of 100 to 699", start)
-    if _STRAY.search(start):
-        raise MalformedMessage("status line", "no stray CR or LF", start)
+    if fault is not None:
+        raise fault
     response = Response(int(code), reason, headers, body)
     _check(response)
     response.body = _cut(response, body)
@@ -98,17 +95,11 @@ def _response(start: str, headers: Headers, body: bytes) -> Response:
 
 
 def _request(start: str, headers: Headers, body: bytes, fault: MalformedMessage | None) -> Request:
-    words = start.split(" ")
-    method = words[0]
-    uri = words[1] if len(words) > 1 else ""
+    method, _, rest = start.partition(" ")
+    uri, _, version = rest.partition(" ")
     request = Request(method, uri, headers, body)
     try:
-        if len(words) != 3 or not isToken(method) or not _VERSION.match(words[2]):
-            raise MalformedMessage("request line", "METHOD URI SIP/2.0", start)
-        if words[2].upper() != "SIP/2.0":
-            unsupported = MalformedMessage("request line", "SIP/2.0", start)
-            unsupported.code = 505
-            raise unsupported
+        _checkRequestLine(method, version, start)
         if fault is not None:
             raise fault
         _check(request)
@@ -123,13 +114,27 @@ def _request(start: str, headers: Headers, body: bytes, fault: MalformedMessage 
     return request
 
 
+def _checkRequestLine(method: str, version: str, start: str) -> None:
+    if version == "SIP/2.0" and len(start) <= MAX_LINE and isToken(method):
+        return
+    fault = MalformedMessage("request line", "METHOD URI SIP/2.0", start)
+    if len(start) > MAX_LINE:
+        fault = MalformedMessage("request line", f"at most {MAX_LINE} characters", start)
+        fault.code = 414
+    elif isToken(method) and _VERSION.match(version):
+        if version.upper() == "SIP/2.0":
+            return
+        fault.code = 505
+    raise fault
+
+
 def _check(message: Request | Response) -> None:
     """The headers that every message needs, and none of them twice."""
     twice = message.headers.duplicated()
     if twice is not None:
-        raise MalformedMessage(f"{twice} header", "one", b"two or more")
+        raise MalformedMessage(f"{twice} header", "one", "two or more")
     if not message.callID:
-        raise MalformedMessage("Call-ID header", "one", b"none")
+        raise MalformedMessage("Call-ID header", "one", "none")
     message.cseq, message.via, message.fromAddress, message.toAddress, message.maxForwards  # noqa: B018
 
 
@@ -144,7 +149,7 @@ def _answerable(request: Request) -> bool:
 
 def _cut(message: Request | Response, body: bytes) -> bytes:
     declared = message.contentLength
-    if declared is None:
+    if declared is None or declared == len(body):
         return body
     if declared > len(body):
         wanted = f"a body of Content-Length {declared}, datagram holds {len(body)}"

@@ -7,7 +7,8 @@ what a host name resolves to (resolver.py).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, field
 
 from shtoom.exceptions import MalformedMessage
 
@@ -15,11 +16,12 @@ Pairs = tuple[tuple[str, str | None], ...]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?\Z")
-_IPV6 = re.compile(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\Z")
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>\"]")
 _TEL = re.compile(r"\+?[0-9A-Fa-f*#().-]+\Z")
+_SEPARATORS = re.compile(r"[().-]")
 _USER = frozenset("-_.!~*'()&=+$,;?/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _PASSWORD = _USER - frozenset(";?/")
 _PARAM = _USER - frozenset("=,;?") | frozenset("[]:")
@@ -32,7 +34,8 @@ class URI:
 
     user, password: without escapes, None if absent. host: an IPv6 address has no brackets here.
     port: None if absent. params, headers: pairs in order, without escapes; a parameter without "="
-    has the value None. A tel: URI has its number in `user` and no host.
+    has the value None. A tel: URI has its number in `user` and no host. One that was parsed prints
+    as it was written: an escape more or less can make it another address (RFC 3261 19.1.4).
     """
 
     scheme: str
@@ -43,6 +46,7 @@ class URI:
     params: Pairs = ()
     headers: Pairs = ()
     opaque: str = ""
+    _written: str = field(default="", init=False, repr=False, compare=False)
 
     def param(self, name: str) -> str | None:
         """The value of a parameter; "" if it has none, None if it is absent."""
@@ -63,6 +67,8 @@ class URI:
         return value.lower() if value is not None else None
 
     def __str__(self) -> str:
+        if self._written:
+            return self._written
         if self.opaque:
             return f"{self.scheme}:{self.opaque}"
         if self.scheme == "tel":
@@ -81,14 +87,8 @@ class URI:
         return text
 
     def equivalent(self, other: URI) -> bool:
-        """Do both name the same resource (RFC 3261 19.1.4)?"""
-        if (self.scheme, self.user, self.password, self.port, self.opaque) != (
-            other.scheme,
-            other.user,
-            other.password,
-            other.port,
-            other.opaque,
-        ) or self.host.lower() != other.host.lower():
+        """Do both name the same resource (RFC 3261 19.1.4, for tel: RFC 3966 4)?"""
+        if self._decisive() != other._decisive():
             return False
         mine, theirs = _lowered(self.params), _lowered(other.params)
         for name in mine.keys() & theirs.keys():
@@ -99,71 +99,88 @@ class URI:
             return False
         return _lowered(self.headers) == _lowered(other.headers)
 
+    def _decisive(self) -> tuple[str | int | None, ...]:
+        """What must be equal in two URIs that are equivalent."""
+        user = self.user
+        if self.isTel and user is not None:
+            user = _SEPARATORS.sub("", user).lower()
+        return self.scheme, user, self.password, self.host.lower(), self.port, self.opaque
+
 
 def parseURI(text: str) -> URI:
     """Raises MalformedMessage naming the part at fault."""
     scheme, colon, rest = text.partition(":")
-    if not colon or not _SCHEME.match(scheme):
-        raise MalformedMessage("URI", "scheme:…", text)
+    if scheme not in ("sip", "sips"):
+        if not colon or not _SCHEME.match(scheme):
+            raise MalformedMessage("URI", "scheme:…", text)
+        scheme = scheme.lower()
     if _UNSAFE.search(rest):
         raise MalformedMessage("URI", "no space, control or <> characters", text)
-    scheme = scheme.lower()
-    if scheme == "tel":
+    if scheme in ("sip", "sips"):
+        uri = _parseSIP(scheme, rest, text)
+    elif scheme == "tel":
         number, params = _splitParams(rest, text)
         if not _TEL.match(number):
             raise MalformedMessage("tel URI", "digits and separators", text)
-        return URI("tel", number, params=params)
-    if scheme not in ("sip", "sips"):
-        if not rest:
-            raise MalformedMessage("URI", "something after the scheme", text)
-        return URI(scheme, opaque=rest)
-    user: str | None = None
-    password: str | None = None
-    before, at, after = rest.partition("@")
-    if at:
-        rest = after
-        user, colon, secret = before.partition(":")
-        if not user:
-            raise MalformedMessage("URI", "a user before @", text)
-        user = unescape(user, text)
-        password = unescape(secret, text) if colon else None
-    rest, question, tail = rest.partition("?")
-    hostPart, params = _splitParams(rest, text)
-    host, port = parseHostPort(hostPart, "URI", text)
+        uri = URI("tel", number, params=params)
+    elif rest:
+        uri = URI(scheme, opaque=rest)
+    else:
+        raise MalformedMessage("URI", "something after the scheme", text)
+    object.__setattr__(uri, "_written", text)
+    return uri
+
+
+def _parseSIP(scheme: str, rest: str, text: str) -> URI:
+    """The part after sip: (RFC 3261 25.1 SIP-URI). text: the whole, for errors."""
+    user = password = None
+    params: Pairs = ()
     headers: Pairs = ()
-    if question:
-        pairs = []
-        for item in tail.split("&"):
-            name, equals, value = item.partition("=")
-            if not equals or not name:
-                raise MalformedMessage("URI headers", "name=value", text)
-            pairs.append((unescape(name, text), unescape(value, text)))
-        headers = tuple(pairs)
+    before, at, where = rest.partition("@")
+    if at:
+        user, colon, secret = before.partition(":")  # an empty user is not grammar, but seen
+        user = unescape(user, text)
+        if colon:
+            password = unescape(secret, text)
+    else:
+        where = rest
+    if "?" in where:
+        where, _, tail = where.partition("?")
+        headers = _splitHeaders(tail, text)
+    if ";" in where:
+        where, params = _splitParams(where, text)
+    host, port = parseHostPort(where, "URI", text)
     return URI(scheme, user, password, host, port, params, headers)
 
 
 def parseHostPort(text: str, where: str, whole: str) -> tuple[str, int | None]:
-    """ "host", "host:port" or "[v6]:port" to (host without brackets, port or None)."""
+    """ "host", "host:port" or "[v6]:port" to (host without brackets, port or None).
+
+    where, whole: what a MalformedMessage names.
+    """
     if text.startswith("["):
         host, bracket, tail = text[1:].partition("]")
-        if not bracket or not _IPV6.match(host) or (tail and tail[0] != ":"):
+        if not bracket or not isIPv6(host) or (tail and tail[0] != ":"):
             raise MalformedMessage(where, "[IPv6 address] or [IPv6 address]:port", whole)
-        portText = tail[1:] if tail else None
+        colon, port = tail[:1], tail[1:]
     else:
-        host, colon, portText2 = text.partition(":")
-        portText = portText2 if colon else None
+        host, colon, port = text.partition(":")
         if not _HOST.match(host):
             raise MalformedMessage(where, "a host name or address", whole)
-    if portText is None:
+    if not colon:
         return host, None
-    portText = portText.strip(" \t")
-    if (
-        not (portText.isascii() and portText.isdigit())
-        or len(portText) > 5
-        or int(portText) > 65535
-    ):
-        raise MalformedMessage(where, "a port of 0 to 65535", whole)
-    return host, int(portText)
+    if not _PORT.match(port) or int(port) > 65535:
+        raise MalformedMessage(where, "a port of 0 to 65535 ([] around an IPv6 address)", whole)
+    return host, int(port)
+
+
+def isIPv6(text: str) -> bool:
+    """Is this an IPv6 address, without brackets and zone?"""
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except (OSError, ValueError):  # ValueError: characters that no address has
+        return False
+    return True
 
 
 def hostPort(host: str, port: int | None) -> str:
@@ -207,6 +224,16 @@ def _splitParams(text: str, whole: str) -> tuple[str, Pairs]:
             raise MalformedMessage("URI parameter", "a name", whole)
         pairs.append((unescape(name, whole), unescape(value, whole) if equals else None))
     return head, tuple(pairs)
+
+
+def _splitHeaders(text: str, whole: str) -> Pairs:
+    pairs: list[tuple[str, str | None]] = []
+    for item in text.split("&"):
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise MalformedMessage("URI headers", "name=value", whole)
+        pairs.append((unescape(name, whole), unescape(value, whole)))
+    return tuple(pairs)
 
 
 def _printParams(params: Pairs) -> str:

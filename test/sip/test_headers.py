@@ -48,7 +48,7 @@ class HeadersTests(SynchronousTestCase):
 
     def test_duplicated(self) -> None:
         """A header that may stand once is named when it stands twice, in any spelling."""
-        self.assertEqual(Headers([("To", "a"), ("t", "b")]).duplicated(), "to")
+        self.assertEqual(Headers([("To", "a"), ("t", "b")]).duplicated(), "To")
         self.assertIsNone(Headers([("Via", "a"), ("Via", "b"), ("To", "c")]).duplicated())
 
     def test_security_007_lineEndsAndNULAreRefused(self) -> None:

@@ -91,7 +91,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((response.via.branch, response.callID), ("z9hG4bKc1", "c1@198.51.100.20"))
 
     def test_parse_003_foldedHeaders(self) -> None:
-        """7.3.1: a line that starts with space or tab continues the one before; the fold is one space."""
+        """7.3.1: a line that starts with white space continues the one before, as one space."""
         message = parse(
             raw(
                 *LINES,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -58,11 +60,31 @@ class ParseURITests(SynchronousTestCase):
         """A scheme that nobody here serves still prints as it came."""
         self.assertEqual(str(parseURI("http://example.com/a?b")), "http://example.com/a?b")
 
-    def test_securityUserPartsReachNobodyElse(self) -> None:
-        """Characters that mean something elsewhere are escaped again when printed."""
+    def test_aParsedURIPrintsAsItWasWritten(self) -> None:
+        """19.1.4: an escape of a reserved character, more or less, is another address."""
+        for text in (
+            "sip:300%26x%40evil%0d%0aRoute@example.com",
+            "sip:cal%6Cer@host5.example.net;%6C%72;n%61me=v%61lue%25%34%31",
+            "sip:%75se%72%3Bx@[2001:DB8:0::1]:05060;lr;;x=1?a=%20b",
+            "SIPS:a@h;",
+            "sip:null-%00-null@example.com",
+        ):
+            self.assertEqual(str(parseURI(text)), text)
+
+    def test_userPartsReachNobodyElse(self) -> None:
+        """Characters that mean something elsewhere are escaped when a new URI is printed."""
         uri = parseURI("sip:300%26x%40evil%0d%0aRoute@example.com")
         self.assertEqual(uri.user, "300&x@evil\r\nRoute")
-        self.assertEqual(str(uri), "sip:300&x%40evil%0D%0ARoute@example.com")
+        other = replace(uri, host="example.net")
+        self.assertEqual(str(other), "sip:300&x%40evil%0D%0ARoute@example.net")
+
+    def test_parse_010_anEmptyUser(self) -> None:
+        """Not in the grammar, but sent by callers without a number: tolerated."""
+        uri = parseURI("sip:@198.51.100.20")
+        self.assertEqual(
+            (uri.user, uri.host, str(uri)), ("", "198.51.100.20", "sip:@198.51.100.20")
+        )
+        self.assertEqual(str(replace(uri, port=5062)), "sip:@198.51.100.20:5062")
 
     def test_brokenURIsAreRefused(self) -> None:
         """Each of these is refused in words, never with another exception."""
@@ -71,12 +93,15 @@ class ParseURITests(SynchronousTestCase):
             "alice",
             ":x",
             "sip:",
-            "sip:@example.com",
+            "sip:@",
             "sip:a@",
             "sip:a@b@c",
             "sip:a@[2001:db8::192",
             "sip:a@2001:db8::192",
             "sip:a@[fe80::9%4]",
+            "sip:a@[:::192.0.2.1]",
+            "sip:a@[2001:db8::192]5060",
+            "sip:a@192.0.2.1:",
             "sip:a@host:port",
             "sip:a@host:70000",
             "sip:a@host:-1",
@@ -127,6 +152,7 @@ class EquivalenceTests(SynchronousTestCase):
                 "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
                 "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
             ),
+            ("tel:+1-201-555-0123", "tel:+1(201)5550123"),
         ):
             self.assertTrue(parseURI(left).equivalent(parseURI(right)), (left, right))
 
