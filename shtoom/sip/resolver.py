@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
@@ -43,7 +43,7 @@ class ResolvingReactor(Protocol):
         """As IReactorPluggableNameResolver has it."""
 
     def callLater(
-        self, delay: float, callable: Callable[..., Any], /, *args: object, **kw: object
+        self, delay: float, callable: Callable[..., object], *args: object, **kw: object
     ) -> IDelayedCall:
         """As IReactorTime has it."""
 
