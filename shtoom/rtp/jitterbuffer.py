@@ -41,7 +41,7 @@ class JitterStats(NamedTuple):
     """Counts since the start, and times in ms.
 
     missing: turns without a frame while playing; late: packets after their turn; useless:
-    repeats, strays and packets too large; skipped: frames left out to shorten the delay;
+    repeats and strays; skipped: frames left out to shorten the delay;
     restarts: new SSRC, jump of timestamp or sequence; delay: what is held; target: where
     playing starts.
     """
@@ -195,8 +195,7 @@ class JitterBuffer:
         self, sequence: int, timestamp: int, ssrc: int, payload: bytes, now: float
     ) -> None:
         samples = len(payload) // self._unit
-        if not 0 < samples <= self._room:
-            self._useless += samples > 0  # an empty one holds nothing, but is no fault
+        if samples == 0:
             return
         position = self._positionOf(sequence, timestamp, ssrc, now)
         if position is None:
@@ -208,7 +207,7 @@ class JitterBuffer:
             self._ssrc = ssrc
             self._arrival = now
         else:
-            samples = min(samples, self._end - position)
+            samples = min(samples, self._end - position)  # of too long a one no more than fits
         self._place(position, payload[: samples * self._unit], samples, now)
 
     def _positionOf(self, sequence: int, timestamp: int, ssrc: int, now: float) -> int | None:
@@ -240,7 +239,7 @@ class JitterBuffer:
             if 0 < ahead <= explained * self._rate:
                 return self._end + ahead
             return self._restart()
-        if step == 0 or ahead > 0:
+        if ahead > 0:  # older, and yet ahead in time: it is not of this stream
             self._useless += 1
             return None
         return self._end + ahead

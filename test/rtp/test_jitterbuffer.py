@@ -211,9 +211,22 @@ class OrderTests(SynchronousTestCase):
             for _ in range(turns):
                 played = buffer.pop(now)
                 self.assertTrue(played is None or len(played) == FRAME)
-        for i in range(60):
-            buffer.pop(now + BEAT * i)
+        drained = [buffer.pop(now + BEAT * i) for i in range(60)]
+        self.assertLessEqual(len(drained) - drained.count(None), 10)
         self.assertEqual(buffer.stats.delay, 0.0)
+
+    def test_strayOfAnotherTimeIsDropped(self) -> None:
+        """An older sequence number with a timestamp far ahead moves nothing."""
+        packets = stream(range(30))
+        packets.append(Arrival(0.301, 10, 500_000, frame(99)))
+        self.assertEqual(numbersOf(trimmed(play(packets))), list(range(30)))
+
+    def test_piecesAreBounded(self) -> None:
+        """However small the packets are, no more than 128 are held."""
+        buffer = JitterBuffer()
+        for i in range(200):
+            buffer.put(i, i, 1, b"x", False, 0.0)
+        self.assertEqual(buffer.stats.useless, 72)
 
 
 class SizeTests(SynchronousTestCase):
@@ -252,6 +265,13 @@ class SizeTests(SynchronousTestCase):
         """Half a frame at the end comes out too, and holds its last sample."""
         frames = self.sizes([240] * 5)
         self.assertEqual(frames[-1], sound(1120, 80) + sound(1199, 1) * 80)
+
+    def test_soundGoesOnBehindAnUnfinishedTail(self) -> None:
+        """What comes after a tail was played, its timestamp going on, is played whole."""
+        arrivals = [Arrival(0.03 * i, i, 240 * i, sound(240 * i, 240)) for i in range(10)]
+        arrivals[5:] = [each._replace(now=each.now + 0.2) for each in arrivals[5:]]
+        frames = [each for each in trimmed(play(arrivals)) if each is not None]
+        self.assertEqual(b"".join(frames[8:])[:1200], sound(1200, 1200))
 
     def test_lossOfAnUnevenPacketIsPartOfTwoFrames(self) -> None:
         """Of 30 ms lost, one turn is empty and the rest holds the sample before."""
@@ -328,6 +348,40 @@ class RestartTests(SynchronousTestCase):
             expected = [*range(10), *[None] * pause, *range(10 + pause, 20 + pause)]
             self.assertEqual(numbersOf(trimmed(play(packets))), expected, pause)
 
+    def test_pauseIsRoundedToTurns(self) -> None:
+        """A gap that is no whole number of frames lasts the nearest number of turns."""
+        for samples, turns in ((1640, 10), (1720, 11)):
+            packets = stream(range(20))
+            packets[10:] = [
+                each._replace(now=each.now + samples / 8000, timestamp=each.timestamp + samples)
+                for each in packets[10:]
+            ]
+            played = numbersOf(trimmed(play(packets)))
+            self.assertEqual(played, [*range(10), *[None] * turns, *range(10, 20)])
+
+    def test_talkspurtChoosesItsDelayAnew(self) -> None:
+        """Delay that a spike has brought is gone with the next talkspurt (RFC 3551 4.1)."""
+        for marker, wanted in ((False, 0.14), (True, 0.04)):
+            packets = stream([*range(50), *range(70, 90)])
+            packets[40:49] = [
+                each._replace(now=max(each.now, packets[49].now)) for each in packets[40:49]
+            ]
+            packets[50] = packets[50]._replace(marker=marker)
+            waits = play(packets).index(frame(70)) * BEAT + PHASE - packets[50].now
+            self.assertTrue(wanted <= waits < wanted + 0.05, waits)
+
+    def test_newSourceAfterSilenceIsBuffered(self) -> None:
+        """A new SSRC that finds the buffer empty is played after the target, as a first one."""
+        packets = stream(range(20)) + stream(range(30, 50), ssrc=2)
+        frames = play(packets)
+        self.assertEqual(frames.index(frame(30)), 30 + 2)
+
+    def test_oldPacketsAfterAPauseAreLate(self) -> None:
+        """Repeats that come when the stream has been silent for long are not played."""
+        packets = stream(range(20))
+        packets += [each._replace(now=each.now + 2.0) for each in packets[18:]]
+        self.assertEqual(numbersOf(trimmed(play(packets))), list(range(20)))
+
     def test_pauseWithATimestampThatStoodStill(self) -> None:
         """After a pause the next packet begins afresh, even if its timestamp just goes on."""
         packets = stream(range(10)) + [
@@ -384,6 +438,17 @@ class DelayTests(SynchronousTestCase):
         played = numbersOf(trimmed(play(packets)))
         self.assertEqual([n for n in played if n is not None], list(range(1000)))
         self.assertLessEqual(played.count(None), 3)
+
+    def test_delayGrowsForLatecomers(self) -> None:
+        """Where every tenth packet takes 120 ms more, the delay grows until it is in time."""
+        packets = [
+            each._replace(now=each.now + 0.12) if n % 10 == 9 else each
+            for n, each in enumerate(stream(range(300)))
+        ]
+        buffer = JitterBuffer()
+        played = numbersOf(trimmed(play(packets, buffer)))
+        self.assertEqual(played[-200:], list(range(100, 300)))
+        self.assertGreater(buffer.stats.late, 1)
 
     def drifting(self, factor: float, jitter: float = 0.0) -> tuple[list[bytes | None], float]:
         """Turns of four minutes of a sender whose clock is off, and the longest delay in s."""

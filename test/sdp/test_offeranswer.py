@@ -386,6 +386,13 @@ class OfferTests(SynchronousTestCase):
         )
         self.assertIn("answered dpeex, offered PCMU, PCMA", str(failure))
 
+    def test_codecMustHaveBeenOffered(self) -> None:
+        """A codec of ours that this offer did not name is not agreed to."""
+        offer = makeOffer(replace(OURS, codecs=("PCMU",)))
+        answer = describe("m=audio 5000 RTP/AVP 8")
+        failure = self.assertRaises(NotAcceptable, readAnswer, offer, answer, OURS)
+        self.assertIn("answered PCMA, offered PCMU", str(failure))
+
     def test_offeranswer_005(self) -> None:
         """Lines beyond those offered are ignored."""
         stream = self.read(
