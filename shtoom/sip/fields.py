@@ -20,7 +20,6 @@ _LWS, _GAP = r"[ \t]*+", r"[ \t]++"
 _TAIL = r"(?:;(.*))?\Z"
 _TOKEN = re.compile(_WORD + r"\Z")
 _WHOLE_QUOTED = re.compile(_QUOTED + r"\Z", re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN_VALUE = re.compile(rf"(?:{_WORD}|[0-9A-Fa-f:.]++|\[[0-9A-Fa-f:.]++\])\Z")
 _NAME_ADDR = re.compile(
     rf'{_LWS}(?:({_QUOTED}){_LWS}|([^"<>;]*+))<([^<>]*+)>{_LWS}{_TAIL}', re.DOTALL
@@ -258,7 +257,9 @@ def quote(text: str) -> str:
 def unquote(text: str) -> str:
     """A quoted-string's content, escapes resolved."""
     inner = text[1:-1]
-    return _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner
+    if "\\" not in inner:
+        return inner
+    return "\\".join(part.replace("\\", "") for part in inner.split("\\\\"))
 
 
 def isToken(text: str) -> bool:

@@ -42,6 +42,8 @@ class NameAddressTests(SynchronousTestCase):
         self.assertEqual((inside.uri.params, inside.tag), ((("transport", "udp"),), "9"))
         named = parseNameAddress("App <sip:app@192.0.2.10:5060>")
         self.assertEqual((named.display, named.uri.user, named.uri.port), ("App", "app", 5060))
+        quoted = parseNameAddress('sip:app@192.0.2.10;note="<a; b>";tag=9')
+        self.assertEqual((quoted.params, quoted.tag), ((("note", "<a; b>"), ("tag", "9")), "9"))
 
     def test_parse_004_displayNames(self) -> None:
         """20.20: space before < is optional, quotes hide separators, an empty name is legal."""
@@ -55,10 +57,30 @@ class NameAddressTests(SynchronousTestCase):
             party = parseNameAddress(text)
             self.assertEqual((party.display, party.uri.user, party.tag), (display, user, tag))
 
+    def test_namesThatAskForQuotes(self) -> None:
+        """Phones send names with commas and brackets unquoted; nothing is ambiguous about them."""
+        for name in ("Smith, John", "Front desk (2nd floor)", "alice@example.com", "A & B: C/D"):
+            self.assertEqual(parseNameAddress(f"{name} <sip:a@x>;tag=1").display, name)
+
+    def test_parse_011_displayNames(self) -> None:
+        """25.1 quoted-string: UTF-8, only quote and backslash escaped, nothing percent-encoded."""
+        trunk = parseNameAddress('"COVER J & M" <sip:+15550100@203.0.113.30;otg=TG_1>;tag=g1')
+        self.assertEqual((trunk.display, trunk.uri.user), ("COVER J & M", "+15550100"))
+        self.assertEqual((trunk.uri.params, trunk.tag), ((("otg", "TG_1"),), "g1"))
+        wire = r""""Zoë \"Z\" \\ Ä" <sip:z@example.net>;tag=1"""
+        self.assertEqual(parseNameAddress(wire).display, r"""Zoë "Z" \ Ä""")
+        zoe = NameAddress('Zoë "Z" \\', URI("sip", "z", None, "example.net"))
+        self.assertEqual(str(zoe), r""""Zoë \"Z\" \\" <sip:z@example.net>""")
+        broken = b'"\xff\xfe" <sip:z@example.net>;tag=1'.decode("utf-8", "surrogateescape")
+        self.assertEqual(parseNameAddress(broken).display, "\ufffd\ufffd")
+        self.assertEqual(parseNameAddress(broken).uri.user, "z")
+
     def test_commaListsRespectQuotesAndBrackets(self) -> None:
         """7.3.1: commas inside quotes or <> do not part."""
         parties = parseNameAddresses('"a, b" <sip:a@x;p=1,2>, <sip:b@y>,sip:c@z')
         self.assertEqual([p.uri.user for p in parties], ["a", "b", "c"])
+        for text in ('"a, <sip:a@x>, "b" <sip:b@y>', "<sip:a@x, <sip:b@y"):
+            self.assertRaises(MalformedMessage, parseNameAddresses, text)
 
     def test_withTag(self) -> None:
         """A tag is set or replaced."""
@@ -103,10 +125,33 @@ class ViaTests(SynchronousTestCase):
         self.assertEqual(parseVia("SIP/2.0/UDP h;rport").rport, "")
         self.assertIsNone(parseVia("SIP/2.0/UDP h").rport)
 
-    def test_spaceAroundSlashesAndColon(self) -> None:
-        """25.1 SLASH and COLON allow white space (RFC 4475 3.1.1.1)."""
+    def test_parse_006_spaceCaseAndUnknownParameters(self) -> None:
+        """25.1: SLASH and COLON allow white space, names compare without case, all are kept."""
+        via = parseVia(
+            "SIP / 2.0 / UDP [2001:db8::9]:6060 ; BRanch=1234;"
+            "rport=12345;Param1=Foo;paRAM2;param3=Bar"
+        )
+        self.assertEqual((via.transport, via.host, via.port), ("UDP", "2001:db8::9", 6060))
+        self.assertEqual((via.branch, via.rport), ("1234", "12345"))
+        self.assertEqual(via.params[2:], (("Param1", "Foo"), ("paRAM2", None), ("param3", "Bar")))
+        asked = parseVia("SIP/2.0/UDP 192.0.2.1;rport;branch=z9hG4bK1")
+        self.assertEqual((asked.host, asked.port, asked.rport), ("192.0.2.1", None, ""))
         via = parseVia("SIP  / 2.0\t/ UDP  192.0.2.2 : 5060 ;branch=z9hG4bK1")
         self.assertEqual((via.host, via.port, via.branch), ("192.0.2.2", 5060, "z9hG4bK1"))
+
+    def test_parse_007_aFlagIsNotAValueOfOne(self) -> None:
+        """20.42: what is printed is what was meant."""
+        for params, text in (
+            ((("ttl", "1"),), "SIP/2.0/UDP 192.0.2.1:5060;ttl=1"),
+            ((("ttl", "2"),), "SIP/2.0/UDP 192.0.2.1:5060;ttl=2"),
+            ((("rport", None),), "SIP/2.0/UDP 192.0.2.1:5060;rport"),
+            ((("received", "[2001:db8::1]"),), "SIP/2.0/UDP 192.0.2.1:5060;received=[2001:db8::1]"),
+            ((("x", "[a;b"),), 'SIP/2.0/UDP 192.0.2.1:5060;x="[a;b"'),
+        ):
+            via = Via("UDP", "192.0.2.1", 5060, params)
+            self.assertEqual(str(via), text)
+            self.assertEqual(parseVia(text), via)
+        self.assertEqual(parseVia("SIP/2.0/UDP h;branch=z9hG4bK1;xyz=7").params[1], ("xyz", "7"))
 
     def test_ipv6_001_brackets(self) -> None:
         """Brackets in sent-by; received with and without them reads the same."""
@@ -126,14 +171,23 @@ class ViaTests(SynchronousTestCase):
             "SIP/2.0/UDP h;rport=6000;branch=z9hG4bK1;received=192.0.2.1",
         )
 
-    def test_lists(self) -> None:
-        """Several in one line."""
-        vias = parseVias("SIP/2.0/UDP a;branch=1, SIP/2.0/TCP b;branch=2")
-        self.assertEqual([(v.transport, v.host) for v in vias], [("UDP", "a"), ("TCP", "b")])
+    def test_parse_006_commasPartVias(self) -> None:
+        """7.3.1: several in one line."""
+        vias = parseVias(
+            "SIP/2.0/UDP a.example.com;branch=z9hG4bK1, "
+            "SIP/2.0/TCP b.example.com:5070;branch=z9hG4bK2"
+        )
+        self.assertEqual(
+            [(v.transport, v.host, v.port) for v in vias],
+            [("UDP", "a.example.com", None), ("TCP", "b.example.com", 5070)],
+        )
 
     def test_brokenOnesAreRefused(self) -> None:
         """Wrong protocol, missing host, empty parameters."""
-        for text in ("", "SIP/2.0/UDP", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h;;,;,,"):
+        for text in (
+            *("", "SIP/2.0/UDP", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h;;,;,,"),
+            *("SIP/2.0/UDP h h", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:99999", "SIP/2.0/UDP [::1;x=1"),
+        ):
             with self.subTest(text):
                 self.assertRaises(MalformedMessage, parseVia, text)
 
@@ -154,6 +208,7 @@ class OtherFieldTests(SynchronousTestCase):
         """20.16: a number below 2**31 and a method; leading zeros do not matter."""
         self.assertEqual(parseCSeq("0009 INVITE"), CSeq(9, "INVITE"))
         self.assertEqual(parseCSeq("2147483647\tACK"), CSeq(2147483647, "ACK"))
+        self.assertEqual(parseCSeq("0" * 40 + "1 ACK"), CSeq(1, "ACK"))
         for text in (
             "",
             "1",
@@ -161,6 +216,8 @@ class OtherFieldTests(SynchronousTestCase):
             "-1 INVITE",
             "2147483648 INVITE",
             "1 IN VITE",
+            "1\xa0INVITE",
+            "9" * 5000 + " INVITE",
             "٣ INVITE",
         ):
             with self.subTest(text):

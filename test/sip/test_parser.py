@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.exceptions import MalformedMessage
+from shtoom.sip.headers import Headers
 from shtoom.sip.message import Message, Request, Response
 from shtoom.sip.parser import isKeepAlive, parse
 
@@ -37,6 +40,12 @@ def changed(start: str, *lines: str) -> bytes:
     return raw(*out)
 
 
+TOKENS = st.from_regex(r"[A-Za-z0-9.!%*_+`'~-]{1,12}", fullmatch=True)
+VALUES: SearchStrategy[str] = st.text(
+    st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=30
+).map(lambda text: text.strip(" \t"))
+
+
 def touchAll(message: Message) -> None:
     """Looks at everything that is parsed on use."""
     for name in (
@@ -48,6 +57,37 @@ def touchAll(message: Message) -> None:
         except MalformedMessage:
             continue
     message.toBytes()
+
+
+def hostile(size: int) -> dict[str, bytes]:
+    """Messages of about `size` bytes, each a nuisance of its own to a careless parser."""
+    return {
+        "vias in one line": changed(
+            "Via", "Via: " + ",".join(["SIP/2.0/UDP h;branch=z9hG4bK1"] * 2000)
+        ),
+        "vias in lines": changed("Via", *["Via: SIP/2.0/UDP h;branch=z9hG4bK1"] * (size // 35)),
+        "lines": raw(*LINES, *["X-Y: z"] * (size // 8)),
+        "empty names": raw(*LINES, *[":"] * (size // 3)),
+        "folds": raw(*LINES, "X: a", *[" b"] * (size // 4)),
+        "spaces before a fold": raw(*LINES, "X: a" + " " * size + "b", " c"),
+        "quotes": changed("From", "From: " + '"' * size),
+        "escapes": changed("From", 'From: "' + "\\" * size + '" <sip:a@b>;tag=1'),
+        "escaped quotes": changed("From", 'From: "' + '\\"' * (size // 2) + "<sip:a@b>;tag=1"),
+        "names": changed("From", "From: " + "a " * (size // 2) + "sip:a@b"),
+        "brackets": changed("Contact", "Contact: " + "<" * size),
+        "brackets and commas": changed("Contact", "Contact: " + "<,>" * (size // 3)),
+        "spaces": changed("Via", "Via: SIP/2.0/UDP h" + " " * size + "x"),
+        "parameters": changed("To", "To: <sip:a@b>" + ";a" * (size // 2)),
+        "quoted parameters": changed("To", "To: <sip:a@b>" + ';a=""' * (size // 5)),
+        "semicolons": changed("To", "To: <sip:a@b>" + ";" * size),
+        "URI parameters": changed("OPTIONS", f"OPTIONS sip:a@b{';a' * (size // 2)} SIP/2.0"),
+        "URI escapes": changed("OPTIONS", f"OPTIONS sip:{'%41' * (size // 3)}@b SIP/2.0"),
+        "colons": changed("OPTIONS", f"OPTIONS sip:a@[{':' * size}x] SIP/2.0"),
+        "colons in a Via": changed("Via", f"Via: SIP/2.0/UDP [{':' * size}x]"),
+        "dots": changed("OPTIONS", f"OPTIONS sip:a@{'a.' * (size // 2)}- SIP/2.0"),
+        "digits": changed("CSeq", f"CSeq: {'9' * size} OPTIONS"),
+        "zeros": raw(*LINES, "Content-Length: " + "0" * size),
+    }
 
 
 class ParseTests(SynchronousTestCase):
@@ -90,6 +130,13 @@ class ParseTests(SynchronousTestCase):
         response = message.respond(200)
         self.assertEqual((response.via.branch, response.callID), ("z9hG4bKc1", "c1@198.51.100.20"))
 
+    def test_parse_002_bothFormsInOneMessage(self) -> None:
+        """7.3.3: they are one header; the order of the lines is the order of the values."""
+        both = ("v: SIP/2.0/UDP a;branch=z9hG4bKa", "VIA: SIP/2.0/UDP b;branch=z9hG4bKb")
+        message = parse(changed("Via", *both))
+        self.assertEqual([via.host for via in message.vias], ["a", "b"])
+        self.assertRaises(MalformedMessage, parse, changed("To", "To: <sip:a@b>", "t: <sip:a@b>"))
+
     def test_parse_003_foldedHeaders(self) -> None:
         """7.3.1: a line that starts with white space continues the one before, as one space."""
         message = parse(
@@ -103,6 +150,11 @@ class ParseTests(SynchronousTestCase):
         value = message.header("WWW-Authenticate")
         self.assertEqual(value, 'Digest realm="example.com", nonce="abc=", qop=auth')
 
+    def test_parse_003_aFoldInsideQuotes(self) -> None:
+        """25.1 quoted-string: it may be folded, and the fold is a space."""
+        message = parse(changed("From", 'From: "A', '  B" <sip:a@b>;tag=1'))
+        self.assertEqual(message.fromAddress.display, "A B")
+
     def test_aFoldBeforeAnyHeaderIsRefused(self) -> None:
         """There is nothing that it could continue."""
         error = self.assertRaises(MalformedMessage, parse, raw(LINES[0], " x: y", *LINES[1:]))
@@ -111,6 +163,42 @@ class ParseTests(SynchronousTestCase):
     def test_linesBeforeTheStartLineAreSkipped(self) -> None:
         """7.5: leading CRLFs say nothing."""
         self.assertIsInstance(parse(b"\r\n\r\n" + raw(*LINES)), Request)
+
+    def test_parse_008_aStarForContact(self) -> None:
+        """10.2.2: it names no address; who needs one finds none."""
+        message = parse(changed("Contact", "Contact: *"))
+        self.assertEqual((message.contact, message.contacts), (None, ()))
+
+    def test_parse_009_aViaWithoutBranch(self) -> None:
+        """17.2.3: callers of RFC 2543 send none."""
+        message = parse(changed("Via", "Via: SIP/2.0/UDP 198.51.100.20:5060"))
+        self.assertIsNone(message.via.branch)
+
+    def test_parse_010_emptyUserAndEmptyValues(self) -> None:
+        """Tolerated where nothing depends on them."""
+        message = parse(
+            raw(
+                *(line for line in LINES if not line.startswith("From")),
+                *("From: <sip:@198.51.100.20>;tag=0fa1", "Warning:", "Subject: ", "X-Empty:"),
+            )
+        )
+        self.assertEqual(message.fromAddress.uri.user, "")
+        self.assertEqual((message.header("Subject"), message.headerValues("Warning")), ("", []))
+
+    def test_parse_011_broken8BitTextIsKept(self) -> None:
+        """Octets that are no UTF-8 are no reason to refuse, and go out as they came."""
+        datagram = changed("From", 'From: "\udcff\udcfe" <sip:z@example.net>;tag=1')
+        message = parse(datagram)
+        self.assertEqual(message.fromAddress.display, "\ufffd\ufffd")
+        self.assertIn(b'From: "\xff\xfe" <sip:z@example.net>;tag=1\r\n', message.toBytes())
+
+    def test_ipv6_001_addressesWithoutBracketsAreAnswered(self) -> None:
+        """RFC 5118 4.1: a bad address is a 400, not silence, as long as there is a Via to go by."""
+        uri = changed("OPTIONS", "OPTIONS sip:app@2001:db8::9:5060 SIP/2.0")
+        self.assertIsNotNone(self.assertRaises(MalformedMessage, parse, uri).request)
+        for host in ("2001:db8::9:5060", "[fe80::9%4]:5060", "[2001:db8::192"):
+            via = changed("Via", f"Via: SIP/2.0/UDP {host};branch=z9hG4bK1")
+            self.assertIsNone(self.assertRaises(MalformedMessage, parse, via).request)
 
     def test_spaceBeforeTheColonIsGrammar(self) -> None:
         """25.1 HCOLON: one parser, one reading, so that nothing can be smuggled past it."""
@@ -142,8 +230,16 @@ class RefusalTests(SynchronousTestCase):
         """8.1.1: without Via, From, To, Call-ID and CSeq no response can be made."""
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             error = self.assertRaises(MalformedMessage, parse, changed(name))
-            self.assertIn(name.lower(), str(error).lower())
+            self.assertIn(f"{name} header", str(error))
             self.assertIsNone(error.request)
+        for empty in ("Via:", "From:", "To:", "Call-ID:", "CSeq:"):
+            self.assertRaises(MalformedMessage, parse, changed(empty[:-1], empty))
+
+    def test_parse_009_theMethodOfCSeq(self) -> None:
+        """8.1.1.5: it is the request's, however long; another one is a 400."""
+        error = self.assertRaises(MalformedMessage, parse, changed("CSeq", "CSeq: 0 " + "A" * 900))
+        self.assertIn("the method OPTIONS", str(error))
+        self.assertIsNotNone(error.request)
 
     def test_otherFaultsCanBeAnswered(self) -> None:
         """21.4.1: with the parties readable, the error carries enough for a 400."""
@@ -211,6 +307,19 @@ class RefusalTests(SynchronousTestCase):
         self.assertRaises(MalformedMessage, parse, raw(*LINES, "X-Y: " + "z" * 9000))
         self.assertIsInstance(parse(raw(*LINES, *["X-Y: z"] * 240)), Request)
 
+    def test_tooLongARequestLine(self) -> None:
+        """21.4.15: a 414."""
+        error = self.assertRaises(
+            MalformedMessage, parse, changed("OPTIONS", f"OPTIONS sip:{'a' * 9000}@b SIP/2.0")
+        )
+        self.assertEqual(error.code, 414)
+        self.assertIsNotNone(error.request)
+
+    def test_headersWithoutAnEndAreRefused(self) -> None:
+        """7.5: a datagram cut short is not acted upon."""
+        error = self.assertRaises(MalformedMessage, parse, raw(*LINES)[:-2])
+        self.assertIn("an empty line", str(error))
+
     def test_textThatIsNoSIP(self) -> None:
         """Whatever else comes to the port."""
         for datagram in (
@@ -237,36 +346,48 @@ class PropertyTests(SynchronousTestCase):
                 continue
 
     @given(st.integers(0, 330), st.integers(0, 8), st.binary(max_size=6))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     def test_mutatedMessagesParseOrAreRefused(self, at: int, cut: int, put: bytes) -> None:
         """Some bytes of a good message are others; what is offered for an answer serves for one."""
         good = raw(*LINES)
         try:
-            touchAll(parse(good[:at] + put + good[at + cut :]))
+            message = parse(good[:at] + put + good[at + cut :])
         except MalformedMessage as error:
             if isinstance(error.request, Request):
-                error.request.respond(error.code).toBytes()
+                parse(error.request.respond(error.code, toTag="t").toBytes())
+            return
+        touchAll(message)
+        if isinstance(message, Request):
+            parse(message.respond(200, toTag="t").toBytes())
 
-    def test_parse_timeIsLinear(self) -> None:
-        """Hostile input costs time by its length alone: ten times as much, not a hundred."""
-        hostile = (
-            lambda n: changed("Via", *["Via: " + ",".join(["SIP/2.0/UDP h;branch=z9hG4bK1"] * n)]),
-            lambda n: changed("From", "From: " + '"' * n),
-            lambda n: changed("From", 'From: "' + "\\" * n + '" <sip:a@b>;tag=1'),
-            lambda n: changed("From", "From: " + "(" * n),
-            lambda n: changed("To", "To: <sip:" + "a;" * n + "@b>"),
-            lambda n: changed("Contact", "Contact:" + " \t" * n),
-            lambda n: raw(*LINES, *["X-Y: z"] * n),
-        )
-        for make in hostile:
-            seconds = []
-            for n in (200, 2000):
-                datagram = make(n)
+    @given(
+        method=TOKENS,
+        lines=st.lists(st.tuples(TOKENS.map(lambda name: f"X-{name}"), VALUES), max_size=5),
+        body=st.binary(max_size=40),
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_whatIsPrintedParsesToTheSame(
+        self, method: str, lines: list[tuple[str, str]], body: bytes
+    ) -> None:
+        """parse(print(x)) == x: names, values and body, byte for byte."""
+        known = [(name, value) for name, _, value in (line.partition(": ") for line in LINES[1:])]
+        headers = Headers([*known, *lines]).replacing("CSeq", f"1 {method}")
+        request = Request(method, "sip:app@192.0.2.10", headers, body)
+        parsed = parse(request.toBytes())
+        length = headers.adding("Content-Length", str(len(body)))
+        self.assertEqual(parsed, request.withHeaders(length))
+        response = request.respond(200, "", headers=lines, body=body)
+        length = response.headers.adding("Content-Length", str(len(body)))
+        self.assertEqual(parse(response.toBytes()), response.withHeaders(length))
+
+    def test_timeIsLinear(self) -> None:
+        """Hostile input costs time by its length alone: no datagram takes a tenth of a second."""
+        cases = [*hostile(8000).items(), *hostile(60000).items()]  # within the limits and not
+        for name, datagram in cases:
+            best = 1.0
+            for _ in range(3):  # the machine may be busy: the best of three counts
                 begin = time.perf_counter()
-                for _ in range(3):
-                    try:
-                        touchAll(parse(datagram))
-                    except MalformedMessage:
-                        continue
-                seconds.append(time.perf_counter() - begin)
-            self.assertLess(seconds[1], 100 * seconds[0] + 0.5)
+                with contextlib.suppress(MalformedMessage):
+                    touchAll(parse(datagram))
+                best = min(best, time.perf_counter() - begin)
+            self.assertLess(best, 0.1, name)
