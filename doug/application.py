@@ -42,6 +42,7 @@ from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
+    from doug.conferencing import Room
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.inbound import InboundCall
     from shtoom.media.clock import MediaClock
@@ -91,6 +92,7 @@ class DougApplication:
         self.rng = rng if rng is not None else SystemRandom()
         self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
         self._localAddressFor = localAddressFor
+        self.rooms: dict[str, Room] = {}
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
