@@ -103,6 +103,7 @@ class InviteServerTests(SynchronousTestCase):
             self.bench.runFor(10.0)
             self.again()
         self.assertEqual((self.bench.times, self.bench.delivered), ([0.0], [INVITE]))
+        self.assertEqual(self.bench.endings, [])
         self.bench.runFor(2.1)
         self.assertEqual(self.bench.endings, [None])
 

@@ -89,15 +89,29 @@ class RunnerTests(SynchronousTestCase):
         self.assertEqual(alarms[0].woken, [10.0, 13.0])
 
     def test_armedBeforeEffects(self) -> None:
-        """An effect may call back in: the deadline that this sets is the one that counts."""
+        """An effect that raises, or stops time, finds its machine's deadline noted."""
+        waiting: list[int] = []
+
+        def perform(machine: Alarm, effect: Effect) -> None:
+            waiting.append(len(runner))
+            raise RuntimeError("boom")
+
+        runner: Runner[Alarm] = Runner(self.clock, perform)
         alarm = Alarm(1.0)
+        with self.assertRaises(RuntimeError):
+            runner.run(alarm, [Send(b"x")])
+        runFor(self.clock, 2.0)
+        self.assertEqual((waiting, alarm.woken), ([1], [1.0]))
+
+    def test_anEffectMayCallBackIn(self) -> None:
+        """The deadline that it sets in doing so is the one that counts."""
 
         def perform(machine: Alarm, effect: Effect) -> None:
             machine.deadline = None
             runner.run(machine, ())
 
         runner: Runner[Alarm] = Runner(self.clock, perform)
-        runner.run(alarm, [Send(b"x")])
+        runner.run(Alarm(1.0), [Send(b"x")])
         self.assertEqual((len(runner), self.clock.getDelayedCalls()), (0, []))
 
     def test_effectsInOrder(self) -> None:
