@@ -133,10 +133,9 @@ class UserAgent(Lines):
         except MalformedMessage:
             raise
         except Exception:
-            if call is None:
-                raise
-            transaction.respond(request.respond(500))
-            call.crashed(Failure())
+            if call is not None:
+                call.crashed(Failure())
+            raise
 
     def ackReceived(self, request: Request, peer: Peer) -> None:
         """An ACK of a 2xx; one that belongs to no call is counted and never answered."""

@@ -127,8 +127,6 @@ class InboundCall(Call):
 
     def act(self, action: Action, parting: Parting) -> None:
         """REFUSE is what only the called side does."""
-        if action is not Action.WAIT:
-            self._stopRepeating()
         transaction, self._transaction = self._transaction, None
         if action is not Action.REFUSE:
             super().act(action, parting)

@@ -24,6 +24,7 @@ from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, HostNotKnown, TransportFailed
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
+from shtoom.sip.resolver import Place
 from shtoom.sip.transport import ISIPTransport, Peer, markReceived
 from shtoom.sip.uri import URI
 from test.support import runFor
@@ -72,15 +73,17 @@ class Wire:
 
 
 class Names:
-    """A resolver that knows IP literals and a table; a name of `slow` waits for its Deferred."""
+    """A resolver that knows IP literals and a table; the Deferreds of a `slow` name wait."""
 
     def __init__(self) -> None:
         self.known: dict[str, list[str]] = {}
-        self.slow: dict[str, Deferred[list[tuple[str, int, str]]]] = {}
+        self.slow: dict[str, list[Deferred[list[Place]]]] = {}
 
-    def resolve(self, uri: URI) -> Deferred[list[tuple[str, int, str]]]:
+    def resolve(self, uri: URI) -> Deferred[list[Place]]:
         if uri.host in self.slow:
-            return self.slow[uri.host]
+            waiting: Deferred[list[Place]] = Deferred()
+            self.slow[uri.host].append(waiting)
+            return waiting
         if re.fullmatch(r"[\d.]+|[\da-fA-F:]*:[\da-fA-F:.]*", uri.host):
             hosts = [uri.host]
         elif uri.host in self.known:

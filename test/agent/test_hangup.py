@@ -9,6 +9,7 @@ from shtoom.agent.calluser import CallEnding
 from shtoom.agent.hangup import TABLE, Action, CallState, Happening, whatNow
 from shtoom.exceptions import HostNotKnown, NotAcceptable, UserBusy
 from shtoom.sip.message import Request
+from shtoom.sip.resolver import Place
 from test.agent.support import ANSWER, OFFER, AgentTestCase, Callee, Caller, Listener
 
 
@@ -43,13 +44,12 @@ class HangupTableTests(AgentTestCase):
         self.trunk.heard.clear()
         return callee, call, listener
 
-    def resolving(self) -> tuple[Deferred[list[tuple[str, int, str]]], Call, Listener]:
+    def resolving(self) -> tuple[Deferred[list[Place]], Call, Listener]:
         """A call whose host name is being looked up."""
-        found: Deferred[list[tuple[str, int, str]]] = Deferred()
-        self.names.slow["pbx.example.net"] = found
+        waiting = self.names.slow.setdefault("pbx.example.net", [])
         call, listener = self.dial("sip:200@pbx.example.net")
         self.assertIs(call.state, CallState.RESOLVING)
-        return found, call, listener
+        return waiting[0], call, listener
 
     def assertEnds(self, call: Call, listener: Listener, byRemote: bool) -> None:
         """The call is over, and its user heard so once."""

@@ -143,6 +143,16 @@ class InboundTests(AgentTestCase):
         self.assertIn("192.168.1.7", call.findings[0])
         self.assertIn("198.51.100.20", call.findings[0])
 
+    def test_aPeerThatMovesIsFollowed(self) -> None:
+        """With a private Contact, to where its last request in the call came from."""
+        self.alice.contact = "<sip:alice@192.168.1.7:5062>"
+        caller, call, _ = self.establish()
+        self.alice.address = ("198.51.100.20", 40123)
+        self.wire.ends[self.alice.address] = self.alice.hear
+        caller.ask("OPTIONS")
+        call.hangup()
+        self.assertEqual(self.wire.sent[-1][2], ("198.51.100.20", 40123))
+
     def test_aContactWithAnotherPortIsFollowed(self) -> None:
         """A public Contact counts, whatever port the INVITE came from (12.2.1.1)."""
         self.alice.contact = "<sip:alice@198.51.100.77:5099>"

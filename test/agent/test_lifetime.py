@@ -108,6 +108,16 @@ class LifetimeTests(AgentTestCase):
 
         self.assertFreed(drive)
 
+    def test_outboundLeftBeforeItIsResolved(self) -> None:
+        """The look-up that is under way is cancelled."""
+        self.names.slow["pbx.example.net"] = []
+        call, listener = self.dial("sip:200@pbx.example.net")
+        call.hangup()
+        ghost = weakref.ref(call)
+        del call
+        self.assertIsNone(ghost())
+        self.assertEqual(len(listener.ends), 1)
+
     def test_outboundAnswered(self) -> None:
         """While the INVITE's transaction still acknowledges repeats of the 200."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
-
 from shtoom.agent.hangup import CallState
 from shtoom.exceptions import (
     CallFailed,
@@ -352,15 +350,15 @@ class OutboundTests(AgentTestCase):
 
     def test_aSlowNameInTheContact(self) -> None:
         """While it is looked up the ACK waits, and repeats of the 200 are no second fork."""
-        found: Deferred[list[tuple[str, int, str]]] = Deferred()
-        self.names.slow["pbx.example.net"] = found
+        waiting = self.names.slow.setdefault("pbx.example.net", [])
         call, _ = self.dial()
         callee = self.trunk.answers()
         self.trunk.contact = "<sip:200@pbx.example.net>"
         callee.says(200, body=ANSWER)
         callee.says(200, body=ANSWER)
         self.assertEqual(self.trunk.labels(), ["INVITE"])
-        found.callback([("203.0.113.30", 5060, "UDP")])
+        for one in waiting:
+            one.callback([("203.0.113.30", 5060, "UDP")])
         self.assertEqual(self.trunk.labels(), ["INVITE", "ACK"])
         self.assertIs(call.state, CallState.CONFIRMED)
 

@@ -132,6 +132,15 @@ class ReofferTests(AgentTestCase):
         self.assertEqual(len(self.listener.ends), 1)
         self.assertNothingLeft()
 
+    def test_anAnswerInReplyToTheCancel(self) -> None:
+        """A user whose Deferred fires with an answer when it is cancelled is too late."""
+        pending: Deferred[bytes] = Deferred(lambda deferred: deferred.callback(HELD))
+        self.listener.on["offer"] = lambda call, sdp: pending
+        invite = self.caller.reinvite(HOLD)
+        self.caller.ask("CANCEL", cseq=invite.cseq.number, branch=invite.via.branch)
+        self.assertEqual(self.alice.labels()[-1], "487 INVITE")
+        self.assertEqual(self.call.localSDP, ANSWER)
+
     def test_hangingUpInsideOfferReceived(self) -> None:
         """The INVITE gets its 487, the call its BYE, and the returned answer goes nowhere."""
 
