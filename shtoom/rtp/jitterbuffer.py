@@ -197,9 +197,13 @@ class JitterBuffer:
         samples = len(payload) // self._unit
         if samples == 0:
             return
-        position = self._positionOf(sequence, timestamp, ssrc, now)
-        if position is None:
-            return
+        position: int | None
+        if timestamp == self._expected and ssrc == self._ssrc:
+            position = self._end
+        else:
+            position = self._positionOf(sequence, timestamp, ssrc, now)
+            if position is None:
+                return
         if position >= self._end:
             self._end = position + samples
             self._expected = (timestamp + samples) & _MASK
@@ -231,8 +235,6 @@ class JitterBuffer:
             self._late += 1
             return None
         ahead = ((timestamp - self._expected + 0x80000000) & _MASK) - 0x80000000
-        if ahead == 0:
-            return self._end
         if step > 0:
             lost = step - 1 if step < MAX_DROPOUT else 0
             explained = max(now - self._arrival, lost * _LONGEST_PACKET) + _SLACK
@@ -303,6 +305,8 @@ class JitterBuffer:
             self._insert = False
             self._missing += 1
             return None
+        if self._next in self._cells:
+            return self._join(now)
         if not self._cells:
             self._runDry(now)
             return None

@@ -221,6 +221,12 @@ class OrderTests(SynchronousTestCase):
         packets.append(Arrival(0.301, 10, 500_000, frame(99)))
         self.assertEqual(numbersOf(trimmed(play(packets))), list(range(30)))
 
+    def test_olderPacketHoldsNoMoreThanFits(self) -> None:
+        """A late packet of eight seconds is cut where the newer ones begin."""
+        packets = stream(range(30))
+        packets[12] = packets[12]._replace(now=0.261, payload=frame(12) * 400)
+        self.assertEqual(numbersOf(trimmed(play(packets))), list(range(30)))
+
     def test_piecesAreBounded(self) -> None:
         """However small the packets are, no more than 128 are held."""
         buffer = JitterBuffer()
