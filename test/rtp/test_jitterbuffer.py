@@ -222,10 +222,11 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(numbersOf(trimmed(play(packets))), list(range(30)))
 
     def test_olderPacketHoldsNoMoreThanFits(self) -> None:
-        """A late packet of eight seconds is cut where the newer ones begin."""
-        packets = stream(range(30))
-        packets[12] = packets[12]._replace(now=0.261, payload=frame(12) * 400)
-        self.assertEqual(numbersOf(trimmed(play(packets))), list(range(30)))
+        """An older packet of eight seconds is cut where the newer ones begin, played or not."""
+        for late in (0.021, 0.56):
+            packets = stream(range(30))
+            packets.append(packets[12]._replace(now=0.24 + late, payload=frame(12) * 400))
+            self.assertEqual(numbersOf(trimmed(play(packets))), list(range(30)))
 
     def test_piecesAreBounded(self) -> None:
         """However small the packets are, no more than 128 are held."""
