@@ -7,8 +7,9 @@ Lives here: reading them, also from a file. Not here: what they mean for the ser
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from twisted.python import usage
 
@@ -30,7 +31,7 @@ class Options(usage.Options):
     """A command line, read; UsageError names the option, what is wrong and what would be right."""
 
     synopsis = "[options]"
-    longdesc: ClassVar[str] = (
+    longdesc = (
         "Answers SIP calls with an application, a class derived from doug.VoiceApp. "
         "Example: twistd -n doug --app=mymodule.MyApp --listen=udp:*:5060"
     )
@@ -66,7 +67,7 @@ class Options(usage.Options):
         self.given["rtpPorts"] = self._read("rtp-ports", value, parsePortRange)
 
     def opt_advertise(self, value: str) -> None:
-        """The IP address that phones reach this server by, when that is not its own (NAT, cloud)."""
+        """The IP address that phones reach this server by, if it is not its own (NAT, cloud)."""
         self.given["advertise"] = self._read("advertise", value, parseAddress)
 
     def opt_args(self, value: str) -> None:
@@ -76,7 +77,9 @@ class Options(usage.Options):
             raise usage.UsageError(f"--args={value}: wanted NAME=VALUE, such as greeting=hello.wav")
         self.args[name] = text
 
-    opt_dougargs = opt_args
+    def opt_dougargs(self, value: str) -> None:
+        """The name that --args had in 2004."""
+        self.opt_args(value)
 
     def opt_idle(self, value: str) -> None:
         """What a call is sent that plays nothing: sparse (a frame a second), silence or none.
@@ -91,12 +94,18 @@ class Options(usage.Options):
             raise usage.UsageError(f"--max-calls={value}: wanted a number")
         self.given["maxCalls"] = int(value)
 
-    def settings(self, default: type[VoiceApp] | None = None) -> Settings:
+    def settings(
+        self, default: type[VoiceApp] | None = None, before: Settings | None = None
+    ) -> Settings:
         """The settings, with the applications imported; the default one is apps[""].
 
-        default: the application of a server that was told none. UsageError if one cannot be had.
+        default: the application of a server that was told none. before: what holds where the
+        command line says nothing. UsageError if an application cannot be had.
         """
-        apps: dict[str, type[VoiceApp]] = {} if default is None else {"": default}
+        before = before if before is not None else Settings()
+        apps: dict[str, type[VoiceApp]] = dict(before.apps)
+        if default is not None:
+            apps.setdefault("", default)
         importFromHere()
         for user, name in self.apps.items():
             option = f"--app={user}={name}" if user else f"--app={name}"
@@ -113,7 +122,8 @@ class Options(usage.Options):
                 raise usage.UsageError(f"--args: {e}") from e
         if self.listen:
             self.given["listen"] = tuple(self.listen)
-        return Settings(apps=apps, args=self.args, **self.given)
+        args = {**before.args, **self.args}
+        return replace(before, apps=apps, args=args, **self.given)
 
     @staticmethod
     def _read(option: str, value: str, parse: Callable[[str], T]) -> T:

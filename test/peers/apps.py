@@ -122,6 +122,10 @@ class Relay(Answering):
     def reached(self, event: Any) -> Any:
         note("dialled.txt", "answered")
         event.getLeg().hangupCall()
+        return [(CallEndedEvent, self.alone), (Event, IGNORE_EVENT)]
+
+    def alone(self, event: Any) -> Any:
+        return [(CallEndedEvent, self.over)]
 
     def refused(self, event: Any) -> Any:
         note("dialled.txt", f"{event.sipCode} {event.reason}")
