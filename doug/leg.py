@@ -330,6 +330,9 @@ class Leg:
             )
         self._media.setMode(mode)
 
+    def __repr__(self) -> str:
+        return f"<Leg {self.callID or self._cookie}{' (ended)' if self.ended else ''}>"
+
     def _sourceDone(self, source: Source) -> None:
         """For Sources: it is done; its playing and its recording end."""
         if not self.ended:
@@ -484,8 +487,8 @@ class Leg:
         else:
             sdp = self._answer
             self._startMedia()
-        self._answering = True
         call.answer(sdp, tuple(headers.items()))
+        self._answering = True
 
     def _startMedia(self) -> None:
         """By what is agreed on now; tells the application of hold and its end."""
