@@ -31,7 +31,7 @@ class IClientTransactionUser(Interface):
     """Who sent a request.
 
     Heard no more after the final response or a failure, and not held any longer. Only for an INVITE
-    the 2xx of each further To tag is told (RFC 6026 7.2), until ClientTransaction.release().
+    the 2xx of each further To tag is told, for 64*T1 after the first (RFC 6026 7.2).
     """
 
     def responseReceived(response: Response) -> None:  # noqa: N805
@@ -54,13 +54,15 @@ class ITransactionUser(Interface):
         """A CANCEL of that INVITE, which has no final response yet; the CANCEL has its 200."""
 
     def responseStray(response: Response, peer: Peer) -> None:  # noqa: N805
-        """A response that nobody waits for: a 2xx to an INVITE is to be acknowledged and left."""
+        """A response that nobody waits for."""
 
 
 class ClientTransaction:
     """A request of ours; made by TransactionLayer.sendRequest.
 
-    peer: where it goes. user: who hears of it; None once that one will hear no more.
+    peer: where it goes. user: who hears of it; None once nobody will. May be set anew: a call that
+    ends need not be held for 64*T1 by the 2xx that it had. Without a user the 2xx of a further fork
+    is stray (ITransactionUser.responseStray); those that were acknowledged get their ACK anyhow.
     """
 
     __slots__ = ("__weakref__", "_acks", "_layer", "_machine", "ackKey", "key", "peer", "user")
@@ -93,14 +95,6 @@ class ClientTransaction:
     def deadline(self) -> float | None:
         """Of the machine."""
         return self._machine.deadline
-
-    def release(self) -> None:
-        """The user wants to hear no more, and is not held any longer.
-
-        For the end of a call: the 2xx that were acknowledged get their ACK again by themselves, and
-        that of yet another fork goes to ITransactionUser.responseStray.
-        """
-        self.user = None
 
     # --- from the layer -----------------------------------------------------------------------
 

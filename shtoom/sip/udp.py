@@ -139,7 +139,7 @@ class UDPTransport(DatagramProtocol):
     def _malformed(self, error: MalformedMessage, datagram: bytes, peer: Peer) -> None:
         self.counts["malformed"] += 1
         self._quietLog.warn(
-            error.where,
+            "malformed",
             "no SIP message from {host}:{port}: {error}",
             host=peer.address[0],
             port=peer.address[1],

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -181,6 +182,17 @@ class Agent:
     def responseStray(self, response: Response, peer: Peer) -> None:
         """From the layer."""
         self.strays.append(response)
+
+
+@implementer(ILogObserver)
+class Keeper:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.events: list[LogEvent] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        self.events.append(event)
 
 
 class LayerTestCase(SynchronousTestCase):

@@ -99,12 +99,12 @@ class ClientTests(LayerTestCase):
         self.assertEqual((tags, len(asker.responses)), (["t1", "t2", "t1", "t2"], 2))
         self.assertNothingLeft()
 
-    def test_afterReleaseTheUserHearsNoMore(self) -> None:
+    def test_aUserThatIsDoneHearsNoMore(self) -> None:
         """ACKs go on by themselves; a 2xx of yet another fork is the agent's to leave."""
         asker = self.ask(invite())
         self.respond(200)
         self.ack()
-        self.transaction.release()
+        self.transaction.user = None
         self.respond(200)
         self.respond(200, "t2")
         self.assertEqual(
@@ -116,15 +116,27 @@ class ClientTests(LayerTestCase):
         self.assertEqual([line.split()[0] for line in self.lines], ["INVITE"] + ["ACK"] * 4)
         self.assertNothingLeft()
 
-    def test_releasedBeforeTheAnswer(self) -> None:
+    def test_anotherUserMayTakeOver(self) -> None:
+        """So that a call that is over is not held by its transaction; it hears the other forks."""
+        asker, heir = self.ask(invite()), Asker()
+        self.respond(200)
+        self.ack()
+        self.transaction.user = heir
+        self.respond(200)
+        self.respond(200, "t2")
+        self.assertEqual(asker.codes, [200])
+        self.assertEqual([r.toAddress.tag for r in heir.responses], ["t2"])
+        self.assertEqual(self.agent.strays, [])
+
+    def test_noUserBeforeTheAnswer(self) -> None:
         """The transaction goes on: refusals are acknowledged, a 2xx is the agent's."""
         asker = self.ask(invite())
-        self.transaction.release()
+        self.transaction.user = None
         self.respond(180)
         self.respond(200)
         self.assertEqual((asker.codes, [s.code for s in self.agent.strays]), ([], [200]))
         other = self.ask(invite(callID="c2"))
-        self.transaction.release()
+        self.transaction.user = None
         self.respond(486)
         self.assertEqual((other.codes, self.lines[-1].split()[0]), ([], "ACK"))
         self.assertNothingLeft()

@@ -45,7 +45,7 @@ class LingeringTests(LayerTestCase):
         if method == "INVITE" and code < 300:
             ack = request("ACK", via=None, callID=outgoing.callID, toTag="t1")
             self.layer.sendStateless(ack, Peer(self.wire, TRUNK))
-            self.transaction.release()
+            self.transaction.user = None
         return asker, outgoing
 
     def test_noUserAndNoMessageIsKept(self) -> None:

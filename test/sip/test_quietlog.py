@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from twisted.logger import Logger, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from shtoom.sip.quietlog import QuietLog
-
-
-@implementer(ILogObserver)
-class Keeper:
-    """Keeps what is logged."""
-
-    def __init__(self, events: list[LogEvent]) -> None:
-        self.events = events
-
-    def __call__(self, event: LogEvent) -> None:
-        self.events.append(event)
+from test.sip.support import Keeper
 
 
 class QuietLogTests(SynchronousTestCase):
@@ -28,13 +17,13 @@ class QuietLogTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A log whose events are kept."""
         self.clock = Clock()
-        self.events: list[LogEvent] = []
-        self.quiet = QuietLog(Logger(observer=Keeper(self.events)), self.clock.seconds)
+        self.kept = Keeper()
+        self.quiet = QuietLog(Logger(observer=self.kept), self.clock.seconds)
 
     @property
     def lines(self) -> list[str]:
         """What was written."""
-        return [formatEvent(event) for event in self.events]
+        return [formatEvent(event) for event in self.kept.events]
 
     def test_oneLineASecond(self) -> None:
         """The next one says how many were left out."""
@@ -55,4 +44,4 @@ class QuietLogTests(SynchronousTestCase):
         self.quiet.failure("a", "three", Failure(RuntimeError("x")))
         self.quiet.failure("c", "four", Failure(RuntimeError("x")))
         self.assertEqual(self.lines, ["one", "two", "four"])
-        self.assertIn("log_failure", self.events[2])
+        self.assertIn("log_failure", self.kept.events[2])

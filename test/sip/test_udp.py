@@ -13,13 +13,14 @@ from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.task import Clock
 from twisted.internet.udp import Port
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.message import Request, Response
 from shtoom.sip.transport import Address, Peer
 from shtoom.sip.udp import UDPTransport
-from test.sip.support import ALICE, SDP, request
+from test.sip.support import ALICE, SDP, Keeper, request
 
 DATAGRAM = request(via="SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bK1;rport", body=SDP).toBytes()
 
@@ -119,6 +120,21 @@ class ReceivingTests(UDPTestCase):
         ((_, data, peer),) = self.receiver.malformed
         self.assertEqual((data, peer.address), (b"hello\r\n\r\n", ALICE))
         self.assertEqual(self.udp.counts["malformed"], 1)
+
+    def test_malformedOnesAreLoggedOnceASecond(self) -> None:
+        """Whatever is wrong with each of them."""
+        kept = Keeper()
+        globalLogPublisher.addObserver(kept)
+        self.addCleanup(globalLogPublisher.removeObserver, kept)
+        for n in range(50):
+            line = f"X{n}: {'x' * 9000}\r\nVia:".encode()
+            self.udp.datagramReceived(DATAGRAM.replace(b"Via:", line), ALICE)
+        self.clock.advance(1.0)
+        self.udp.datagramReceived(b"hello\r\n\r\n", ALICE)
+        lines = [formatEvent(e) for e in kept.events if "no SIP message" in e.get("log_format", "")]
+        self.assertEqual(len(lines), 2)
+        self.assertIn("from 198.51.100.20:5060: X0 header: wanted at most", lines[0])
+        self.assertTrue(lines[1].endswith("(and 49 more like it before)"), lines[1])
 
     def test_IPv6SourceIsHostAndPort(self) -> None:
         """The socket's flow and scope are left out; hosts have no brackets."""
