@@ -8,7 +8,7 @@ a service of twistd (doug.service).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from random import Random, SystemRandom
@@ -30,24 +30,19 @@ from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import (
     CallFailed,
-    MalformedMessage,
     MediaPortsExhausted,
     ServiceUnavailable,
     UserNotFound,
 )
 from shtoom.media.io import EpollMediaIO, IMediaIO
-from shtoom.sdp.description import parseSDP
-from shtoom.sdp.offeranswer import negotiate
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
     from doug.conferencing import Room
-    from shtoom.agent.agent import UserAgent
     from shtoom.agent.inbound import InboundCall
-    from shtoom.media.clock import MediaClock
-    from shtoom.media.prompts import PromptCache
     from shtoom.media.session import MediaSession
+    from shtoom.sip.transport import Peer
 
 __all__ = ["DougApplication", "StartFailed"]
 
@@ -62,9 +57,8 @@ class DougApplication:
     """A server of applications.
 
     voiceappClass: for all calls that settings.apps names no other for. Everything that reaches
-    beyond the process may be handed in: reactor (None: the process's own, when it is needed first),
-    mediaIO (makes an IMediaIO, given the reactor), rng, timers, localAddressFor (which address of
-    this machine leads to a host).
+    beyond the process is handed in: reactor (needed from start() on), mediaIO (makes an IMediaIO,
+    given the reactor), rng, timers, localAddressFor (which of our addresses leads to a host).
 
     Subclasses override acceptResults and acceptErrors. configFileName: a file of options that
     boot() reads if it is there, in the current folder or else the home folder.
@@ -96,8 +90,9 @@ class DougApplication:
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
-        self._finishing: set[Deferred[Any]] = set()
-        self._whenIdle: list[Deferred[None]] = []
+        self._jobs = 0  # in threads
+        self._stopping = False
+        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
     # Life
 
@@ -110,8 +105,7 @@ class DougApplication:
         if words:
             options = Options()
             options.parseOptions(words)
-            told = options.settings(self._voiceappClass, self.settings)
-            self.settings = told
+            self.settings = options.settings(self._voiceappClass, self.settings)
 
     def start(self) -> None:
         """Opens the ports; from here on calls are answered. Raises StartFailed."""
@@ -146,36 +140,62 @@ class DougApplication:
     def shutdown(self) -> Deferred[None]:
         """No new calls (503); those that are up end, after drainTimeout by our BYE.
 
-        Fires when nothing is open any more, LAST_WORDS seconds after that at the latest.
+        Fires when nothing is open any more: twice LAST_WORDS after that at the latest.
         """
-        if self._exchange is None:
+        if self._exchange is None or self._stopping:
             return succeed(None)
-        exchange, self._exchange = self._exchange, None
-        return Deferred.fromCoroutine(self._shutdown(exchange))
+        self._stopping = True
+        return Deferred.fromCoroutine(self._shutdown(self._exchange))
 
     async def _shutdown(self, exchange: Exchange) -> None:
         exchange.agent.draining = self._retryAfter()
         if self.settings.drainTimeout > 0:
-            await self._within(self._idle(), self.settings.drainTimeout)
+            await self._within(self.settings.drainTimeout, self._until(self._isIdle))
         gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
         await deferLater(self.reactor, 0)
         await deferLater(self.reactor, 0)
         for app in list(self._apps.values()):
-            if not app.va_isBusy():
+            if not app.va_isBusy() and not app.va_isWaiting():
                 app.returnResult(None)
-        await self._within(self._idle(), LAST_WORDS)
+        await self._within(LAST_WORDS, self._until(self._isIdle))
         for app in list(self._apps.values()):
             app.returnResult(None)
-        await self._within(DeferredList([gone, self._idle(), *self._finishing]), LAST_WORDS)
+        await self._within(LAST_WORDS, DeferredList([gone, self._until(self._isQuiet)]))
         await exchange.close()
+        self._exchange, self._stopping = None, False
         self.log.info("all calls have ended, all ports are closed")
 
-    async def _within(self, waited: Deferred[Any], limit: float) -> None:
+    async def _within(self, limit: float, waited: Deferred[Any]) -> None:
         """Waits for a Deferred, for `limit` seconds at most."""
         try:
             await waited.addTimeout(limit, self.reactor)
         except TimeoutError:
-            self.log.info("{limit:g} s are over, going on without the rest", limit=limit)
+            self.log.info(
+                "shutdown: {apps} applications and {jobs} jobs in threads are not done after "
+                "{limit:g} s, going on without them",
+                apps=len(self._apps),
+                jobs=self._jobs,
+                limit=limit,
+            )
+
+    def _isIdle(self) -> bool:
+        return not self._apps
+
+    def _isQuiet(self) -> bool:
+        return not self._apps and not self._jobs
+
+    def _until(self, holds: Callable[[], bool]) -> Deferred[None]:
+        """Fires when holds() does, which is asked whenever an application or a job ends."""
+        if holds():
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append((holds, waiting))
+        return waiting
+
+    def _somethingEnded(self) -> None:
+        for entry in [e for e in self._waiting if e[0]()]:
+            self._waiting.remove(entry)
+            entry[1].callback(None)
 
     # Applications
 
@@ -217,7 +237,8 @@ class DougApplication:
         legs = app.va_liveLegs()
         if not legs:
             app.returnResult(None)
-        return DeferredList([leg.drop("dropped by the server") for leg in legs]).addCallback(_none)
+        gone: list[Deferred[None]] = [leg.drop("dropped by the server") for leg in legs]
+        return DeferredList(gone).addCallback(lambda _: None)
 
     def listVoiceapps(self) -> dict[str, VoiceApp]:
         """The applications that run, by cookie."""
@@ -254,18 +275,13 @@ class DougApplication:
                 f"{most} calls are up (--max-calls)", retryAfter=self._retryAfter()
             )
         appClass = self._appFor(request.uri.user or "")
-        session = self._openSession(call)
+        session = self._openSession(call, peer)
         try:
-            if call.remoteSDP is not None:
-                negotiate(parseSDP(call.remoteSDP), exchange.capabilities(peer, session.port))
-            app = self._makeApp(appClass, {})
-        except MalformedMessage as e:
-            session.close()
-            raise CallFailed(f"Session description: {e}", 400) from e
+            leg = Leg(self, session, call)
         except BaseException:
             session.close()
             raise
-        leg = Leg(self, session, call)
+        app = self._makeApp(appClass, {})
         leg.hijackLeg(app)
         if app.autoRinging:
             leg.ringing()
@@ -284,8 +300,9 @@ class DougApplication:
         ValueError for what the application may not say: a broken header, a timeout below 0.
         """
         exchange = self.exchange
-        session: MediaSession | None = None
         try:
+            if self._stopping:
+                raise ServiceUnavailable("this server is shutting down")
             peer = exchange.peerFor(toURI)
             session = exchange.openSession(peer)
         except CallFailed as failure:
@@ -294,17 +311,23 @@ class DougApplication:
             leg.failed(failure)
             return leg
         leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port))
+        try:
+            leg.dial(exchange.agent, toURI, fromURI, timeout=timeout, headers=headers or {})
+        except ValueError:
+            leg.failed(CallFailed("never dialled"))
+            raise
         leg.hijackLeg(app)
-        leg.dial(exchange.agent, toURI, fromURI, timeout=timeout, headers=headers or {})
         return leg
 
-    def _openSession(self, call: InboundCall) -> MediaSession:
-        if call.peer is None:
-            raise RuntimeError(f"call {call.callID} came from nowhere")
+    def _openSession(self, call: InboundCall, peer: Peer) -> MediaSession:
         try:
-            return self.exchange.openSession(call.peer)
+            return self.exchange.openSession(peer)
         except MediaPortsExhausted as e:
-            self.log.warn("{reason}", reason=e.reason)
+            self.log.warn(
+                "call {callID}: media ports are used up: {reason}",
+                callID=call.callID,
+                reason=e.reason,
+            )
             raise MediaPortsExhausted("No media port left", retryAfter=self._retryAfter()) from e
 
     def _makeApp(self, appClass: type[VoiceApp], args: Mapping[str, Any]) -> VoiceApp:
@@ -324,18 +347,7 @@ class DougApplication:
         except Exception:
             self.log.failure("{app}: its result was not accepted", app=self._nameOf(cookie))
         self._apps.pop(cookie, None)
-        if not self._apps:
-            waiting, self._whenIdle = self._whenIdle, []
-            for each in waiting:
-                each.callback(None)
-
-    def _idle(self) -> Deferred[None]:
-        """Fires when no application runs."""
-        if not self._apps:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._whenIdle.append(waiting)
-        return waiting
+        self._somethingEnded()
 
     def _routes(self) -> dict[str, type[VoiceApp]]:
         routes = dict(self.settings.apps)
@@ -376,9 +388,16 @@ class DougApplication:
 
     def deferToThread(self, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
         """Runs f in a thread of the reactor's pool; the Deferred has what it returns."""
+        self._jobs += 1
         pool = self.reactor.getThreadPool()
         done: Deferred[T] = deferToThreadPool(self.reactor, pool, f, *args, **kwargs)
-        return done
+        return done.addBoth(self._jobDone)
+
+    def _jobDone(self, outcome: Any) -> Any:
+        self._jobs -= 1
+        if self._waiting:
+            self.reactor.callLater(0, self._somethingEnded)  # who waits for it may begin another
+        return outcome
 
     @property
     def exchange(self) -> Exchange:

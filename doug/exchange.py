@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +96,7 @@ class Exchange:
             try:
                 port = listenUDP(self.reactor, endpoint, transport)
             except CannotListenError as e:
-                words = getattr(e.socketError, "strerror", None) or e.socketError
-                raise StartFailed(
-                    f"--listen={endpoint}: {words}; is another server running there? "
-                    "Name another port with --listen=udp:HOST:PORT"
-                ) from e
+                raise StartFailed(f"--listen={endpoint}: {_portTrouble(e)}") from e
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
@@ -127,12 +124,15 @@ class Exchange:
     def openSession(self, peer: Peer) -> MediaSession:
         """Media for a call with that peer, on the address that SIP with it uses.
 
-        Raises MediaPortsExhausted, or TransportFailed if there is no way to the peer.
+        Raises MediaPortsExhausted, or TransportFailed if that address cannot be had.
         """
         host = self._hosts[peer.transport]
         if not host:
             host = "::" if ":" in peer.address[0] else "0.0.0.0"
-        return self.media.openSession(host)
+        try:
+            return self.media.openSession(host)
+        except OSError as e:
+            raise TransportFailed(f"no media socket on {host}: {e.strerror or e}") from e
 
     def capabilities(self, peer: Peer, port: int) -> Capabilities:
         """What a new call with that peer may agree on. port: of its media session."""
@@ -178,6 +178,18 @@ def listenUDP(reactor: Any, endpoint: Endpoint, protocol: UDPTransport) -> IList
             bound.fileno(), socket.AF_INET6, protocol, MAX_DATAGRAM
         )
         return adopted
+
+
+def _portTrouble(error: CannotListenError) -> str:
+    """Why a port could not be bound, and what to do about it."""
+    code = getattr(error.socketError, "errno", None)
+    words = getattr(error.socketError, "strerror", None) or str(error.socketError)
+    remedies = {
+        EADDRINUSE: "another program has that port; stop it, or name another port",
+        EADDRNOTAVAIL: "this machine has no such address; name one of its own, or * for all",
+        EACCES: "ports below 1024 are for root; name a higher one",
+    }
+    return f"{words}: {remedies.get(code or 0, 'name another address or port')}"
 
 
 def _isLiteral(host: str) -> bool:

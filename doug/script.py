@@ -27,8 +27,8 @@ def serve(
 ) -> int:
     """Serves `app` until SIGINT or SIGTERM; returns the exit code.
 
-    description: the script's own words for --help. argv: the options, sys.argv's by default; they are
-    those of `twistd doug`, --app included.
+    description: the script's own words for --help. argv: the options, those of `twistd doug` with
+    --app; sys.argv's by default.
     """
     name = Path(sys.argv[0]).name
     options = ScriptOptions(name, description)

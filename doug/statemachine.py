@@ -278,6 +278,7 @@ class StateMachine:
                 state=self.va_state,
                 event=event,
             )
+            self.va_dropped(event)
             return
         handled = ", ".join(c.__name__ for c, _ in self.va_list) or "nothing"
         self.returnError(
@@ -285,6 +286,9 @@ class StateMachine:
                 f"no handler for {event!r} in state {self.va_state}, which handles {handled}"
             )
         )
+
+    def va_dropped(self, event: BaseEvent) -> None:
+        """An event came that no state wanted, and the machine went on."""
 
     # Handlers
 
@@ -347,7 +351,7 @@ def _nameOf(handler: object) -> str:
 
 def _pairs(returned: Returned, name: str) -> list[Transition]:
     """The pairs that a handler returned; TypeError names handler and value if they are none."""
-    if not isinstance(returned, Iterable):
+    if not isinstance(returned, Iterable) or isinstance(returned, str | bytes):
         raise TypeError(f"{name} returned {returned!r}, wanted a list of (event class, handler)")
     pairs = list(returned)
     for pair in pairs:

@@ -7,10 +7,8 @@ Not here: lists and queue (doug.statemachine), what a leg does (doug.leg), who s
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -19,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from doug.events import (
     IGNORE_EVENT,
     BaseEvent,
+    DTMFReceivedEvent,
     MediaPlayRemoteClosedEvent,
     MediaRecordRemoteClosedEvent,
 )
@@ -96,7 +95,7 @@ class VoiceApp(StateMachine):
         super().__init__(deferred, application.reactor)
         self.va_application, self.va_cookie = application, cookie
         self.va_legs: dict[str, Leg] = {}
-        self.va_hadLeg = False
+        self.va_hadLeg = False  # ever
         self.va_timers: set[Timer] = set()
         self.va_limit: IDelayedCall | None = None
         self.va_callID = ""
@@ -111,11 +110,12 @@ class VoiceApp(StateMachine):
 
     def getDefaultLeg(self) -> Leg | None:
         """The oldest leg that has not ended (one that rings counts), else None."""
-        return next(iter(self.va_legs.values()), None)
+        return next((leg for leg in self.va_legs.values() if not leg.ended), None)
 
     def getLeg(self, cookie: str) -> Leg | None:
         """The leg of that cookie, None if it is over or another application's."""
-        return self.va_legs.get(cookie)
+        leg = self.va_legs.get(cookie)
+        return None if leg is None or leg.ended else leg
 
     def placeCall(
         self,
@@ -196,12 +196,6 @@ class VoiceApp(StateMachine):
 
     # What legs, timers and the server call
 
-    @property
-    def va_moduleFolder(self) -> Path | None:
-        """The folder of the application's module, where its prompts are looked for first."""
-        file = getattr(sys.modules.get(type(self).__module__), "__file__", None)
-        return Path(file).resolve().parent if file else None
-
     def va_describe(self) -> str:
         name = type(self).__name__
         return f"{name} (call {self.va_callID})" if self.va_callID else f"{name} ({self.va_cookie})"
@@ -210,6 +204,7 @@ class VoiceApp(StateMachine):
         """The application has this leg from now on."""
         self.va_legs[leg.getCookie()] = leg
         self.va_hadLeg = True
+        self.va_callID = self.va_callID or leg.callID
         self.va_watchPending()
         self.va_poke()
 
@@ -228,7 +223,7 @@ class VoiceApp(StateMachine):
 
     def va_liveLegs(self) -> list[Leg]:
         """Its legs that have not ended, the oldest first."""
-        return list(self.va_legs.values())
+        return [leg for leg in self.va_legs.values() if not leg.ended]
 
     def va_timerGone(self, timer: Timer) -> None:
         """A timer has run out or was cancelled."""
@@ -237,6 +232,10 @@ class VoiceApp(StateMachine):
 
     def va_isWaiting(self) -> bool:
         return bool(self.va_legs or self.va_timers)
+
+    def va_dropped(self, event: BaseEvent) -> None:
+        if isinstance(event, DTMFReceivedEvent) and event.leg is not None:
+            event.leg.keysUnmatched(event)
 
     def va_release(self, failed: bool) -> None:
         for timer in list(self.va_timers):
@@ -288,7 +287,7 @@ class VoiceApp(StateMachine):
 
 
 def checkArguments(appClass: type[VoiceApp], names: Iterable[str]) -> None:
-    """ValueError for names that cannot become attributes: those of methods and of VoiceApp's own."""
+    """ValueError for names that cannot become attributes: of methods, and VoiceApp's own."""
     for name in names:
         if (
             name in RESERVED

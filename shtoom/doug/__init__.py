@@ -1,1 +1,5 @@
-"""Import paths of 2004: the same objects as in `doug`."""
+"""Old import paths of the application server; everything here lives in `doug`."""
+
+from doug.voiceapp import VoiceApp
+
+__all__ = ["VoiceApp"]

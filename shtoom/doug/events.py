@@ -1,0 +1,3 @@
+"""Old import path of doug.events."""
+
+from doug.events import *  # noqa: F403
