@@ -56,7 +56,10 @@ def mergeKey(request: Request) -> str:
 
 
 def statelessTag(request: Request) -> str:
-    """A To tag for answers without a transaction: the same for each repeat (8.2.7)."""
-    via = request.via
-    text = f"{request.callID} {request.cseq.number} {request.fromAddress.tag} {via.branch} {via}"
+    """A To tag for answers without a transaction: the same for each repeat (8.2.7).
+
+    From the headers as they stand: what is answered so may be malformed.
+    """
+    parts = (request.header(name) for name in ("Call-ID", "CSeq", "From", "Via"))
+    text = " ".join(part or "" for part in parts)
     return f"{zlib.crc32(text.encode('utf-8', 'surrogateescape')):08x}"

@@ -330,8 +330,8 @@ class Request(Message):
     ) -> Response:
         """A response to this request (RFC 3261 8.2.6): Vias, From, To, Call-ID, CSeq are its own.
 
-        toTag: put on the To header if it has none. headers: more lines. Record-Route is copied into
-        what may form a dialog (101 to 299).
+        toTag: put on the To header if it has none and can be read. headers: more lines.
+        Record-Route is copied into what may form a dialog (101 to 299).
         """
         dialogue = 101 <= code <= 299
         lines: list[Line] = []
@@ -343,13 +343,20 @@ class Request(Message):
                 continue
             if key not in ("via", "record-route"):
                 single.add(key)
-            if key == "to" and toTag is not None and self.toAddress.tag is None:
+            if key == "to" and toTag is not None and self._lacksTag():
                 line = (name, f"{line[1].rstrip('; ')};tag={toTag}")
             lines.append(line)
         lines += [checkLine(name, value) for name, value in headers]
         if contentType is not None:
             lines.append(checkLine("Content-Type", contentType))
         return Response(code, reason, Headers.trusted(lines), body)
+
+    def _lacksTag(self) -> bool:
+        """May a tag be put behind the To? Not if it has one, or cannot be read."""
+        try:
+            return self.toAddress.tag is None
+        except MalformedMessage:
+            return False
 
     def ackFor(self, response: Response) -> Request:
         """The ACK to a final response other than 2xx, of the same transaction (17.1.1.3)."""

@@ -10,17 +10,21 @@ from __future__ import annotations
 import re
 
 from shtoom.exceptions import MalformedMessage
-from shtoom.sip.fields import isToken
+from shtoom.sip.fields import Via, isToken
 from shtoom.sip.headers import Headers, Line, isHeaderName
 from shtoom.sip.message import Request, Response
+from shtoom.sip.uri import parseHostPort
 
 MAX_BYTES = 65536
 MAX_HEADERS = 256
 MAX_LINE = 8192
 """Of the start line and of each header after unfolding, in characters."""
 
+_STRAY = re.compile(r"[\r\n]")
 _FOLD = re.compile(r"(?<![ \t])[ \t]*+\r\n[ \t]++")
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
+_ROUGH_VIA = re.compile(r"SIP/[0-9.]++/([A-Za-z0-9-]++)[ \t]++([^ \t;,]++)", re.IGNORECASE)
+_BRANCH = re.compile(r";[ \t]*+branch=([A-Za-z0-9\-.!%*_+`'~]++)", re.IGNORECASE)
 _KEEP_ALIVE = frozenset(b"\r\n\0 ")
 
 
@@ -32,8 +36,9 @@ def isKeepAlive(datagram: bytes) -> bool:
 def parse(datagram: bytes) -> Request | Response:
     """One datagram, one message. Raises MalformedMessage.
 
-    For a request whose parties can be read, the error's `request` has enough of it to answer with
-    the error's `code`. Bytes beyond Content-Length are dropped, as UDP has it (RFC 3261 18.3).
+    For a request that says where it comes from, the error's `request` has enough of it to answer
+    with the error's `code`; what it holds besides may not parse. Bytes beyond Content-Length are
+    dropped, as UDP has it (RFC 3261 18.3).
     """
     if len(datagram) > MAX_BYTES:
         raise MalformedMessage("message", f"at most {MAX_BYTES} bytes", datagram)
@@ -74,6 +79,7 @@ def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
         ]
     if not text.count("\r\n") == text.count("\r") == text.count("\n"):
         faults.append(MalformedMessage("header line", "no stray CR or LF", text))
+        lines = [line for line in lines if not _STRAY.search(line[1])]  # in no answer of ours
     return lines, faults[0] if faults else None
 
 
@@ -82,7 +88,7 @@ def _response(
 ) -> Response:
     version, _, rest = start.partition(" ")
     code, _, reason = rest.partition(" ")
-    if version.upper() != "SIP/2.0" or "\r" in start or "\n" in start or len(start) > MAX_LINE:
+    if version.upper() != "SIP/2.0" or _STRAY.search(start) or len(start) > MAX_LINE:
         raise MalformedMessage("status line", "SIP/2.0 code reason", start)
     if len(code) != 3 or not code.isascii() or not code.isdigit() or not 100 <= int(code) <= 699:
         raise MalformedMessage("status line", "a code of 100 to 699", start)
@@ -108,8 +114,8 @@ def _request(start: str, headers: Headers, body: bytes, fault: MalformedMessage 
         request.uri  # noqa: B018 - its faults belong here
         request.body = _cut(request, body)
     except MalformedMessage as error:
-        if isToken(method) and method != "ACK" and _answerable(request):
-            error.request = request
+        if isToken(method) and method != "ACK":
+            error.request = _answerable(request)
         raise
     return request
 
@@ -138,13 +144,35 @@ def _check(message: Request | Response) -> None:
     message.cseq, message.via, message.fromAddress, message.toAddress, message.maxForwards  # noqa: B018
 
 
-def _answerable(request: Request) -> bool:
-    """Can a response be made and sent?"""
+def _answerable(request: Request) -> Request | None:
+    """The request with a Via that a response can go by; None if a header is missing for one."""
+    headers = request.headers
+    if not all(headers.get(name) for name in ("Via", "From", "To", "Call-ID", "CSeq")):
+        return None
     try:
-        request.via, request.fromAddress, request.toAddress, request.cseq  # noqa: B018
+        request.via  # noqa: B018
     except MalformedMessage:
-        return False
-    return bool(request.callID)
+        first, *others = headers.getLines("Via")
+        via = _roughVia(first)
+        return request.replacing("Via", str(via), *others) if via is not None else None
+    return request
+
+
+def _roughVia(text: str) -> Via | None:
+    """What a broken Via says of transport and branch; None if it is no Via at all.
+
+    The response goes to where the request came from, since the sent-by may be what is broken.
+    """
+    match = _ROUGH_VIA.match(text)
+    if match is None:
+        return None
+    branch = _BRANCH.search(text)
+    params = (("rport", None), *([("branch", branch[1])] if branch is not None else []))
+    try:
+        host, port = parseHostPort(match[2], "Via header", text)
+    except MalformedMessage:
+        host, port = "unknown.invalid", None
+    return Via(match[1].upper(), host, port, params)
 
 
 def _cut(message: Request | Response, body: bytes) -> bytes:

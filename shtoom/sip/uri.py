@@ -112,7 +112,7 @@ def parseURI(text: str) -> URI:
     scheme, colon, rest = text.partition(":")
     if scheme not in ("sip", "sips"):
         if not colon or not _SCHEME.match(scheme):
-            raise MalformedMessage("URI", "scheme:…", text)
+            raise MalformedMessage("URI", "a scheme, such as sip:", text)
         scheme = scheme.lower()
     if _UNSAFE.search(rest):
         raise MalformedMessage("URI", "no space, control or <> characters", text)

@@ -198,7 +198,10 @@ class ParseTests(SynchronousTestCase):
         self.assertIsNotNone(self.assertRaises(MalformedMessage, parse, uri).request)
         for host in ("2001:db8::9:5060", "[fe80::9%4]:5060", "[2001:db8::192"):
             via = changed("Via", f"Via: SIP/2.0/UDP {host};branch=z9hG4bK1")
-            self.assertIsNone(self.assertRaises(MalformedMessage, parse, via).request)
+            request = self.assertRaises(MalformedMessage, parse, via).request
+            assert isinstance(request, Request)
+            self.assertEqual(request.respond(400).via.branch, "z9hG4bK1")
+            self.assertEqual(request.via.rport, "")  # to where it came from
 
     def test_spaceBeforeTheColonIsGrammar(self) -> None:
         """25.1 HCOLON: one parser, one reading, so that nothing can be smuggled past it."""
@@ -251,12 +254,14 @@ class RefusalTests(SynchronousTestCase):
             changed("OPTIONS", "OPTIONS sip:a@b  SIP/2.0"),
             changed("Contact", "no colon here"),
             changed("Contact", "b@d name: x"),
+            changed("CSeq", "CSeq: 36893488147419103232 OPTIONS"),
+            changed("To", 'To: "Mr. J. User <sip:j.user@example.com>'),
+            changed("Via", "Via: SIP/2.0/UDP 192.0.2.15;branch=z9hG4bKc1;;,;,,"),
         ):
             error = self.assertRaises(MalformedMessage, parse, datagram)
             assert isinstance(error.request, Request)
-            self.assertEqual(
-                (error.code, error.request.respond(400).via.branch), (400, "z9hG4bKc1")
-            )
+            response = error.request.respond(error.code, toTag="t")
+            self.assertEqual((response.code, response.via.branch), (400, "z9hG4bKc1"))
 
     def test_theFirstOfADoubledHeaderGoesIntoTheAnswer(self) -> None:
         """RFC 4475 3.3.8."""
@@ -299,6 +304,14 @@ class RefusalTests(SynchronousTestCase):
                 MalformedMessage, parse, changed("From", f'From: "a{stray}b" <sip:a@b>;tag=1')
             )
             self.assertIn("stray", str(error))
+            self.assertIsNone(
+                error.request
+            )  # such a line gets into no answer, and there is no other
+            other = self.assertRaises(
+                MalformedMessage, parse, changed("Contact", f"Record-Route: a{stray}b")
+            )
+            assert isinstance(other.request, Request)
+            parse(other.request.respond(200, toTag="t").toBytes())
 
     def test_limits(self) -> None:
         """64 KiB, 256 headers, 8 KiB a line."""
@@ -354,7 +367,7 @@ class PropertyTests(SynchronousTestCase):
             message = parse(good[:at] + put + good[at + cut :])
         except MalformedMessage as error:
             if isinstance(error.request, Request):
-                parse(error.request.respond(error.code, toTag="t").toBytes())
+                error.request.respond(error.code, toTag="t").toBytes()
             return
         touchAll(message)
         if isinstance(message, Request):
