@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.error import MessageLengthError
+from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,6 +22,7 @@ from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import isKeepAlive, parse
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.transport import Address, ISIPTransport, Peer, localAddressFor, markReceived
+from shtoom.sip.uri import hostPort
 
 MAX_DATAGRAM = 65535
 """What listenUDP is to be given as maxPacketSize: Twisted's own value cuts large INVITEs."""
@@ -99,13 +100,12 @@ class UDPTransport(DatagramProtocol):
             raise TransportFailed("the UDP port is closed")
         try:
             self.transport.write(data, address)
-        except (OSError, ValueError, MessageLengthError) as e:  # ValueError: InvalidAddressError
+        except (OSError, MessageLengthError, InvalidAddressError) as e:
             if isinstance(e, OSError) and e.errno in _BUFFER_FULL:
                 self.counts["sendDropped"] += 1
                 return
             self.counts["sendFailed"] += 1
-            words = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
-            raise TransportFailed(f"UDP to {address[0]}:{address[1]}: {words}") from e
+            raise TransportFailed(f"UDP to {hostPort(*address)}: {_words(e)}") from e
         self.counts["sent"] += 1
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
@@ -146,3 +146,9 @@ class UDPTransport(DatagramProtocol):
             error=str(error),
         )
         self.receiver.malformedReceived(error, datagram, peer)
+
+
+def _words(error: OSError | MessageLengthError | InvalidAddressError) -> str:
+    if isinstance(error, InvalidAddressError):
+        return f"{error.message}; listen on an address of its family, too"
+    return getattr(error, "strerror", None) or str(error)

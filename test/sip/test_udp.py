@@ -9,7 +9,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import MessageLengthError
+from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.task import Clock
 from twisted.internet.udp import Port
@@ -181,17 +181,22 @@ class SendingTests(UDPTestCase):
         self.assertEqual((self.port.written, self.udp.counts["sent"]), ([(b"x", ALICE)], 1))
 
     def test_failureHasTheSystemsWords(self) -> None:
-        """TransportFailed names destination and cause."""
+        """TransportFailed names destination and cause, and a remedy if there is one."""
         unreachable = OSError(errno.ENETUNREACH, "Network is unreachable")
         for error, words in (
             (unreachable, "UDP to 198.51.100.20:5060: Network is unreachable"),
             (MessageLengthError("message too long"), "message too long"),
-            (ValueError("not an address"), "not an address"),
+            (
+                InvalidAddressError("2001:db8::1", "IPv4 port write() called with IPv6 address"),
+                "IPv6 address; listen on an address of its family, too",
+            ),
         ):
             self.port.raises = error
             with self.assertRaisesRegex(TransportFailed, words):
                 self.udp.send(b"x", ALICE)
-        self.assertEqual((self.udp.counts["sendFailed"], self.udp.counts["sent"]), (3, 0))
+        with self.assertRaisesRegex(TransportFailed, r"UDP to \[2001:db8::1\]:5060: "):
+            self.udp.send(b"x", ("2001:db8::1", 5060))
+        self.assertEqual((self.udp.counts["sendFailed"], self.udp.counts["sent"]), (4, 0))
 
     def test_aFullBufferIsLoss(self) -> None:
         """As on the network: timers repeat what matters."""
