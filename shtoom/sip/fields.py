@@ -133,7 +133,7 @@ def parseNameAddress(text: str, where: str = "address") -> NameAddress:
     if not display.isascii():
         display = display.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     params = parseParams(tail, where) if tail is not None else ()
-    return NameAddress(display, parseURI(uri.strip(_SPACE)), params)
+    return NameAddress(display, parseURI(uri.strip(_SPACE), where), params)
 
 
 def _parseAddrSpec(text: str, where: str) -> NameAddress:
@@ -145,7 +145,7 @@ def _parseAddrSpec(text: str, where: str) -> NameAddress:
         raise MalformedMessage(where, "<URI> and nothing but ;parameters behind it", text)
     if "?" in bare:
         raise MalformedMessage(where, "<> around a URI with headers", text)
-    uri = parseURI(bare.rstrip(_SPACE))
+    uri = parseURI(bare.rstrip(_SPACE), where)
     return NameAddress("", uri, parseParams(tail, where) if semicolon else ())
 
 

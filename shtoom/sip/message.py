@@ -303,7 +303,7 @@ class Request(Message):
     @lazy
     def uri(self) -> URI:
         """The Request-URI."""
-        return parseURI(self.uriText)
+        return parseURI(self.uriText, "Request-URI")
 
     @property
     def startLine(self) -> str:

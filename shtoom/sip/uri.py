@@ -107,49 +107,49 @@ class URI:
         return self.scheme, user, self.password, self.host.lower(), self.port, self.opaque
 
 
-def parseURI(text: str) -> URI:
-    """Raises MalformedMessage naming the part at fault."""
+def parseURI(text: str, where: str = "URI") -> URI:
+    """Raises MalformedMessage. where: what it names as the place, such as a header."""
     scheme, colon, rest = text.partition(":")
     if scheme not in ("sip", "sips"):
         if not colon or not _SCHEME.match(scheme):
-            raise MalformedMessage("URI", "a scheme, such as sip:", text)
+            raise MalformedMessage(where, "a URI with a scheme, such as sip:", text)
         scheme = scheme.lower()
     if _UNSAFE.search(rest):
-        raise MalformedMessage("URI", "no space, control or <> characters", text)
+        raise MalformedMessage(where, "no space, control or <> characters in a URI", text)
     if scheme in ("sip", "sips"):
-        uri = _parseSIP(scheme, rest, text)
+        uri = _parseSIP(scheme, rest, text, where)
     elif scheme == "tel":
         number, params = _splitParams(rest, text)
         if not _TEL.match(number):
-            raise MalformedMessage("tel URI", "digits and separators", text)
+            raise MalformedMessage(where, "digits and separators after tel:", text)
         uri = URI("tel", number, params=params)
     elif rest:
         uri = URI(scheme, opaque=rest)
     else:
-        raise MalformedMessage("URI", "something after the scheme", text)
+        raise MalformedMessage(where, "something after the scheme", text)
     object.__setattr__(uri, "_written", text)
     return uri
 
 
-def _parseSIP(scheme: str, rest: str, text: str) -> URI:
-    """The part after sip: (RFC 3261 25.1 SIP-URI). text: the whole, for errors."""
+def _parseSIP(scheme: str, rest: str, text: str, where: str) -> URI:
+    """The part after sip: (RFC 3261 25.1 SIP-URI). text, where: the whole, for errors."""
     user = password = None
     params: Pairs = ()
     headers: Pairs = ()
-    before, at, where = rest.partition("@")
+    before, at, hostPart = rest.partition("@")
     if at:
         user, colon, secret = before.partition(":")  # an empty user is not grammar, but seen
         user = unescape(user, text)
         if colon:
             password = unescape(secret, text)
     else:
-        where = rest
-    if "?" in where:
-        where, _, tail = where.partition("?")
+        hostPart = rest
+    if "?" in hostPart:
+        hostPart, _, tail = hostPart.partition("?")
         headers = _splitHeaders(tail, text)
-    if ";" in where:
-        where, params = _splitParams(where, text)
-    host, port = parseHostPort(where, "URI", text)
+    if ";" in hostPart:
+        hostPart, params = _splitParams(hostPart, text)
+    host, port = parseHostPort(hostPart, where, text)
     return URI(scheme, user, password, host, port, params, headers)
 
 

@@ -72,6 +72,21 @@ class AccessTests(SynchronousTestCase):
         self.assertEqual(reasonPhrase(499), "Bad Request")
 
 
+class VariationTests(SynchronousTestCase):
+    """Messages made from others."""
+
+    def test_theOriginalStaysAsItWas(self) -> None:
+        """Each variation is a message of its own, seen through its own headers."""
+        self.assertEqual(INVITE.via.branch, "z9hG4bK1")  # parsed before
+        below = INVITE.prepending("Via", "SIP/2.0/UDP h;branch=z9hG4bK2")
+        self.assertEqual([via.branch for via in below.vias][:2], ["z9hG4bK2", "z9hG4bK1"])
+        self.assertEqual(below.without("v").replacing("f", "<sip:x@y>").fromAddress.uri.user, "x")
+        self.assertEqual((INVITE.via.branch, INVITE.fromAddress.uri.user), ("z9hG4bK1", "alice"))
+        self.assertEqual((below.uri, below.body, below.method), (INVITE.uri, b"v=0\r\n", "INVITE"))
+        other = INVITE.withURI(parseURI("sip:b@example.net"))
+        self.assertEqual((other.uri.user, other.headers), ("b", INVITE.headers))
+
+
 class WireTests(SynchronousTestCase):
     """toBytes."""
 
@@ -114,6 +129,22 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(INVITE.respond(180, toTag="t").toAddress.tag, "t")
         inDialog = INVITE.replacing("To", "<sip:app@example.com>;tag=old")
         self.assertEqual(inDialog.respond(200, toTag="t").toAddress.tag, "old")
+        bare = INVITE.replacing("To", "sip:app@example.com;x=1;")
+        self.assertEqual(bare.respond(200, toTag="t").header("To"), "sip:app@example.com;x=1;tag=t")
+
+    def test_whatCannotBeReadIsCopiedAsItStands(self) -> None:
+        """8.2.6.2, 21.4.1: a 400 goes to broken requests, too."""
+        broken = INVITE.replacing("To", '"Mr. J. User <sip:j.user@example.com>').replacing(
+            "CSeq", "x"
+        )
+        response = broken.respond(400, toTag="t")
+        for name in ("To", "CSeq"):
+            self.assertEqual(response.headers.getLines(name), broken.headers.getLines(name))
+
+    def test_codesOfTheRFC(self) -> None:
+        """7.2: 100 to 699."""
+        for code in (0, 99, 700):
+            self.assertRaises(ValueError, INVITE.respond, code)
 
     def test_recordRouteIsCopiedWhereADialogMayForm(self) -> None:
         """12.1.1: into 101 to 299."""
@@ -132,6 +163,8 @@ class ResponseTests(SynchronousTestCase):
         """CR, LF and NUL are a ValueError."""
         self.assertRaises(ValueError, INVITE.respond, 486, "busy\r\nX: y")
         self.assertRaises(ValueError, INVITE.respond, 486, headers=[("Reason", "a\nb")])
+        self.assertRaises(ValueError, INVITE.respond, 200, body=b"x", contentType="a/b\r\nX: y")
+        self.assertRaises(ValueError, INVITE.withBody, b"x", "a/b\r\nX: y")
         self.assertRaises(ValueError, Response, 486, "a\0", Headers())
 
 

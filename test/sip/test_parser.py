@@ -235,8 +235,8 @@ class RefusalTests(SynchronousTestCase):
             error = self.assertRaises(MalformedMessage, parse, changed(name))
             self.assertIn(f"{name} header", str(error))
             self.assertIsNone(error.request)
-        for empty in ("Via:", "From:", "To:", "Call-ID:", "CSeq:"):
-            self.assertRaises(MalformedMessage, parse, changed(empty[:-1], empty))
+            error = self.assertRaises(MalformedMessage, parse, changed(name, f"{name}:"))
+            self.assertEqual(error.where, f"{name} header")
 
     def test_parse_009_theMethodOfCSeq(self) -> None:
         """8.1.1.5: it is the request's, however long; another one is a 400."""
