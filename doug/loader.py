@@ -10,11 +10,22 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
+from sysconfig import get_paths
 from traceback import walk_tb
 from types import ModuleType
 
 from doug.statemachine import StateMachine
 from doug.voiceapp import VoiceApp
+
+_PATHS = get_paths()
+_LIBRARIES = (
+    "<frozen ",
+    _PATHS["stdlib"],
+    _PATHS["purelib"],
+    _PATHS["platlib"],
+    str(Path(__file__).parent) + os.sep,
+)
 
 
 class AppNotLoaded(Exception):
@@ -33,9 +44,9 @@ def loadApp(name: str) -> type[VoiceApp]:
     if found is None:
         raise AppNotLoaded(f"{name}: {_whatIsThere(module, className)}")
     if not isinstance(found, type) or not issubclass(found, VoiceApp):
-        kind = "a class" if isinstance(found, type) else f"an object of {type(found).__name__}"
+        kind = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
         raise AppNotLoaded(
-            f"{name} is {kind} that does not derive from doug.VoiceApp ({_file(module)})"
+            f"{name} is {kind}, wanted a class derived from doug.VoiceApp ({_file(module)})"
         )
     if found.__start__ is StateMachine.__start__:
         raise AppNotLoaded(
@@ -61,16 +72,19 @@ def _import(name: str, moduleName: str) -> ModuleType:
 
 
 def _importFailed(name: str, moduleName: str, error: BaseException) -> str:
-    """One line for an exception that came out of the module's own code."""
+    """One line for an exception that came out of the module's own code.
+
+    The place is the last one that is neither Python's nor a library's, where there is one.
+    """
     if isinstance(error, SyntaxError):
         where, cause = f"{error.filename}, line {error.lineno}", error.msg
     else:
         frames = [
-            f"{frame.f_code.co_filename}, line {line}"
+            (frame.f_code.co_filename, f"{frame.f_code.co_filename}, line {line}")
             for frame, line in walk_tb(error.__traceback__)
-            if not frame.f_code.co_filename.startswith("<frozen ")
         ]
-        where, cause = frames[-1], str(error)
+        own = [place for file, place in frames if not file.startswith(_LIBRARIES)]
+        where, cause = own[-1] if own else frames[-1][1], str(error)
     text = f"{type(error).__name__}: {cause}" if cause else type(error).__name__
     return f"{name}: importing {moduleName} failed: {' '.join(text.split())} ({where})"
 

@@ -6,6 +6,7 @@ Lives here: reading them, also from a file. Not here: what they mean for the ser
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 
 from twisted.python import usage
 
+import twisted
+from doug._version import __version__
 from doug.loader import AppNotLoaded, importFromHere, loadApp
 from doug.settings import (
     IDLE,
@@ -32,8 +35,8 @@ class Options(usage.Options):
 
     synopsis = "[options]"
     longdesc = (
-        "Answers SIP calls with an application, a class derived from doug.VoiceApp. "
-        "Example: twistd -n doug --app=mymodule.MyApp --listen=udp:*:5060"
+        "Answers SIP calls with an application, a class derived from doug.VoiceApp in a module of "
+        "the current folder or elsewhere on Python's path: twistd -n doug --app=mymodule.MyApp"
     )
 
     def __init__(self) -> None:
@@ -44,8 +47,7 @@ class Options(usage.Options):
         self.listen: list[Endpoint] = []
 
     def opt_app(self, value: str) -> None:
-        """The application: module.Class for all calls, or USER=module.Class for calls to that user
-        (repeatable). The current folder is importable."""
+        """module.Class for all calls, or USER=module.Class for calls to USER; repeatable."""
         user, equals, name = value.rpartition("=")
         if equals and not user:
             raise usage.UsageError(f"--app={value}: wanted module.Class or USER=module.Class")
@@ -58,8 +60,7 @@ class Options(usage.Options):
         self.apps[user] = name
 
     def opt_listen(self, value: str) -> None:
-        """Where SIP is heard: udp[:HOST]:PORT, an IPv6 address in brackets, port 0 for any free
-        one (repeatable). [default: udp:*:5060]"""
+        """udp[:HOST]:PORT where SIP is heard, port 0: any; repeatable. [default: udp:*:5060]"""
         self.listen.append(self._read("listen", value, parseEndpoint))
 
     def opt_rtp_ports(self, value: str) -> None:
@@ -82,8 +83,7 @@ class Options(usage.Options):
         self.opt_args(value)
 
     def opt_idle(self, value: str) -> None:
-        """What a call is sent that plays nothing: sparse (a frame a second), silence or none.
-        [default: sparse]"""
+        """What a call is sent while nothing plays: sparse, silence, none. [default: sparse]"""
         if value not in IDLE:
             raise usage.UsageError(f"--idle={value}: wanted one of {', '.join(IDLE)}")
         self.given["idle"] = value
@@ -108,11 +108,10 @@ class Options(usage.Options):
             apps.setdefault("", default)
         importFromHere()
         for user, name in self.apps.items():
-            option = f"--app={user}={name}" if user else f"--app={name}"
             try:
                 apps[user] = loadApp(name)
             except AppNotLoaded as e:
-                raise usage.UsageError(f"{option}: {e}") from e
+                raise usage.UsageError(f"--app: {e}") from e
         if not apps:
             raise usage.UsageError("--app=module.Class is missing: which application shall answer?")
         for app in apps.values():
@@ -124,6 +123,16 @@ class Options(usage.Options):
             self.given["listen"] = tuple(self.listen)
         args = {**before.args, **self.args}
         return replace(before, apps=apps, args=args, **self.given)
+
+    def opt_version(self) -> None:
+        """Display the versions of Doug and Twisted and exit."""
+        sys.stdout.write(f"Doug {__version__}, Twisted {twisted.__version__}\n")
+        raise SystemExit(0)
+
+    def parseArgs(self, *words: str) -> None:
+        """There are none beside options."""
+        if words:
+            raise usage.UsageError(f"{words[0]!r} is no option; did you mean --app={words[0]}?")
 
     @staticmethod
     def _read(option: str, value: str, parse: Callable[[str], T]) -> T:

@@ -9,19 +9,48 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from types import TracebackType
 from typing import Any
+
+from twisted.logger import Logger
 
 SWITCH_INTERVAL = 0.001  # seconds that a thread may hold the interpreter while the reactor waits
 COLLECT_AFTER = 100_000  # objects: collections are rare, and short since start-up is frozen
 
 
+log = Logger()
+
+
+def tellInOneLine(kind: type[Exception], name: str) -> None:
+    """An exception of that kind that ends the process is a line on standard error, and in the log.
+
+    name: of the program. Others keep their traceback.
+    """
+    before = sys.excepthook
+
+    def tell(
+        raised: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not issubclass(raised, kind):
+            before(raised, error, trace)
+            return
+        log.critical("{error}", error=str(error))
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(f"{name}: {error}\n")
+
+    sys.excepthook = tell
+
+
 def tune(reactor: Any) -> None:
     """Call it once, with everything imported and before the reactor runs.
 
-    Twisted's reactor goes by wall time: a clock that is set back would stop every timer, so it is
-    given the monotonic one, before any call is delayed.
+    Twisted's reactors go by wall time: a clock that is set back would stop every timer, so this one
+    is given the monotonic one; unless calls are delayed already, which would be lost by that.
     """
-    reactor.seconds = time.monotonic
+    if reactor.getDelayedCalls():
+        log.warn("timers go by wall time: something has set one before Doug was started")
+    else:
+        reactor.seconds = time.monotonic
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.collect()
     gc.freeze()

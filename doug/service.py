@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from doug.application import DougApplication
-from doug.checks import startUpWarnings
+from doug.checks import neededDescriptors, raiseDescriptorLimit, startUpWarnings
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
 
@@ -44,6 +44,7 @@ class DougService(Service):
         """Listens. Raises StartFailed, with all ports closed again, if one cannot be had."""
         self.application.start()
         super().startService()
+        raiseDescriptorLimit(neededDescriptors(self.application.settings))
         for warning in startUpWarnings(self.application.settings):
             self.log.warn("{warning}", warning=warning)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from inspect import iscoroutine
+from itertools import islice
 from threading import get_ident
 from typing import Any, Protocol
 
@@ -151,9 +152,10 @@ class StateMachine:
         self.va_outcome = outcome
         if self.va_queue:
             self.va_log.info(
-                "{app}: ended, {count} queued event(s) dropped",
+                "{app}: ended, {count} queued event(s) dropped: {events}",
                 app=self.va_describe(),
                 count=len(self.va_queue),
+                events=", ".join(repr(entry) for entry in islice(self.va_queue, 5)),
             )
             self.va_queue.clear()
         self.va_list = []

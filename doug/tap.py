@@ -19,7 +19,7 @@ from doug.service import DougService
 class Options(options.Options):
     """The options of `twistd doug`; a mistake ends the process with one line."""
 
-    synopsis = "Usage: twistd [twistd's options] doug --app=module.Class [options]"
+    synopsis = "--app=module.Class [options]"
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Reads them; SystemExit with a line for standard error."""

@@ -32,11 +32,13 @@ class DougServiceMaker:
         """The server, on the reactor that twistd was told to use."""
         from twisted.internet import reactor
 
-        from doug.process import tune
+        from doug.application import StartFailed
+        from doug.process import tellInOneLine, tune
         from doug.tap import makeService
 
-        tune(reactor)
+        tellInOneLine(StartFailed, "twistd doug")
         service: IService = makeService(options, reactor)
+        tune(reactor)  # now that the application is imported
         return service
 
 
