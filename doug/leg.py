@@ -425,14 +425,8 @@ class Leg:
         self._answered = True
         self._answeredAt = self._reactor.seconds()
         if self._isOffering and call.remoteSDP is not None:
-            try:
-                self._offers.answered(call.remoteSDP)
-            except CallFailed as failure:
-                self._failure = failure
-                call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
+            if not self._takeAnswer(call, call.remoteSDP):
                 return
-            self._isOffering = False
-            self._startMedia()
         self._tellAnswered()
 
     def callRejected(self, call: Call, failure: CallFailed) -> None:
@@ -445,7 +439,8 @@ class Leg:
         if failure is None:
             self._end(ending.reason, ending.sipCode)
         else:
-            self._end(failure.reason, failure.sipCode, rejected=call.direction == "outbound")
+            rejected = call.direction == "outbound" and self._answerTold is None
+            self._end(failure.reason, failure.sipCode, rejected)
 
     def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
         """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
@@ -458,9 +453,7 @@ class Leg:
 
     def answerReceived(self, call: Call, sdp: bytes) -> None:
         """The answer to the offer that a re-INVITE without one got."""
-        self._isOffering = False
-        self._offers.answered(sdp)
-        self._startMedia()
+        self._takeAnswer(call, sdp)
 
     # How it is done
 
@@ -489,6 +482,18 @@ class Leg:
             self._startMedia()
         call.answer(sdp, tuple(headers.items()))
         self._answering = True
+
+    def _takeAnswer(self, call: Call, sdp: bytes) -> bool:
+        """The answer to our offer; one that cannot be used ends the call."""
+        self._isOffering = False
+        try:
+            self._offers.answered(sdp)
+        except CallFailed as failure:
+            self._failure = failure
+            call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
+            return False
+        self._startMedia()
+        return True
 
     def _startMedia(self) -> None:
         """By what is agreed on now; tells the application of hold and its end."""

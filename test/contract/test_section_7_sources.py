@@ -285,7 +285,7 @@ class OtherKindTests(LegTestCase):
         """A file as a Source, both ways."""
         self.begin()
         self.leg.mediaPlay(convertToSource(self.wav("a.wav", 440, 0.5), "r"))
-        out = (self.folder / "r.wav").open("wb")  # noqa: SIM115 - the leg closes it
+        out = (self.folder / "r.wav").open("wb")
         self.leg.mediaRecord(FileSource(out, "w"))
         self.call.sayTone(600, 2.0)
         self.lab.advance(0.4)
