@@ -87,7 +87,6 @@ class EpollMediaSocket:
         close, self._close = self._close, None
         if close is not None:
             close(self)
-            self.owner = None
 
 
 @implementer(IReadDescriptor)

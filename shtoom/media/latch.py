@@ -13,6 +13,7 @@ Address = tuple[str, int]
 IN_SEQUENCE = 4  # packets that an unannounced source must show
 REOPENS = 2.0  # seconds without RTP after which the same stream may come from elsewhere
 PATIENCE = 1.0  # seconds that an announced source has before an unannounced one is believed
+MISLED = 0.2  # the same, if what was announced is a private address
 _MOST_CANDIDATES = 4
 
 # RFC 1918, 6598, 3927, 4193 and loopback: addresses that a far end may write by mistake. Those
@@ -50,9 +51,9 @@ class Latch:
     The host of the SDP is believed at its first packet, from any port; the host that the signalling
     comes from too, as long as the SDP's was not heard. Any other must show IN_SEQUENCE packets in
     sequence of one SSRC, and is heard only while the announced ones are silent: for PATIENCE
-    seconds, or at once if the SDP has a private address and the packets do not. Once latched, the
-    source stays, unless a better one is heard; a new description opens the latch again, and so do
-    REOPENS seconds without RTP, off hold, for the same SSRC.
+    seconds, or MISLED ones if the SDP has a private address and the packets do not. Once latched,
+    the source stays, unless a better one is heard; a new description opens the latch again, and so
+    do REOPENS seconds without RTP, off hold, for the same SSRC.
 
     source: (host, port), None before the first. ssrc, heardAt: of its last packet. Who finds a
     packet to come from source may set both itself instead of calling admits().
@@ -119,9 +120,10 @@ class Latch:
         candidates[source, ssrc] = sequence, count
         if count < IN_SEQUENCE:
             return False
-        return self._misled(source[0]) or now - max(self._since, self.heardAt) >= PATIENCE
+        patience = MISLED if self._isMisled(source[0]) else PATIENCE
+        return now - max(self._since, self.heardAt) >= patience
 
-    def _misled(self, host: str) -> bool:
-        """Did the SDP name an address from which nothing can come to where `host` can send?"""
-        never = self.source is None and self._host is not None
-        return never and isPrivate(str(self._host)) and not isPrivate(host)
+    def _isMisled(self, host: str) -> bool:
+        """Did the SDP name an address that nothing comes from where `host` is?"""
+        expected = self._host
+        return expected is not None and isPrivate(expected) and not isPrivate(host)

@@ -51,19 +51,19 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_base", "_codec", "_event", "_eventTimestamp", "_eventType", "_events",
-        "_feed", "_idle", "_idleAt", "_nextSlot", "_open", "_payloadType", "_perSlot",
-        "_relayEnd", "_relayOffset", "_relayable", "_relayed", "_relayedSSRC", "_send",
-        "_sending", "_sequence", "_silence", "_silenceUntil", "_size", "_slots", "_speaking",
-        "_timeline", "_to", "label", "packetTime", "packetsSent", "refusals", "ssrc", "wakeAt",
+        "_base", "_codec", "_event", "_eventTimestamp", "_eventType", "_events", "_feed", "_idle",
+        "_idleAt", "_nextSlot", "_open", "_payloadType", "_perSlot", "_relayEnd", "_relayFirst",
+        "_relayOffset", "_relayable", "_relayed", "_relayedSSRC", "_send", "_sending", "_sequence",
+        "_silence", "_silenceUntil", "_size", "_slots", "_speaking", "_timeline", "_to", "label",
+        "packetTime", "packetsSent", "refusals", "ssrc", "wakeAt",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, timeline: Timeline) -> None:
         self._send = socket.send
         self._idle, self._timeline = idle, timeline
         self.ssrc = rng.getrandbits(32)
-        self._sequence = rng.getrandbits(15)  # the highest sent
-        self._base = rng.getrandbits(31)  # timestamp of slot 0
+        self._sequence = rng.getrandbits(15)  # the highest sent; the first ones far from the wrap
+        self._base = rng.getrandbits(32)  # timestamp of slot 0
         self._perSlot = 0  # ticks of the RTP clock
         self._nextSlot = -1  # where a packet would follow the last one without a gap
         self._codec: Codec | None = None
@@ -78,6 +78,7 @@ class Outgoing:
         self._eventTimestamp = 0
         self._relayedSSRC: int | None = None
         self._relayOffset = (0, 0)  # what to add to a forwarded packet's sequence and timestamp
+        self._relayFirst = 0  # the lowest sequence that a forwarded packet can have
         self._relayEnd = 0  # the timestamp behind the latest forwarded packet
         self._relayed = False  # something was forwarded since the last look
         self.packetTime = 20
@@ -242,6 +243,8 @@ class Outgoing:
         if (sequence - self._sequence) & 0xFFFF < 0x8000:
             self._sequence = sequence
             self._relayEnd = timestamp + len(payload)
+        elif (sequence - self._relayFirst) & 0xFFFF >= 0x8000:
+            return  # so late that its number is taken
         self._relayed = True
         try:
             self._send(
@@ -262,6 +265,7 @@ class Outgoing:
             addSequence, addTimestamp = self._relayOffset
             if 0 < (sequence + addSequence - self._sequence) & 0xFFFF < 0x8000:
                 self._relayOffset = addSequence - 1, addTimestamp
+                self._relayFirst = self._sequence + 1
 
     def _beginRelay(self, sequence: int, timestamp: int, ssrc: int) -> None:
         """The forwarded stream goes on behind what was sent before."""
@@ -270,7 +274,8 @@ class Outgoing:
         if self._relayedSSRC is not None and 0 < (self._relayEnd - start) & _MASK32 < _HALF32:
             start = self._relayEnd
         self._relayedSSRC = ssrc
-        self._relayOffset = self._sequence + 1 - sequence, start - timestamp
+        self._relayFirst = self._sequence + 1
+        self._relayOffset = self._relayFirst - sequence, start - timestamp
 
     def _endRelay(self, slot: int) -> None:
         """The session's own packets go on behind what was forwarded."""

@@ -207,5 +207,6 @@ class MediaSession:
         for other in tuple(self._forwardedBy):
             other.forwardTo = None
         clock.sessionClosed(self, self._incoming, self._outgoing, self._socket)
+        self._socket.owner = None
         self._incoming.close()
         self._outgoing.close()
