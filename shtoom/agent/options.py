@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shtoom.sip.body import sdpBody
+from shtoom.sip.body import SDP, bodyParts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,9 @@ def _bodyRefusal(request: Request, toTag: str | None) -> Response | None:
         return None
     if request.method == "INFO":  # none is read yet: an empty Accept says so (20.1)
         return request.respond(415, toTag=toTag, headers=(("Accept", ""),))
-    if sdpBody(request) is None:
+    parts = bodyParts(request)
+    foreign = any(part.required and part.contentType != SDP for part in parts)
+    if foreign or not any(part.contentType == SDP for part in parts):
         return request.respond(415, toTag=toTag, headers=(ACCEPT,))
     return None
 

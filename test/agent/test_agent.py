@@ -70,6 +70,19 @@ class CapabilityTests(AgentTestCase):
         self.assertIn("Contact", self.alice.response("400 INVITE").reason)
         self.assertNothingLeft()
 
+    def test_offeranswer_006_partsBesideTheOffer(self) -> None:
+        """RFC 5621 3, 8: the offer counts wherever it stands; 415 for what must be understood."""
+        for handling, label in (("optional", "180 INVITE"), ("required", "415 INVITE")):
+            place = b"Content-Disposition: render;handling=" + handling.encode()
+            body = (
+                b"--b 1\r\nContent-Type: application/pidf+xml\r\n" + place + b"\r\n\r\n<x/>\r\n"
+                b"--b 1\r\nContent-Type: application/sdp\r\n\r\n" + OFFER + b"\r\n--b 1--\r\n"
+            )
+            mixed = 'multipart/mixed;boundary="b 1"'
+            self.alice.ask("INVITE", body=body, contentType=mixed, contact=True)
+            self.assertEqual(self.alice.labels()[-1], label)
+        self.assertEqual(self.inbound().remoteSDP, OFFER)
+
     def test_aBodyThatCannotBeTakenApart(self) -> None:
         """400 for a multipart without a boundary."""
         self.alice.ask("INVITE", body=b"x", contentType="multipart/mixed", contact=True)
