@@ -28,7 +28,7 @@ from doug.testing import Lab
 from doug.voiceapp import VoiceApp
 from shtoom.audio.tones import sine
 from shtoom.sip.message import Response
-from test.cases.actor import Actor, Dialogue
+from test.cases.actor import Actor, Dialogue, With
 from test.cases.media import Samples
 from test.support.wavfile import tone, wav
 
@@ -125,10 +125,12 @@ class FieldCase(SynchronousTestCase):
         """The application of the last call."""
         return self.desk[-1]
 
-    def ringing(self, offer: bytes | None = None, actor: Actor | None = None) -> Dialogue:
+    def ringing(
+        self, offer: bytes | None = None, actor: Actor | None = None, with_: With | None = None
+    ) -> Dialogue:
         """A call from alice that rings."""
         caller = actor if actor is not None else self.alice
-        call = caller.invite(offer)
+        call = caller.invite(offer, with_=with_)
         caller.response("180 INVITE")
         return call
 
@@ -185,6 +187,10 @@ class FieldCase(SynchronousTestCase):
         return ear
 
     # --- the end ------------------------------------------------------------------------------
+
+    def assertNear(self, got: float, wanted: float, by: float) -> None:
+        """Equal but for `by` (trial's assertAlmostEqual takes no delta)."""
+        self.assertTrue(abs(got - wanted) <= by, f"{got} is not {wanted} +- {by}")
 
     def assertLogged(self, pattern: str) -> None:
         """Some line of the log is like it."""

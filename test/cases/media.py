@@ -122,10 +122,6 @@ class MediaEnd:
 
     # --- hearing ------------------------------------------------------------------------------
 
-    def since(self, at: float) -> list[Packet]:
-        """What came from that second on."""
-        return [packet for packet in self.packets if packet.at >= at]
-
     def during(self, seconds: float) -> list[Packet]:
         """Lets time pass; what comes meanwhile."""
         before = len(self.packets)
@@ -153,6 +149,20 @@ def sound(packets: Sequence[Packet]) -> Samples:
     """The sound of PCMU and PCMA packets, joined."""
     parts = [CODECS[p.rtp.payloadType].decode(p.rtp.payload) for p in packets]
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+
+def loud(samples: Samples) -> Samples:
+    """From the first to the last sample that is not silence."""
+    (places,) = np.nonzero(np.abs(samples.astype(np.int32)) > 200)
+    return samples[places[0] : places[-1] + 1] if len(places) else samples[:0]
+
+
+def jumps(samples: Samples, hz: float) -> int:
+    """How often a tone of `hz` does not go on as a sine does: cuts, gaps, repeats."""
+    tone = loud(samples).astype(np.float64)
+    rest = tone[2:] - 2 * np.cos(2 * np.pi * hz / 8000) * tone[1:-1] + tone[:-2]
+    (places,) = np.nonzero(np.abs(rest) > np.abs(tone).max() / 4)
+    return int(np.sum(np.diff(places, prepend=-9) > 4))
 
 
 def quietSeconds(samples: Samples) -> float:

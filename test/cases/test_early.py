@@ -1,0 +1,87 @@
+"""Answers before the answer (cases early-001, 003, 005), as far as calls have early media now."""
+
+from __future__ import annotations
+
+from doug.events import CallProgressEvent, CallRejectedEvent
+from test.cases.actor import sdp
+from test.cases.case import FieldCase
+from test.cases.media import assertGapless
+
+
+class EarlyCases(FieldCase):
+    """Descriptions in 18x responses, forks, required extensions."""
+
+    def test_early_001_theConfirmedDialogsDescriptionCounts(self) -> None:
+        """183 of tag a, 200 of tag b with another description: sound goes to b (13.2.2.4)."""
+        app = self.dial()
+        second, third = self.actors["trunk2"], self.actors["trunk3"]
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        call.says(183, "a", body=sdp(second.host, second.media.port, "0"))
+        self.lab.advance(0.1)
+        call.says(200, "b", body=sdp(third.host, third.media.port, "8"))
+        self.assertEqual(self.trunk.request("ACK").toAddress.tag, "b")
+        app.leg.mediaPlay(self.soundFile(2.0))
+        self.lab.advance(0.1)
+        packets = third.media.during(1.0)
+        assertGapless(packets)
+        self.assertEqual({packet.rtp.payloadType for packet in packets}, {8})
+        self.assertEqual(second.media.packets, [])
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_early_001_a200WithoutDescription(self) -> None:
+        """That of its own tag's earlier response counts (RFC 3261 13.2.1)."""
+        app = self.dial()
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        call.says(183, "a", body=self.trunk.answer)
+        call.says(200, "a")
+        self.trunk.request("ACK")
+        app.leg.mediaPlay(self.soundFile(1.0))
+        self.lab.advance(0.1)
+        assertGapless(self.trunk.media.during(0.5))
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_early_001_a200WithoutDescriptionOfAnotherTag(self) -> None:
+        """If that tag had none before: ACK and BYE, CallRejectedEvent says why (RFC 3264 4)."""
+        app = self.dial()
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        call.says(183, "a", body=self.trunk.answer)
+        call.says(200, "b")
+        self.assertEqual(self.trunk.request("ACK").toAddress.tag, "b")
+        bye = self.trunk.request("BYE")
+        self.assertEqual(bye.toAddress.tag, "b")
+        self.trunk.reply(bye, 200)
+        self.assertOneEnd(app, CallRejectedEvent)
+        self.assertIn("session description", app.got(CallRejectedEvent)[0].reason)
+        self.assertStillWell()
+
+    def test_early_003_theBodyDecidesNotTheNumber(self) -> None:
+        """180 and 183, with and without SDP: progress for the application, then the answer."""
+        for codes in ((180,), (183,), (183, 180), (180, 183), (199,)):
+            for body in (b"", self.trunk.answer):
+                app = self.dial()
+                call = self.trunk.takes(self.trunk.request("INVITE"))
+                for code in codes:
+                    call.says(code, body=body)
+                    self.lab.advance(0.01)
+                progress = [event.sipCode for event in app.got(CallProgressEvent)]
+                self.assertEqual(progress, list(codes))
+                call.says(200, body=b"" if body else self.trunk.answer)
+                self.trunk.request("ACK")
+                self.lab.advance(0.01)
+                self.hangUp(call)
+                self.assertOneEnd(app)
+        self.assertStillWell()
+
+    def test_early_005_aRequiredExtensionThatIsUnknown(self) -> None:
+        """Require: 100rel gets 420 and Unsupported; Supported: 100rel is a wish (8.2.2.3)."""
+        call = self.alice.invite(with_={"Require": "100rel"})
+        refusal = self.alice.response("420 INVITE")
+        self.assertEqual(refusal.header("Unsupported"), "100rel")
+        call.ackRefusal()
+        self.assertEqual(self.desk, [])
+        call = self.ringing(with_={"Supported": "100rel, timer"})
+        self.assertIsNone(self.accept(call).header("Require"))
+        self.hangUp(call)
+        self.assertStillWell()
