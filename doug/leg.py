@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ReferenceType, ref
 
 from twisted.internet.defer import Deferred, succeed
@@ -34,10 +34,10 @@ from doug.events import (
     MediaPlayUserBargeInEvent,
     MediaRecordDoneEvent,
 )
+from doug.farewell import Ending, KeyLosses, factsOf, logEnd
 from doug.legmedia import LegMedia
 from doug.negotiation import Negotiation, streamParameters
-from doug.player import Play
-from doug.recorder import Limits, Record
+from doug.recorder import Limits
 from doug.scope import CallScope
 from doug.source import Source
 from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from shtoom.agent.call import Call
     from shtoom.media.clock import MediaClock
     from shtoom.media.session import MediaSession
-    from shtoom.sdp.offeranswer import AgreedStream, Capabilities
+    from shtoom.sdp.offeranswer import Capabilities
     from shtoom.sip.message import Response
     from shtoom.sip.transport import Peer
 
@@ -119,17 +119,15 @@ class Leg:
         self._dialled = ("", "")
         self._dialog: Dialog | None = None  # after the end
         self._answer: bytes | None = None  # to the offer of a call that came in
-        self._isOffering = False  # our offer is out, its answer not here yet
         self._answering = self._answered = False
         self._answerTold: VoiceApp | None = None  # who had CallAnsweredEvent
         self._answeredAt: float | None = None
         self._held = False
         self._byUs = False  # the application wants it to end
-        self._ending: _Ending | None = None
+        self._ending: Ending | None = None
         self._patience: IDelayedCall | None = None
         self._failure: CallFailed | None = None  # why an answered call is none
-        self._waitingKeys: list[DTMFReceivedEvent] = []  # that came while a Deferred pended
-        self._lostKeys = self._unmatchedKeys = ""
+        self._keyLosses = KeyLosses()
         self._skippedBefore = exchange.media.skippedFrames
         self.ended = False
         self.callID = ""
@@ -351,7 +349,6 @@ class Leg:
     ) -> None:
         """Places the call of a leg that was made without one. Raises ValueError for a header."""
         self._dialled = (fromURI or "", toURI)
-        self._isOffering = True
         self._setCall(
             agent.placeCall(
                 toURI,
@@ -403,15 +400,12 @@ class Leg:
         """Queues keys, and keeps in mind which of them have to wait for a handler."""
         app = self.getVoiceApp()
         if app is not None and app.va_pending is not None:
-            self._waitingKeys.append(event)
+            self._keyLosses.mustWait(event)
         self.raiseEvent(event)
 
     def keysUnmatched(self, event: DTMFReceivedEvent) -> None:
         """The application has dropped keys."""
-        if event in self._waitingKeys:
-            self._lostKeys += event.digits
-        else:
-            self._unmatchedKeys += event.digits
+        self._keyLosses.dropped(event)
 
     # What the call reports (ICallUser)
 
@@ -424,10 +418,9 @@ class Leg:
         """It is up."""
         self._answered = True
         self._answeredAt = self._reactor.seconds()
-        if self._isOffering and call.remoteSDP is not None:
-            if not self._takeAnswer(call, call.remoteSDP):
-                return
-        self._tellAnswered()
+        answer = call.remoteSDP if self._offers.offering else None
+        if answer is None or self._takeAnswer(call, answer):
+            self._tellAnswered()
 
     def callRejected(self, call: Call, failure: CallFailed) -> None:
         """Nobody answered."""
@@ -445,7 +438,6 @@ class Leg:
     def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
         """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
         if sdp is None:
-            self._isOffering = True
             return self._offers.offer()
         answer = self._offers.answer(sdp)
         self._startMedia()
@@ -463,10 +455,6 @@ class Leg:
             raise RuntimeError(f"{self!r} has no media: there is nothing to offer")
         return self._negotiation
 
-    @property
-    def _stream(self) -> AgreedStream | None:
-        return None if self._negotiation is None else self._negotiation.stream
-
     def _setCall(self, call: Call) -> None:
         self._call, self.callID = call, call.callID
         self.scope.name = f"call {call.callID}"
@@ -475,7 +463,6 @@ class Leg:
 
     def _answerInbound(self, call: InboundCall, headers: Mapping[str, str]) -> None:
         if self._answer is None:
-            self._isOffering = True
             sdp = self._offers.offer()
         else:
             sdp = self._answer
@@ -485,7 +472,6 @@ class Leg:
 
     def _takeAnswer(self, call: Call, sdp: bytes) -> bool:
         """The answer to our offer; one that cannot be used ends the call."""
-        self._isOffering = False
         try:
             self._offers.answered(sdp)
         except CallFailed as failure:
@@ -497,14 +483,13 @@ class Leg:
 
     def _startMedia(self) -> None:
         """By what is agreed on now; tells the application of hold and its end."""
-        stream, call = self._offers.stream, self._call
-        if stream is None or call is None:
+        offers, call = self._offers, self._call
+        if offers.stream is None or call is None:
             return
-        peer = call.peer
-        before = self._held
-        self._media.start(streamParameters(stream, peer.address[0] if peer is not None else None))
-        self._held = not stream.send
-        if self._held != before:
+        host = call.peer.address[0] if call.peer is not None else None
+        self._media.start(streamParameters(offers.stream, host))
+        if offers.held != self._held:
+            self._held = offers.held
             self.raiseEvent(CallHeldEvent(self) if self._held else CallResumedEvent(self))
 
     def _tellAnswered(self) -> None:
@@ -537,11 +522,9 @@ class Leg:
         if self.ended:
             return
         self.ended = True
-        now, call = self._reactor.seconds(), self._call
         self._dialog = self.getDialog()
         play, records = self._media.close()
-        facts = self._facts(call, now)
-        self._ending = _Ending(reason, sipCode, rejected, play, records, facts)
+        self._ending = Ending(reason, sipCode, rejected, play, records, self._facts())
         self._call = None
         self._media.recorder.whenClosed(self._finish)
         if self._ending is not None:
@@ -558,13 +541,13 @@ class Leg:
         self.scope.close()
         facts = replace(ending.facts, survivors=self.scope.survivors())
         verdict = judge(facts)
-        self._logEnd(ending.reason, facts, verdict)
+        logEnd(self.callID, ending.reason, facts, verdict)
         app = self.getVoiceApp()
         if app is not None and not app.va_over:
             app.va_hangUp(self, self._mediaEvents(ending), self._endEvent(ending, verdict))
         self._forget(app)
 
-    def _mediaEvents(self, ending: _Ending) -> list[BaseEvent]:
+    def _mediaEvents(self, ending: Ending) -> list[BaseEvent]:
         """How running sound ended; nothing, if the application itself has ended the call."""
         if self._byUs:
             return []
@@ -573,64 +556,28 @@ class Leg:
             events.append(self._media.playEvent(ending.play, MediaPlayRemoteClosedEvent))
         return events
 
-    def _endEvent(self, ending: _Ending, verdict: Sequence[Finding]) -> BaseEvent:
+    def _endEvent(self, ending: Ending, verdict: Sequence[Finding]) -> BaseEvent:
         if ending.rejected:
             return CallRejectedEvent(self, ending.reason, ending.sipCode)
         duration = ending.facts.answeredFor or 0.0
         return CallEndedEvent(self, ending.reason, ending.sipCode, duration, verdict)
 
-    def _facts(self, call: Call | None, now: float) -> CallFacts:
-        """What the floors know of the call at its end."""
-        session, stream = self._media.session, self._stream
-        stats = session.stats if session is not None else NO_MEDIA
-        dialog = call.dialog if call is not None else None
-        peer = call.peer if call is not None else None
-        app = self.getVoiceApp()
-        waiting = [
-            event for event in self._waitingKeys if app is not None and event in app.va_queue
-        ]
-        return CallFacts(
-            answeredFor=None if self._answeredAt is None else now - self._answeredAt,
-            signalling=tuple(call.findings) if call is not None else (),
-            contactHost=dialog.remoteTarget.host if dialog is not None else None,
-            signallingHost=peer.address[0] if peer is not None else None,
-            mediaHost=stream.remoteHost if stream is not None else None,
-            expected=stream is not None and stream.receive,
-            keysUnmatched=self._unmatchedKeys,
-            keysWaiting=self._lostKeys + "".join(event.digits for event in waiting),
-            skippedFrames=self._clock.skippedFrames - self._skippedBefore,
-            stats=stats,
-        )
-
-    def _logEnd(self, reason: str, facts: CallFacts, verdict: Sequence[Finding]) -> None:
-        """The log's last line of the call."""
-        log.info(
-            "call {callID} ended after {duration:.2f} s: {reason}; {sent} packets sent, {received} "
-            "received, {lost} lost; {findings}",
-            callID=self.callID,
-            duration=facts.answeredFor or 0.0,
-            reason=reason,
-            sent=facts.stats.packetsSent,
-            received=facts.stats.packetsReceived,
-            lost=facts.stats.lost,
-            findings="; ".join(finding.text for finding in verdict) or "nothing was wrong",
+    def _facts(self) -> CallFacts:
+        """What is known of the call at its end."""
+        answeredAt, app = self._answeredAt, self.getVoiceApp()
+        self._keyLosses.close(app.va_queue if app is not None else ())
+        return factsOf(
+            self._call,
+            self._media.session.stats if self._media.session is not None else NO_MEDIA,
+            self._negotiation.stream if self._negotiation is not None else None,
+            self._keyLosses,
+            answeredFor=None if answeredAt is None else self._reactor.seconds() - answeredAt,
+            leftOut=self._clock.skippedFrames > self._skippedBefore,
         )
 
     def _forget(self, app: VoiceApp | None) -> None:
         """Cuts every cycle, so that the end of the last event frees the leg and all it had."""
         self._app = None if app is None else ref(app)
         self._answerTold = None
-        self._waitingKeys.clear()
         self._media.forget()
         del self._media
-
-
-class _Ending(NamedTuple):
-    """What is kept of a leg between its end and the event that tells of it."""
-
-    reason: str
-    sipCode: int | None
-    rejected: bool
-    play: Play | None
-    records: Sequence[Record]
-    facts: CallFacts

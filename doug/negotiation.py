@@ -25,17 +25,24 @@ __all__ = ["Negotiation", "streamParameters"]
 class Negotiation:
     """The descriptions of one leg.
 
-    stream: what is agreed on, None before. All methods raise NotAcceptable (488) where the two
+    stream: what is agreed on, None before. offering: our offer is out, its answer not here yet.
+    All methods raise NotAcceptable (488) where the two
     sides have nothing in common, CallFailed (400) for a description that cannot be read.
     """
 
-    __slots__ = ("_capabilities", "_local", "stream")
+    __slots__ = ("_capabilities", "_local", "offering", "stream")
 
     def __init__(self, capabilities: Capabilities) -> None:
         """capabilities: what our side can do, at an address that the far end reaches."""
         self._capabilities = capabilities
         self._local: SessionDescription | None = None
         self.stream: AgreedStream | None = None
+        self.offering = False
+
+    @property
+    def held(self) -> bool:
+        """Does the far end not listen?"""
+        return self.stream is not None and not self.stream.send
 
     def answer(self, sdp: bytes) -> bytes:
         """Our answer to an offer; the version of its o= line is raised only if it has changed."""
@@ -47,12 +54,14 @@ class Negotiation:
     def offer(self) -> bytes:
         """An offer of all that we can do."""
         self._local = renewed(makeOffer(self._capabilities), self._local)
+        self.offering = True
         return self._local.toBytes()
 
     def answered(self, sdp: bytes) -> None:
         """The answer to our offer."""
         if self._local is None:
             raise RuntimeError("an answer came where nothing was offered")
+        self.offering = False
         self.stream = readAnswer(self._local, _parsed(sdp), self._capabilities)
 
 

@@ -51,8 +51,8 @@ class CallFacts:
     messages came from. mediaHost: in its SDP, None if it never sent one. stats: of its media
     session. expected: should packets have come (not held at the end)? keysUnmatched: keys that no
     state of the application wanted; keysWaiting: those of them, or not delivered at all, that came
-    while a handler's Deferred pended. skippedFrames: frames that the media clock left out
-    meanwhile. survivors: what was still open after the end, in words.
+    while a handler's Deferred pended. leftOut: did the media clock leave out sound meanwhile?
+    survivors: what was still open after the end, in words.
     """
 
     answeredFor: float | None = None
@@ -64,7 +64,7 @@ class CallFacts:
     expected: bool = True
     keysUnmatched: str = ""
     keysWaiting: str = ""
-    skippedFrames: int = 0
+    leftOut: bool = False
     survivors: Sequence[str] = ()
 
     @property
@@ -188,12 +188,12 @@ def keysWaiting(facts: CallFacts) -> Finding | None:
 
 def late(facts: CallFacts) -> Finding | None:
     """The media clock could not keep its beat."""
-    if not facts.skippedFrames:
+    if not facts.leftOut:
         return None
     return Finding(
         "late",
-        f"{facts.skippedFrames} frames of sound were left out because something held the reactor "
-        "for more than 40 ms: move slow work of handlers to self.deferToThread",
+        "sound was left out because something held the reactor for more than 40 ms (the log has "
+        "'reactor was late'): move slow work of handlers to self.deferToThread",
     )
 
 

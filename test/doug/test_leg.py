@@ -64,7 +64,8 @@ class ReofferTestCase(LegTestCase):
     def reinvite(self, body: bytes, answer: bytes = b"") -> Response:
         """Sends it, acknowledges its 200 (with `answer`), returns the final response."""
         call = self.call.call
-        assert call is not None and call.dialog is not None
+        assert call is not None
+        assert call.dialog is not None
         assert call.peer is not None
         dialog, agent = call.dialog, self.phone.agent
         request = dialog.request(

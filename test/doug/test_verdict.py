@@ -46,7 +46,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_signallingComesFirst(self) -> None:
         """What the user agent found, such as a missing ACK, word for word."""
-        [first, *_] = judge(replace(SOUND, signalling=("no ACK came",), skippedFrames=3))
+        [first, *_] = judge(replace(SOUND, signalling=("no ACK came",), leftOut=True))
         self.assertEqual((first.rule, str(first)), ("signalling", "no ACK came"))
 
     def test_privateContact(self) -> None:
@@ -97,8 +97,8 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(self.rules(keysWaiting="3"), ["keys-lost"])
 
     def test_lateBeats(self) -> None:
-        """Frames that were left out."""
-        self.assertEqual(self.rules(skippedFrames=5), ["late"])
+        """Sound that was left out."""
+        self.assertEqual(self.rules(leftOut=True), ["late"])
 
     def test_survivors(self) -> None:
         """What was still open."""
@@ -114,7 +114,7 @@ class VerdictTests(SynchronousTestCase):
             stats=self.media(packetsReceived=0, dropped={}),
             keysUnmatched="1",
             keysWaiting="2",
-            skippedFrames=1,
+            leftOut=True,
         )
         for finding in judge(everything):
             self.assertGreater(len(finding.text), 60, finding.rule)
