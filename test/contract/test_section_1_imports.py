@@ -65,8 +65,6 @@ class ImportTests(SynchronousTestCase):
         events = {
             name
             for name, value in vars(doug.events).items()
-            if isinstance(value, type)
-            and issubclass(value, BaseEvent)
-            and not name.startswith("_")
+            if isinstance(value, type) and issubclass(value, BaseEvent) and not name.startswith("_")
         }
         self.assertEqual(got, events | {"IGNORE_EVENT"})
