@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import gc
 import weakref
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
@@ -17,6 +19,7 @@ from doug.leg import Leg
 from doug.source import EchoSource
 from doug.testing import Lab
 from shtoom.agent.calluser import ICallUser
+from shtoom.media.files import openReader
 from shtoom.sip.message import Response
 from test.doug.puppet import LegTestCase, Puppet
 
@@ -289,21 +292,40 @@ class VerdictTests(LegTestCase):
 class LeftBehindTests(LegTestCase):
     """A call is a scope: its end leaves nothing."""
 
+    def legWithThreads(self, threads: Any) -> Leg:
+        """An outbound leg whose thread jobs are done by `threads`."""
+        ours = self.lab.application.deferToThread
+        self.lab.application.deferToThread = threads  # type: ignore[method-assign]
+        leg = self.app.placeCall(self.lab.phone().uri)
+        self.lab.application.deferToThread = ours  # type: ignore[method-assign]
+        self.lab.advance(1.0)
+        return leg
+
+    def test_endWaitsForItsFiles(self) -> None:
+        """CallEndedEvent comes when all that was said is on a slow disk."""
+        self.begin()
+        leg = self.legWithThreads(partial(deferLater, self.lab.reactor, 0.2))
+        leg.mediaRecord(str(self.folder / "r.wav"))
+        self.lab.advance(1.1)
+        seen: list[float] = []
+
+        def look(event: CallEndedEvent) -> None:
+            with openReader(self.folder / "r.wav") as reader:
+                seen.append(reader.duration or 0.0)
+
+        self.app.hooks["CallEndedEvent"] = look
+        leg.drop()
+        self.lab.advance(0.1)
+        self.assertTrue(leg.ended)
+        self.assertEqual(seen, [])
+        self.lab.advance(1.0)
+        self.assertAlmostEqual(seen[0], 1.1, 1)
+        self.finish()
+
     def test_aDiskThatHangsDelaysTheEndOnlySoLong(self) -> None:
         """CallEndedEvent comes after some seconds, and names the recording as still open."""
         self.begin()
-        writer = self.lab.application.deferToThread
-        stuck: list[Deferred[Any]] = []
-
-        def hang(*args: Any, **kwargs: Any) -> Deferred[Any]:
-            stuck.append(Deferred())
-            return stuck[-1]
-
-        self.app.placeCall(self.lab.phone().uri)
-        self.lab.application.deferToThread = hang  # type: ignore[method-assign]
-        leg = self.app.placeCall(self.lab.phone().uri)
-        self.lab.application.deferToThread = writer  # type: ignore[method-assign]
-        self.lab.advance(1.0)
+        leg = self.legWithThreads(lambda *args: Deferred())
         leg.mediaRecord(str(self.folder / "r.wav"))
         self.lab.advance(1.0)
         leg.drop()

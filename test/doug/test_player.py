@@ -121,6 +121,13 @@ class QueueTests(PlayerTestCase):
         self.host.beats(3)
         self.assertEqual(self.host.names(), [FAILED, FAILED])
 
+    def test_loopWithoutAnySoundEnds(self) -> None:
+        """A file of no samples is played at once; over and over it would take for ever."""
+        writeWav(self.folder / "empty.wav", ramp(0))
+        self.player.play(["empty.wav", "empty.wav"], loop=True)
+        self.host.beats(3)
+        self.assertEqual(self.host.names(), [DONE])
+
     def test_stopIsSilentForAllThatIsQueued(self) -> None:
         """mediaStop() ends all plays without event, at once."""
         self.cached("a.wav")
