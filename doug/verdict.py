@@ -245,6 +245,8 @@ def _isPrivateElsewhere(host: str, source: str) -> bool:
 
     Within one private network the two may differ rightly.
     """
+    if host == source:
+        return False
     try:
         said, came = ip_address(host.strip("[]")), ip_address(source.strip("[]"))
     except ValueError:
