@@ -19,6 +19,8 @@ from doug.events import (
     CallEndedEvent,
     CallRejectedEvent,
     Event,
+    MediaPlayRemoteClosedEvent,
+    MediaRecordRemoteClosedEvent,
     OptionalEvent,
 )
 from doug.leg import Leg
@@ -48,6 +50,7 @@ VISITOR = "198.51.100.99"  # the phone of the plain call after each case
 class Scripted(VoiceApp):
     """Does nothing by itself: events are written down, the test calls the methods.
 
+    How running sound ended is heard before the end of the call, since the list names it.
     desk: the test's list of applications, the oldest first. events: all that came.
     """
 
@@ -57,7 +60,8 @@ class Scripted(VoiceApp):
         self.events: list[BaseEvent] = []
         self.legs: list[Leg] = []
         self.desk.append(self)
-        return [(Event, self.came), (OptionalEvent, self.came)]
+        closed = MediaPlayRemoteClosedEvent, MediaRecordRemoteClosedEvent
+        return [(kind, self.came) for kind in (*closed, Event, OptionalEvent)]
 
     def came(self, event: BaseEvent) -> None:
         """Writes it down; the application ends with its last leg."""
