@@ -101,13 +101,13 @@ def factsOf(
     )
 
 
-def logEnd(callID: str, reason: str, facts: CallFacts, verdict: Sequence[Finding]) -> None:
-    """The log's last line of a call."""
+def logEnd(name: str, reason: str, facts: CallFacts, verdict: Sequence[Finding]) -> None:
+    """The log's last line of a call. name: "call" and its Call-ID."""
     stats = facts.stats
     log.info(
-        "call {callID} ended after {duration:.2f} s: {reason}; {sent} packets sent, {received} "
+        "{name} ended after {duration:.2f} s: {reason}; {sent} packets sent, {received} "
         "received, {lost} lost; {findings}",
-        callID=callID,
+        name=name,
         duration=facts.answeredFor or 0.0,
         reason=reason,
         sent=stats.packetsSent,

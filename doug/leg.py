@@ -541,7 +541,7 @@ class Leg:
         self.scope.close()
         facts = replace(ending.facts, survivors=self.scope.survivors())
         verdict = judge(facts)
-        logEnd(self.callID, ending.reason, facts, verdict)
+        logEnd(self.scope.name, ending.reason, facts, verdict)
         app = self.getVoiceApp()
         if app is not None and not app.va_over:
             app.va_hangUp(self, self._mediaEvents(ending), self._endEvent(ending, verdict))

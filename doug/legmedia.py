@@ -120,11 +120,13 @@ class LegMedia:
     def close(self) -> tuple[Play | None, Sequence[Record]]:
         """The leg is over: the play that was heard, and the recordings that still ran.
 
+        A prompt that a key has stopped, but whose string had no end yet, counts as heard.
+
         Their files are complete when recorder.whenClosed() says so.
         """
         self._stopDigitTimer()
         records = self.recorder.close(MediaRecordRemoteClosedEvent)
-        play = self.player.close()
+        play = self.player.close() or self._barged
         if self.session is not None:
             self.session.close()
         if self._opening is not None:

@@ -262,13 +262,14 @@ class Player:
         return self.stop() if play is not None and play.bargeIn else None
 
     def stop(self) -> Play | None:
-        """All of it is over without an event. Returns the play that was heard."""
+        """All of it is over without an event. Returns the play that was heard, if any was."""
         heard, plays = self._current, self._plays
         self._plays = []
         for play in plays:
             self._close(play)
         self._choose()
-        return heard if heard is not None and heard.whenOver is None else None
+        begun = heard is not None and self.codec is not None and heard.whenOver is None
+        return heard if begun else None
 
     def close(self) -> Play | None:
         """The leg is over: as stop(), and nothing is accepted any more."""

@@ -115,6 +115,37 @@ class HangUpOrderTests(LegTestCase):
         self.finish()
 
 
+class OnePlayEndTests(LegTestCase):
+    """One end for each play, at a hang-up too."""
+
+    def test_stringThatNeverCameToItsEnd(self) -> None:
+        """Its first key stopped the prompt: that ends with RemoteClosed."""
+        self.begin()
+        self.leg.dtmfMode()
+        self.leg.mediaPlay(self.wav("a.wav", 440, 5.0), bargeIn=True)
+        self.lab.advance(1.0)
+        self.call.press("12")
+        self.lab.advance(1.0)
+        self.call.hangUp()
+        self.lab.advance(1.0)
+        self.assertEqual(self.app.names()[1:], ["CallEnded", "MediaPlayRemoteClosed"])
+        self.finish()
+
+    def test_playThatNeverBegan(self) -> None:
+        """Queued on a leg that was not answered, it gives none."""
+
+        class Ringing(Puppet):
+            answers = False
+
+        self.appClass = Ringing
+        self.begin()
+        self.leg.mediaPlay(self.wav("a.wav", 440, 5.0))
+        self.call.hangUp()
+        self.lab.advance(1.0)
+        self.assertEqual(self.app.names(), ["CallEnded"])
+        self.finish()
+
+
 class OneEndTests(LegTestCase):
     """One end for each leg."""
 
