@@ -49,6 +49,7 @@ __all__ = ["DougApplication", "StartFailed"]
 T = TypeVar("T")
 
 LAST_WORDS = 3.0  # seconds that the far ends, the applications and the disk have at shutdown
+GLANCE = 0.02  # seconds between two looks at what they are doing meanwhile
 RETRY_AFTER = (5, 30)  # seconds, drawn anew for each caller, so that they do not return together
 
 
@@ -152,12 +153,12 @@ class DougApplication:
         if self.settings.drainTimeout > 0:
             await self._within(self.settings.drainTimeout, self._until(self._isIdle))
         gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
-        await deferLater(self.reactor, 0)
-        await deferLater(self.reactor, 0)
-        for app in list(self._apps.values()):
-            if not app.va_isBusy() and not app.va_isWaiting():
-                app.returnResult(None)
-        await self._within(LAST_WORDS, self._until(self._isIdle))
+        end = self.reactor.seconds() + LAST_WORDS
+        while self._apps and self.reactor.seconds() < end:
+            await deferLater(self.reactor, GLANCE)
+            for app in list(self._apps.values()):
+                if not app.va_isBusy():
+                    app.returnResult(None)
         for app in list(self._apps.values()):
             app.returnResult(None)
         await self._within(LAST_WORDS, DeferredList([gone, self._until(self._isQuiet)]))
@@ -166,9 +167,11 @@ class DougApplication:
         self.log.info("all calls have ended, all ports are closed")
 
     async def _within(self, limit: float, waited: Deferred[Any]) -> None:
-        """Waits for a Deferred, for `limit` seconds at most."""
+        """Waits for a Deferred, for `limit` seconds at most; it is not cancelled then."""
+        over: Deferred[None] = Deferred()
+        waited.addBoth(lambda _: over.callback(None))
         try:
-            await waited.addTimeout(limit, self.reactor)
+            await over.addTimeout(limit, self.reactor)
         except TimeoutError:
             self.log.info(
                 "shutdown: {apps} applications and {jobs} jobs in threads are not done after "

@@ -46,7 +46,7 @@ class DougService(Service):
         super().startService()
         raiseDescriptorLimit(neededDescriptors(self.application.settings))
         for warning in startUpWarnings(self.application.settings):
-            self.log.warn("{warning}", warning=warning)
+            self.log.warn("{finding}", finding=warning)
 
     def stopService(self) -> Deferred[None]:
         """No new calls; those that are up are left. Fires when nothing is open any more."""

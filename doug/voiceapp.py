@@ -233,6 +233,10 @@ class VoiceApp(StateMachine):
     def va_isWaiting(self) -> bool:
         return bool(self.va_legs or self.va_timers)
 
+    def va_isBusy(self) -> bool:
+        """As in StateMachine; or does a leg wait for its recordings to be complete?"""
+        return super().va_isBusy() or bool(self.va_legs)
+
     def va_dropped(self, event: BaseEvent) -> None:
         if isinstance(event, DTMFReceivedEvent) and event.leg is not None:
             event.leg.keysUnmatched(event)
