@@ -93,6 +93,7 @@ class Exchange:
                 self._localAddressFor,
                 self.reactor.seconds,
             )
+            transport.noisy = False  # the server's own line says where it listens
             try:
                 port = listenUDP(self.reactor, endpoint, transport)
             except CannotListenError as e:

@@ -1,0 +1,102 @@
+"""What is written on a command line, as values."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.settings import Endpoint, parseAddress, parseEndpoint, parsePortRange
+
+hosts = st.one_of(st.just(""), st.ip_addresses().map(str))
+
+
+class EndpointTests(SynchronousTestCase):
+    """udp[:host]:port."""
+
+    def test_examples(self) -> None:
+        """With and without host, all addresses, IPv6, any port."""
+        for text, host, port in [
+            ("udp:5060", "", 5060),
+            ("udp:*:5060", "", 5060),
+            ("UDP:127.0.0.1:5070", "127.0.0.1", 5070),
+            ("udp:[::1]:5070", "::1", 5070),
+            ("udp:[::]:0", "::", 0),
+        ]:
+            self.assertEqual(parseEndpoint(text), Endpoint("udp", host, port))
+
+    def test_mistakes(self) -> None:
+        """Each says what is wanted, and what is wrong."""
+        for text, wrong in [
+            ("", "''"),
+            ("5060", "'5060'"),
+            ("tcp:5060", "'tcp'"),
+            ("udp", "''"),
+            ("udp:", "''"),
+            ("udp:sip", "'sip'"),
+            ("udp:65536", "'65536'"),
+            ("udp:-1", "'-1'"),
+            ("udp:²", "'²'"),
+            ("udp:pbx.example:5060", "'pbx.example'"),
+            ("udp:::1:5060", "brackets"),
+            ("udp:[127.0.0.1]:5060", "brackets"),
+            ("udp:[::1:5060", "brackets"),
+        ]:
+            with self.assertRaises(ValueError) as caught:
+                parseEndpoint(text)
+            self.assertIn(wrong, str(caught.exception))
+            self.assertIn("udp[:HOST]:PORT", str(caught.exception))
+
+    @given(hosts, st.integers(0, 65535))
+    @settings(max_examples=50, deadline=None)
+    def test_whatIsPrintedIsRead(self, host: str, port: int) -> None:
+        """str(endpoint) is how it is written."""
+        endpoint = Endpoint("udp", str(ip_address(host)) if host else "", port)
+        self.assertEqual(parseEndpoint(str(endpoint)), endpoint)
+
+    @given(st.text(max_size=30))
+    @settings(max_examples=50, deadline=None)
+    def test_anyTextIsReadOrRefused(self, text: str) -> None:
+        """Nothing but ValueError comes of it."""
+        for parse in (parseEndpoint, parsePortRange, parseAddress):
+            for each in (text, f"udp:{text}"):
+                self.readOrRefused(parse, each)
+
+    def readOrRefused(self, parse: Any, text: str) -> None:
+        """It returns, or raises ValueError."""
+        try:
+            parse(text)
+        except ValueError as e:
+            self.assertTrue(str(e))
+
+
+class PortRangeTests(SynchronousTestCase):
+    """FIRST-LAST."""
+
+    def test_examples(self) -> None:
+        """Both ends belong to it."""
+        self.assertEqual(parsePortRange("10000-20000"), (10000, 20000))
+        self.assertEqual(parsePortRange("10000-10000"), (10000, 10000))
+
+    def test_mistakes(self) -> None:
+        """Not two numbers, out of range, the wrong way round, without an even port."""
+        for text in ("", "10000", "10000-", "a-b", "0-100", "20000-10000", "1-70000", "5001-5001"):
+            self.assertRaises(ValueError, parsePortRange, text)
+
+
+class AddressTests(SynchronousTestCase):
+    """An IP address to advertise."""
+
+    def test_examples(self) -> None:
+        """Brackets are allowed, and left out."""
+        self.assertEqual(parseAddress("203.0.113.5"), "203.0.113.5")
+        self.assertEqual(parseAddress("[2001:db8::1]"), "2001:db8::1")
+
+    def test_aNameIsRefused(self) -> None:
+        """The error says why."""
+        with self.assertRaises(ValueError) as caught:
+            parseAddress("pbx.example.net")
+        self.assertIn("IP address", str(caught.exception))

@@ -1,0 +1,149 @@
+"""`twistd doug`: its options, its mistakes, what it makes of them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.demo import Demo
+from doug.settings import Endpoint, Settings
+from doug.tap import Options, makeService
+from doug.testing import VirtualReactor
+
+DEMO = "--app=doug.demo.Demo"
+
+
+class OptionsTests(SynchronousTestCase):
+    """Options to settings."""
+
+    def settings(self, *words: str) -> Settings:
+        """What these options mean."""
+        return makeService(self.options(*words), VirtualReactor()).application.settings
+
+    def options(self, *words: str) -> Options:
+        """The options, read."""
+        options = Options()
+        options.parseOptions(list(words))
+        return options
+
+    def test_defaults(self) -> None:
+        """Only the application has to be named."""
+        settings = self.settings(DEMO)
+        self.assertEqual(settings, Settings(apps={"": Demo}))
+        self.assertEqual([str(e) for e in settings.listen], ["udp:*:5060"])
+        self.assertEqual(settings.rtpPorts, (10000, 20000))
+
+    def test_allOfThem(self) -> None:
+        """Repeatable ones in their order."""
+        settings = self.settings(
+            DEMO,
+            "--app=echo=doug.demo.Demo",
+            "--listen=udp:127.0.0.1:5070",
+            "--listen=udp:[::1]:0",
+            "--rtp-ports=30000-30100",
+            "--advertise=203.0.113.5",
+            "--args=greeting=a=b.wav",
+            "--dougargs=times=3",
+            "--idle=none",
+            "--max-calls=7",
+        )
+        self.assertEqual(settings.apps, {"": Demo, "echo": Demo})
+        self.assertEqual(
+            settings.listen, (Endpoint("udp", "127.0.0.1", 5070), Endpoint("udp", "::1", 0))
+        )
+        self.assertEqual(settings.rtpPorts, (30000, 30100))
+        self.assertEqual(settings.advertise, "203.0.113.5")
+        self.assertEqual(settings.args, {"greeting": "a=b.wav", "times": "3"})
+        self.assertEqual((settings.idle, settings.maxCalls), ("none", 7))
+
+    def test_usersWithoutADefault(self) -> None:
+        """Other users have no application then."""
+        self.assertEqual(set(self.settings("--app=echo=doug.demo.Demo").apps), {"echo"})
+
+    def test_mistakesAreOneLineAndExitCodeOne(self) -> None:
+        """The line names the option, and what would be right."""
+        for words, wanted in [
+            ([], "--app=module.Class"),
+            (["--app=demo"], "module.Class"),
+            (["--app==doug.demo.Demo"], "USER=module.Class"),
+            ([DEMO, DEMO], "have doug.demo.Demo already"),
+            (["--app=doug.demo.Nobody"], "doug.demo"),
+            ([DEMO, "--listen=5060"], "--listen=5060: wanted udp[:HOST]:PORT"),
+            ([DEMO, "--rtp-ports=1"], "--rtp-ports=1: wanted FIRST-LAST"),
+            ([DEMO, "--advertise=me"], "--advertise=me: wanted an IP address"),
+            ([DEMO, "--args=x"], "--args=x: wanted NAME=VALUE"),
+            ([DEMO, "--args=1x=2"], "NAME=VALUE"),
+            ([DEMO, "--args=mediaPlay=2"], "'mediaPlay'"),
+            ([DEMO, "--idle=loud"], "--idle=loud: wanted one of sparse, silence, none"),
+            ([DEMO, "--max-calls=many"], "--max-calls=many: wanted a number"),
+            ([DEMO, "--bogus"], "--bogus"),
+            ([DEMO, "doug.demo.Demo"], "did you mean --app=doug.demo.Demo?"),
+        ]:
+            with self.assertRaises(SystemExit) as caught:
+                self.settings(*words)
+            code: Any = caught.exception.code  # a text: exit code 1, and the text on stderr
+            self.assertNotIn("\n", code)
+            self.assertTrue(code.startswith("twistd doug: "), code)
+            self.assertIn(wanted, code)
+
+    def test_help(self) -> None:
+        """Every option has a line, defaults included."""
+        text = str(Options())
+        for word in (
+            *("--app=", "--listen=", "--rtp-ports=", "--advertise=", "--args=", "--dougargs="),
+            *("--idle=", "--max-calls=", "udp:*:5060", "10000-20000", "sparse", "mymodule.MyApp"),
+        ):
+            self.assertIn(word, text)
+
+
+class PluginTests(SynchronousTestCase):
+    """twistd itself, in a process of its own."""
+
+    def twistd(self, *words: str, code: str = "") -> subprocess.CompletedProcess[str]:
+        """What `twistd -n doug words` does in a folder with a module `app` that has this code."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / "app.py").write_text(code)
+        root = str(Path(__file__).parents[2])
+        twistd = str(Path(sys.executable).parent / "twistd")
+        return subprocess.run(
+            [twistd, "-n", "--pidfile=", "doug", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def test_twistdFindsIt(self) -> None:
+        """Under the name doug."""
+        names = [maker.tapname for maker in getPlugins(IServiceMaker)]
+        self.assertEqual(names.count("doug"), 1)
+
+    def test_anExceptionWhileImportingIsOneLine(self) -> None:
+        """Not a traceback of Twisted: nothing but that line, exit code 1."""
+        done = self.twistd("--app=app.Menu", code="import json\nint('many')\n")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        [line] = done.stderr.splitlines()
+        for word in ("app.Menu", "ValueError", "'many'", "app.py, line 2"):
+            self.assertIn(word, line)
+
+    def test_aPortInUseIsOneLine(self) -> None:
+        """It names the option; exit code 1."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            option = f"--listen=udp:127.0.0.1:{taken.getsockname()[1]}"
+            done = self.twistd(DEMO, option)
+        self.assertEqual(done.returncode, 1)
+        [line] = done.stderr.splitlines()
+        self.assertIn(f"{option}: Address already in use", line)
+        self.assertNotIn("Traceback", done.stdout)
