@@ -12,7 +12,7 @@ from shtoom.agent.call import Call, HeaderLines, Parting
 from shtoom.agent.calluser import CallEnding
 from shtoom.agent.hangup import Action, CallState, Happening
 from shtoom.agent.options import ALLOW, SUPPORTED, refused
-from shtoom.exceptions import CallFailed
+from shtoom.exceptions import CallFailed, MalformedMessage
 from shtoom.sip.body import sdpBody
 from shtoom.sip.dialog import Dialog
 from shtoom.sip.uri import URI
@@ -49,6 +49,8 @@ class InboundCall(Call):
         self._transaction: ServerTransaction | None = transaction
         self._accepted: AcceptedResponse | None = None
         if request.contact is None:
+            if "*" in request.headerValues("Contact"):  # of REGISTER alone (8.1.1.8, 10.2.2)
+                raise MalformedMessage("Contact header", "an address", "*")
             dialog.remoteTarget = self._seenAs(request.fromAddress.uri)
         agent.bind(dialog.key, self)
         transaction.respond(request.respond(100))

@@ -70,6 +70,15 @@ class CapabilityTests(AgentTestCase):
         self.assertIn("Contact", self.alice.response("400 INVITE").reason)
         self.assertNothingLeft()
 
+    def test_parse_008_aStarForAContact(self) -> None:
+        """400: it names no target for a dialog (RFC 3261 8.1.1.8); other requests need none."""
+        self.alice.ask("INVITE", headers=[("Contact", "*")], body=OFFER)
+        self.assertIn("Contact", self.alice.response("400 INVITE").reason)
+        self.alice.ask("OPTIONS", headers=[("Contact", "*")])
+        self.assertEqual(self.alice.labels()[-1], "200 OPTIONS")
+        self.assertEqual(self.board.calls, [])
+        self.assertNothingLeft()
+
     def test_offeranswer_006_partsBesideTheOffer(self) -> None:
         """RFC 5621 3, 8: the offer counts wherever it stands; 415 for what must be understood."""
         for handling, label in (("optional", "180 INVITE"), ("required", "415 INVITE")):
