@@ -23,6 +23,7 @@ from doug.testing.phone import Phone
 from doug.testing.reactor import VirtualReactor
 from doug.voiceapp import VoiceApp
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
+from shtoom.sip.uri import hostPort
 
 SERVER = "192.0.2.10"
 FIRST_PHONE = 20  # 198.51.100.20: the documentation addresses of RFC 5737
@@ -31,6 +32,7 @@ FIRST_PHONE = 20  # 198.51.100.20: the documentation addresses of RFC 5737
 class Lab:
     """A Doug server, a network and phones in one test, all in virtual time.
 
+    address: the server's, IPv4 or IPv6 (then give phone() a host of that family).
     app: the VoiceApp class to serve, or a mapping of called user -> class ("" for all others).
     seed: of everything that is left to chance. conditions: how datagrams travel. settings: of the
     server. args: attributes of the application, as --args has them.
@@ -47,6 +49,7 @@ class Lab:
         conditions: Conditions | None = None,
         settings: Settings | None = None,
         timers: Timers = DEFAULT_TIMERS,
+        address: str = SERVER,
         **args: Any,
     ) -> None:
         self._debugging = defer.getDebugging()
@@ -54,7 +57,7 @@ class Lab:
         self._rng = Random(seed)
         self.reactor = VirtualReactor()
         self.network = MemoryNetwork(self.reactor, self._chance(), conditions)
-        self.reactor.host = self.network.host(SERVER)
+        self.reactor.host = self.network.host(address)
         self.io = MemoryMediaIO(self.reactor.host)
         self.phones: list[Phone] = []
         self.results: list[Any] = []
@@ -71,7 +74,7 @@ class Lab:
             mediaIO=lambda reactor: self.io,
             rng=self._chance(),
             timers=timers,
-            localAddressFor=lambda host: SERVER,
+            localAddressFor=lambda host: address,
         )
         self.application.start()
 
@@ -85,7 +88,7 @@ class Lab:
             host if host is not None else self.host(),
             self._chance(),
             name=name if name is not None else f"phone{number}",
-            serverAddress=SERVER,
+            serverAddress=hostPort(self.io.host.address, None),
             **options,
         )
         self.phones.append(phone)

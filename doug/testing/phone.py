@@ -36,6 +36,7 @@ from shtoom.sip.message import Response
 from shtoom.sip.resolver import Resolver, ResolvingReactor
 from shtoom.sip.timers import Timers
 from shtoom.sip.udp import UDPTransport
+from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
     from doug.testing.network import MemoryHost
@@ -78,7 +79,7 @@ class Phone:
         self.onCall, self.answerAfter = onCall, answerAfter
         self.calls: list[PhoneCall] = []
         self.io = MemoryMediaIO(host)
-        self.clock = MediaClock(reactor, self.io, PortPool(*RTP_PORTS, rng), rng=rng)
+        self.clock = MediaClock(reactor, self.io, PortPool(*RTP_PORTS, rng), rng=rng, phases=2)
         self.agent = UserAgent(
             reactor,
             self,
@@ -97,7 +98,7 @@ class Phone:
     @property
     def uri(self) -> str:
         """What to dial to reach this phone."""
-        return f"sip:{self.name}@{self.host.address}"
+        return f"sip:{self.name}@{hostPort(self.host.address, None)}"
 
     def dial(
         self,
