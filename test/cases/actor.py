@@ -15,6 +15,7 @@ from typing import NamedTuple
 from doug.testing import Lab
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
+from shtoom.sip.uri import hostPort
 from test.cases.media import Address, MediaEnd
 
 DOUG: Address = ("192.0.2.10", 5060)
@@ -100,7 +101,7 @@ class Actor:
     @property
     def contact(self) -> str:
         """The URI in its Contact."""
-        return f"sip:{self.name}@{bracketed(self.host)}:5060"
+        return f"sip:{self.name}@{hostPort(self.host, 5060)}"
 
     @property
     def offer(self) -> bytes:
@@ -245,7 +246,7 @@ class Dialogue:
         self.tag = f"{actor.name}{number}"
         self.cseq = 0
         self.routes: list[str] = []
-        self.target = "sip:app@" + bracketed(actor.server[0])
+        self.target = "sip:app@" + hostPort(actor.server[0], None)
         self.remoteTag: str | None = None
         self.sdp = b""
         self.branch = self.uri = ""  # of the last INVITE
@@ -309,7 +310,7 @@ class Dialogue:
             self.branch, self.uri, self.inviteCSeq = branch, uri, cseq
         host, tag = self.actor.host, f";tag={self.remoteTag}" if self.remoteTag else ""
         lines = [
-            ("Via", f"SIP/2.0/UDP {bracketed(host)}:5060;branch={branch};rport"),
+            ("Via", f"SIP/2.0/UDP {hostPort(host, 5060)};branch={branch};rport"),
             ("Max-Forwards", "70"),
             *(("Route", route) for route in self.routes),
             ("From", f"{self.local};tag={self.tag}"),
@@ -366,8 +367,3 @@ class Dialogue:
         assert self.invite is not None
         self.tag = tag
         self.actor.reply(self.invite, code, tag=tag, body=body, with_=with_, drop=drop)
-
-
-def bracketed(host: str) -> str:
-    """A host as URIs have it."""
-    return f"[{host}]" if ":" in host else host

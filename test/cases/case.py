@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,8 +31,8 @@ from doug.testing import Lab
 from doug.voiceapp import VoiceApp
 from shtoom.audio.tones import sine
 from shtoom.sip.message import Response
-from test.cases.actor import Actor, Dialogue, With
-from test.cases.media import Samples
+from test.cases.actor import DOUG, Actor, Dialogue, With
+from test.cases.media import Address, Samples
 from test.support.wavfile import tone, wav
 
 E = TypeVar("E", bound=BaseEvent)
@@ -44,7 +45,7 @@ ACTORS = {
     "trunk3": ("203.0.113.32", 32000),
     "mallory": ("203.0.113.99", 50000),
 }
-VISITOR = "198.51.100.99"  # the phone of the plain call after each case
+VISITOR = "198.51.100.99"  # where the plain call after each case comes from
 
 
 class Scripted(VoiceApp):
@@ -104,17 +105,25 @@ class Ear(Source):
 
 
 class FieldCase(SynchronousTestCase):
-    """A server at 192.0.2.10 whose application is Scripted, and actors at their addresses.
+    """A server whose application is Scripted, and actors at their addresses.
+
+    settings, server, people (name -> host, RTP port), visitor: for subclasses to change.
 
     Each test ends with assertStillWell(): another call works, and nothing is left of any.
     """
 
     settings: Settings | None = None
+    server: Address = DOUG
+    people: Mapping[str, tuple[str, int]] = ACTORS
+    visitor = VISITOR
 
     def setUp(self) -> None:
         self.desk: list[Scripted] = []
-        self.lab = Lab(Scripted, settings=self.settings, desk=self.desk)
-        self.actors = {name: Actor(self.lab, name, *where) for name, where in ACTORS.items()}
+        self.lab = Lab(Scripted, settings=self.settings, address=self.server[0], desk=self.desk)
+        self.actors = {
+            name: Actor(self.lab, name, *where, server=self.server)
+            for name, where in self.people.items()
+        }
         self.alice, self.bob = self.actors["alice"], self.actors["bob"]
         self.trunk, self.mallory = self.actors["trunk"], self.actors["mallory"]
         self.logged: list[str] = []
@@ -209,7 +218,7 @@ class FieldCase(SynchronousTestCase):
 
     def assertStillWell(self) -> None:
         """A plain call works, and then nothing is left of any call."""
-        phone = self.lab.phone("visitor", host=self.lab.network.host(VISITOR))
+        phone = self.lab.phone("visitor", host=self.lab.network.host(self.visitor))
         call = phone.dial("sip:app@doug")
         self.lab.advance(0.02)
         self.app.leg.answerCall(self.app)
