@@ -132,7 +132,11 @@ class VirtualReactor:
             self._now = max(self._now, due)
             call.called = True
             func(*call.args, **call.kw)
-        self._now = end
+        self._now = max(self._now, end)
+
+    def stall(self, seconds: float) -> None:
+        """Time passes and nothing runs, as when a handler blocks: what falls due is late."""
+        self._now += seconds
 
     @staticmethod
     def _isLive(time: float, call: VirtualCall) -> bool:
