@@ -6,7 +6,8 @@ each looked for where the one before it ends: gaps, loss and a cut end show as w
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,15 @@ from numpy.typing import NDArray
 RATE = 8000
 PIECE = 800  # samples: long enough to be told from others, short enough for a cut prompt
 SLACK = 400  # samples that a piece may lie off its place: re-buffering moves sound a little
+BEGINNINGS = 10  # so many pieces may begin a run: a second of the start may be lost
+GAP = 1  # pieces in a row that a run goes on without
 ALIKE = 0.85  # normalised correlation from which two pieces are the same sound
 QUIET = 100.0  # root mean square below which a piece is silence and says nothing
+BLOCK = 8192  # samples that are searched at once for a beginning
+WINDOW = 2048  # and for a piece that has its place: at least PIECE + 2 * SLACK
 
 Samples = NDArray[np.int16]
+Floats = NDArray[Any]  # float64, of _spectra complex128
 
 
 class Match(NamedTuple):
@@ -30,46 +36,35 @@ class Match(NamedTuple):
     wanted: float
 
 
-def locate(heard: Samples, prompt: Samples) -> Match | None:
-    """The longest run of the prompt's pieces in `heard`; None if not even one piece is there.
+def locate(heard: Samples, prompt: Samples, enough: float | None = None) -> Match | None:
+    """The first run of the prompt's pieces in `heard` that has `enough` seconds (None: more than
+    half of the prompt), else the longest; None if no piece is there.
 
-    Only pieces that are not silence count. The run begins at the first piece that is found.
+    Only pieces that are not silence count. A run begins with one of the prompt's first pieces.
     """
     sound = prompt.astype(np.float64)
-    audio = heard.astype(np.float64)
-    places = [
-        i
-        for i in range(0, max(len(sound) - PIECE, 0) + 1, PIECE)
-        if _rms(sound[i : i + PIECE]) > QUIET
-    ]
-    wanted = len(places) * PIECE / RATE
+    starts = range(0, max(len(sound) - PIECE, 0) + 1, PIECE)
+    places = [i for i in starts if _rms(sound[i : i + PIECE]) > QUIET]
+    if not places:
+        return None
+    pieces = np.array([sound[i : i + PIECE] for i in places])
+    pieces /= np.linalg.norm(pieces, axis=1, keepdims=True)
+    wanted = len(places) * pieces.shape[-1] / RATE
     best: Match | None = None
-    for begin in range(min(len(places), 10)):
-        first = places[begin]
-        at = _find(audio, sound[first : first + PIECE], 0)
-        if at is None:
-            continue
-        end, count = at + PIECE, 1
-        for place in places[begin + 1 :]:
-            expected = at + place - first
-            window = audio[max(0, expected - SLACK) : expected + PIECE + SLACK]
-            found = _find(window, sound[place : place + PIECE], max(0, expected - SLACK))
-            if found is None:
-                break
-            at, first = found, place
-            end, count = found + PIECE, count + 1
-        match = Match(at - (first - places[begin]), end, count * PIECE / RATE, wanted)
+    for at, begin in _beginnings(heard, pieces[:BEGINNINGS]):
+        end, count = _follow(heard, at, pieces[begin:], places[begin:])
+        match = Match(at, end, count * pieces.shape[-1] / RATE, wanted)
         if best is None or match.seconds > best.seconds:
             best = match
-        if best.seconds > wanted / 2:
-            break
+            if match.seconds > wanted / 2 if enough is None else match.seconds >= enough:
+                break
     return best
 
 
 def heardShare(heard: Samples, prompt: Samples) -> float:
     """The share, 0..1, of the prompt's sound (silence left out) that is in `heard` in one run."""
     match = locate(heard, prompt)
-    return match.seconds / match.wanted if match is not None and match.wanted else 0.0
+    return match.seconds / match.wanted if match is not None else 0.0
 
 
 def toneShare(heard: Samples, hz: float) -> float:
@@ -82,22 +77,61 @@ def toneShare(heard: Samples, hz: float) -> float:
     return min(1.0, float(2 * abs(np.dot(audio, turn)) ** 2 / len(audio) / power))
 
 
-def _rms(piece: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(piece * piece))) if len(piece) else 0.0
+def _beginnings(heard: Samples, pieces: Floats) -> Iterator[tuple[int, int]]:
+    """(place in `heard`, number of the piece) of all that are alike, in order of time."""
+    length = pieces.shape[-1]
+    spectra = _spectra(pieces, BLOCK)
+    for offset in range(0, len(heard) - length + 1, BLOCK - length + 1):
+        alike = _alike(heard[offset : offset + BLOCK], spectra, length)
+        found = [(at, number) for number, row in enumerate(alike) for at in _peaks(row)]
+        yield from ((offset + at, number) for at, number in sorted(found))
 
 
-def _find(audio: NDArray[np.float64], piece: NDArray[np.float64], offset: int) -> int | None:
-    """offset plus the earliest place of `audio` that is like `piece`, or None."""
-    if len(audio) < len(piece):
-        return None
-    size = 1 << (len(audio) + len(piece) - 1).bit_length()
-    product = np.fft.rfft(audio, size) * np.conj(np.fft.rfft(piece, size))
-    correlation = np.fft.irfft(product, size)[: len(audio) - len(piece) + 1]
+def _follow(heard: Samples, at: int, pieces: Floats, places: list[int]) -> tuple[int, int]:
+    """Where the run ends that begins with the first piece at `at`, and how many pieces it has."""
+    length = pieces.shape[-1]
+    count, missed, last = 1, 0, places[0]
+    for place, piece in zip(places[1:], pieces[1:], strict=True):
+        start = max(0, at + place - last - SLACK)
+        window = heard[start : at + place - last + length + SLACK]
+        if len(window) < length:
+            break
+        alike = _alike(window, _spectra(piece[np.newaxis], WINDOW), length)[0]
+        if alike.max() >= ALIKE:
+            at, last, missed = start + int(alike.argmax()), place, 0
+            count += 1
+        else:
+            missed += 1
+            if missed > GAP:
+                break
+    return at + length, count
+
+
+def _peaks(alike: Floats) -> Iterator[int]:
+    """Where a piece is most alike, once in half its length: a pitch is alike in each period."""
+    over = np.flatnonzero(alike >= ALIKE)
+    while len(over):
+        window = alike[over[0] : over[0] + PIECE // 2]
+        yield int(over[0] + window.argmax())
+        over = over[over >= over[0] + PIECE // 2]
+
+
+def _spectra(pieces: Floats, size: int) -> Floats:
+    """What _alike needs of pieces that are searched for in up to `size` samples."""
+    return np.conj(np.fft.rfft(pieces, size))
+
+
+def _alike(heard: Samples, spectra: Floats, length: int) -> Floats:
+    """The normalised correlation of each piece, a row, with each place of `heard`, a column."""
+    audio = heard.astype(np.float64)
+    size = 2 * (spectra.shape[-1] - 1)
+    correlation = np.fft.irfft(np.fft.rfft(audio, size) * spectra, size)
     squares = np.concatenate(([0.0], np.cumsum(audio * audio)))
-    energy = squares[len(piece) :] - squares[: -len(piece)]
-    floor = QUIET * QUIET / 4 * len(piece)  # near silence resembles nothing
-    alike = correlation / np.sqrt(np.maximum(energy, floor) * np.dot(piece, piece))
-    best = float(alike.max())
-    if best < ALIKE:
-        return None
-    return offset + int(np.argmax(alike >= best - 0.02))
+    energy = squares[length:] - squares[:-length]
+    floor = QUIET * QUIET / 4 * length  # near silence resembles nothing
+    alike: Floats = correlation[:, : len(energy)] / np.sqrt(np.maximum(energy, floor))
+    return alike
+
+
+def _rms(piece: Floats) -> float:
+    return float(np.sqrt(np.mean(piece * piece))) if len(piece) else 0.0
