@@ -52,4 +52,4 @@ class Doug(Process):
         return dict(super().env(), PYTHONPATH=path, PYTHONUNBUFFERED="1", TMPDIR=str(self.dir))
 
     def ready(self) -> bool:
-        return isBound(self.port)
+        return bool(isBound(self.port))

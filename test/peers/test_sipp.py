@@ -29,7 +29,8 @@ class SippTests(SynchronousTestCase):
         doug = Doug(f"test.peers.apps.{app}", args=args)
         writeTone(doug.dir / "tone.wav", 1000, 1.0)
         self.addCleanup(doug.stop)
-        return doug.start()
+        doug.start()
+        return doug
 
     def callWith(
         self, doug: Doug, scenario: str, *args: str, calls: int = 1, seconds: float = 0.5
