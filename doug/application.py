@@ -35,6 +35,7 @@ from shtoom.exceptions import (
     UserNotFound,
 )
 from shtoom.media.io import EpollMediaIO, IMediaIO
+from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
@@ -263,7 +264,7 @@ class DougApplication:
             self.log.warn(
                 "call {callID} to {called} is refused: {refusal}",
                 callID=call.callID,
-                called=call.request.uri if call.request is not None else "?",
+                called=shown(call.request.uri) if call.request is not None else "?",
                 refusal=str(refusal),
             )
             raise

@@ -22,6 +22,7 @@ from shtoom.agent.lines import Lines
 from shtoom.agent.options import capabilities, refusal, refused
 from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, MalformedMessage, ServiceUnavailable
+from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transactions import ITransactionUser
 
@@ -191,8 +192,8 @@ class UserAgent(Lines):
         self.log.info(
             "call {callID} from {caller} for {called} by {source}",
             callID=call.callID,
-            caller=request.fromAddress.uri,
-            called=request.uri,
+            caller=shown(request.fromAddress.uri),
+            called=shown(request.uri),
             source=transaction.peer.address,
         )
         try:

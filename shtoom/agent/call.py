@@ -21,6 +21,7 @@ from shtoom.agent.reoffer import Reoffers
 from shtoom.exceptions import CallFailed, CallNotAnswered
 from shtoom.sip.dialog import OutOfOrder
 from shtoom.sip.headers import Headers
+from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
     from shtoom.agent.agent import UserAgent
@@ -246,7 +247,7 @@ class Call:
         """The far end hangs up (RFC 3261 15.1.2)."""
         transaction.respond(request.respond(200))
         cause = request.header("Reason")
-        reason = f"the far end hung up ({cause})" if cause else "the far end hung up"
+        reason = f"the far end hung up ({shown(cause)})" if cause else "the far end hung up"
         refusal = CallFailed("Request Terminated", 487)
         self.leave(Happening.BYE, CallEnding(reason, None, True), refusal=refusal)
 

@@ -15,6 +15,7 @@ from shtoom.exceptions import CallFailed, InvalidSIPURL, MalformedMessage, failu
 from shtoom.sip.fields import NameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
+from shtoom.sip.shown import shown
 from shtoom.sip.uri import URI, hostPort, parseURI
 
 INVITE_CSEQ = 1
@@ -127,9 +128,9 @@ def readable(response: Response, findings: list[str]) -> Response:
 
 def refusedBy(response: Response) -> CallFailed:
     """What a final response of 300 to 699 means, in words, with its Warning and Retry-After."""
-    reason = response.reason
+    reason = shown(response.reason)
     if response.code < 400:
-        places = ", ".join(response.headerValues("Contact")) or "nowhere"
+        places = shown(", ".join(response.headerValues("Contact"))) or "nowhere"
         reason = f"{reason}: redirected to {places}; redirections are not followed"
     elif response.code in (401, 407):
         reason = f"{reason}: a password is asked for, and there is none to give"

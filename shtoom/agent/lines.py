@@ -22,6 +22,7 @@ from shtoom.sip.dialog import Dialog, Key
 from shtoom.sip.effects import Effect, Ended, Send
 from shtoom.sip.message import Response
 from shtoom.sip.runner import Runner
+from shtoom.sip.shown import shown
 from shtoom.sip.transactions import IClientTransactionUser, ITransactionUser, TransactionLayer
 from shtoom.sip.transport import ISIPTransport, Peer
 from shtoom.sip.uri import URI
@@ -206,7 +207,7 @@ class Lines:
         self.log.info(
             "call {callID}: an answer that nobody waits for, tag {tag}, is acknowledged and left",
             callID=dialog.callID,
-            tag=dialog.remoteTag,
+            tag=shown(dialog.remoteTag),
         )
         self.acknowledge(dialog, response.cseq.number, seen, [])
         bye = dialog.request("BYE")
@@ -250,15 +251,15 @@ class Lines:
             if transport is not None:
                 return Peer(transport, (host, port))
         finding = (
-            f"the peer wants requests at {hop}, a transport that is not offered here; they go to "
-            f"{seen.address[0]}, where its packets came from"
+            f"the peer wants requests at {shown(hop)}, a transport that is not offered here; they "
+            f"go to {seen.address[0]}, where its packets came from"
         )
         return self._observed(seen, finding, findings)
 
     def _unreachable(self, failure: Failure, hop: URI, seen: Peer, findings: list[str]) -> Peer:
         failure.trap(CallFailed)
         finding = (
-            f"the peer wants requests at {hop}, which is not known here "
+            f"the peer wants requests at {shown(hop)}, which is not known here "
             f"({failure.getErrorMessage()}); they go to {seen.address[0]}, where its packets came "
             "from"
         )

@@ -79,7 +79,7 @@ def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
         ]
     if not text.count("\r\n") == text.count("\r") == text.count("\n"):
         faults.append(MalformedMessage("header line", "no stray CR or LF", text))
-        lines = [line for line in lines if not _STRAY.search(line[1])]  # in no answer of ours
+        lines = [(n, _STRAY.sub(" ", v)) for n, v in lines]  # they get into no answer of ours
     return lines, faults[0] if faults else None
 
 
@@ -141,6 +141,8 @@ def _check(message: Request | Response) -> None:
         raise MalformedMessage(f"{twice} header", "one", "two or more")
     if not message.callID:
         raise MalformedMessage("Call-ID header", "one", "none")
+    if not message.callID.isprintable():  # it stands in most lines of the log
+        raise MalformedMessage("Call-ID header", "printable characters", message.callID)
     message.cseq, message.via, message.fromAddress, message.toAddress, message.maxForwards  # noqa: B018
 
 
@@ -148,6 +150,8 @@ def _answerable(request: Request) -> Request | None:
     """The request with a Via that a response can go by; None if a header is missing for one."""
     headers = request.headers
     if not all(headers.get(name) for name in ("Via", "From", "To", "Call-ID", "CSeq")):
+        return None
+    if not request.callID.isprintable():  # what we send can always be parsed
         return None
     try:
         request.via  # noqa: B018

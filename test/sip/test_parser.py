@@ -298,20 +298,29 @@ class RefusalTests(SynchronousTestCase):
             self.assertRaises(MalformedMessage, parse, raw(start, *LINES[1:]))
 
     def test_security_007_lineFeedInsideQuotesIsNoFold(self) -> None:
-        """A stray LF or CR would split the header at the next hop."""
+        """A stray LF or CR would split the header at the next hop: 400, with a space instead."""
         for stray in ("\n", "\r"):
             error = self.assertRaises(
                 MalformedMessage, parse, changed("From", f'From: "a{stray}b" <sip:a@b>;tag=1')
             )
             self.assertIn("stray", str(error))
-            self.assertIsNone(
-                error.request
-            )  # such a line gets into no answer, and there is no other
+            assert isinstance(error.request, Request)
+            self.assertIn(b'From: "a b" <', error.request.respond(400).toBytes())
             other = self.assertRaises(
                 MalformedMessage, parse, changed("Contact", f"Record-Route: a{stray}b")
             )
             assert isinstance(other.request, Request)
             parse(other.request.respond(200, toTag="t").toBytes())
+
+    def test_security_006_aCallIDOfControlCharacters(self) -> None:
+        """It would stand in the log, and in an answer that cannot be parsed: neither (25.1)."""
+        for callID in ("a\x1b[31m", "a\x00b", "a\udcff"):
+            error = self.assertRaises(
+                MalformedMessage, parse, changed("Call-ID", f"Call-ID: {callID}")
+            )
+            self.assertEqual(error.where, "Call-ID header")
+            self.assertTrue(str(error).isprintable())
+            self.assertIsNone(error.request)
 
     def test_limits(self) -> None:
         """64 KiB, 256 headers, 8 KiB a line."""
