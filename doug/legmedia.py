@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from shtoom.media.prompts import PromptCache
     from shtoom.media.session import MediaSession
 
-__all__ = ["LegMedia"]
+__all__ = ["LegMedia", "findFile"]
 
 log = Logger()
 
@@ -143,19 +143,8 @@ class LegMedia:
     # What player and recorder ask of it
 
     def findFile(self, path: str | os.PathLike[str]) -> str:
-        """The first that exists: in the folder of the application's module, or of the module of a
-        class that it derives from, else as it is (from the current folder)."""
-        if not os.path.isabs(path):
-            app = self._leg.getVoiceApp()
-            for kind in type(app).__mro__ if app is not None else ():
-                module = sys.modules.get(kind.__module__)
-                file = getattr(module, "__file__", None)
-                if file is None or kind is VoiceApp or not issubclass(kind, VoiceApp):
-                    continue
-                candidate = Path(file).resolve().parent / path
-                if candidate.exists():
-                    return str(candidate)
-        return str(path)
+        """Beside the application's module, else in the current folder."""
+        return findFile(path, type(self._leg.getVoiceApp()))
 
     def playEnded(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
         """A play is over by itself."""
@@ -293,3 +282,18 @@ class LegMedia:
             callID=self._leg.callID,
             source=repr(source),
         )
+
+
+def findFile(path: str | os.PathLike[str], appClass: type) -> str:
+    """The first that exists: in the folder of the application's module, or of the module of a
+    class that it derives from, else as it is (from the current folder)."""
+    if not os.path.isabs(path):
+        for kind in appClass.__mro__:
+            module = sys.modules.get(kind.__module__)
+            file = getattr(module, "__file__", None)
+            if file is None or kind is VoiceApp or not issubclass(kind, VoiceApp):
+                continue
+            candidate = Path(file).resolve().parent / path
+            if candidate.exists():
+                return str(candidate)
+    return str(path)

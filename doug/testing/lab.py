@@ -6,17 +6,18 @@ how datagrams travel (network.py), what a call may have left behind (leftovers.p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from doug.application import DougApplication
+from doug.legmedia import findFile
 from doug.settings import Settings
-from doug.testing.leftovers import Leftovers
+from doug.testing.leftovers import Leftovers, namingDeferreds
 from doug.testing.media import MemoryMediaIO
 from doug.testing.network import Conditions, MemoryHost, MemoryNetwork
 from doug.testing.phone import Phone
@@ -52,8 +53,6 @@ class Lab:
         address: str = SERVER,
         **args: Any,
     ) -> None:
-        self._debugging = defer.getDebugging()
-        defer.setDebugging(True)  # so that a Deferred that never fires can name its creator
         self._rng = Random(seed)
         self.reactor = VirtualReactor()
         self.network = MemoryNetwork(self.reactor, self._chance(), conditions)
@@ -63,6 +62,7 @@ class Lab:
         self.results: list[Any] = []
         self.failures: list[Failure] = []
         self._leftovers = Leftovers()
+        self._closed = False
         settings = settings if settings is not None else Settings()
         apps = {"": app} if isinstance(app, type) else dict(app)
         self.application = LabApplication(
@@ -89,6 +89,7 @@ class Lab:
             self._chance(),
             name=name if name is not None else f"phone{number}",
             serverAddress=hostPort(self.io.host.address, None),
+            findFile=self._findFile,
             **options,
         )
         self.phones.append(phone)
@@ -100,7 +101,8 @@ class Lab:
 
     def advance(self, seconds: float) -> None:
         """Lets so many seconds pass for server, network and phones."""
-        self.reactor.advance(seconds)
+        with namingDeferreds():
+            self.reactor.advance(seconds)
 
     def assertNothingLeft(self) -> None:
         """Ends a test: after a minute's rest nothing of any call is left.
@@ -109,19 +111,25 @@ class Lab:
         application that waits for a Deferred is named with the line that made the Deferred.
         AssertionError lists all that was found. Server and phones are off afterwards.
         """
-        found = self._leftovers.find(self)
+        found = [] if self._closed else self._leftovers.find(self)
         self.close()
         found += self._leftovers.findAfterClose(self)
         if found:
-            raise AssertionError("left behind:\n  " + "\n  ".join(found))
+            raise AssertionError("left behind:\n  " + "\n  ".join(dict.fromkeys(found)))
 
     def close(self) -> None:
-        """Switches server and phones off."""
-        self.application.shutdown()
-        for phone in self.phones:
-            phone.close()
-        self.advance(10.0)
-        defer.setDebugging(self._debugging)
+        """Switches server and phones off; again: nothing. A lab may also just be forgotten."""
+        if not self._closed:
+            self._closed = True
+            self.application.shutdown()
+            self.advance(10.0)
+            for phone in self.phones:
+                phone.close()
+
+    def _findFile(self, path: str) -> str:
+        """Where one of the applications finds a sound of that name."""
+        found = (findFile(path, app) for app in self.application.settings.apps.values())
+        return next((file for file in found if os.path.exists(file)), path)
 
     def _chance(self) -> Random:
         return Random(self._rng.random())
@@ -133,6 +141,16 @@ class LabApplication(DougApplication):
     def __init__(self, lab: Lab, **options: Any) -> None:
         super().__init__(**options)
         self._lab = lab
+
+    def startVoiceApp(self, **args: Any) -> str:
+        """As the server does."""
+        with namingDeferreds():
+            return super().startVoiceApp(**args)
+
+    def placeCall(self, toURI: str, fromURI: str | None = None, **args: Any) -> str:
+        """As the server does."""
+        with namingDeferreds():
+            return super().placeCall(toURI, fromURI, **args)
 
     def acceptResults(self, cookie: str, result: Any) -> None:
         """Kept in the lab."""

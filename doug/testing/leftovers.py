@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +18,17 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 import doug
+import shtoom
+import twisted
 
 if TYPE_CHECKING:
     from doug.testing.lab import Lab
+    from doug.voiceapp import VoiceApp
 
-SETTLE = 2.0  # seconds in which ends of calls that were just asked for come about
-REST = 70.0  # seconds after which even the timers of an ended call have run out (64*T1, twice)
-_OURS = (str(Path(defer.__file__).parents[1]), str(Path(doug.__file__).parent))
+REST = 72.0  # seconds in which the timers of a call that ends now run out (64*T1, twice)
+_JUST_BEFORE = 1e-3  # seconds
+_OURS = tuple(f"{Path(m.__file__ or '').parent}{os.sep}" for m in (twisted, doug, shtoom))
+_THEIRS = str(Path(doug.__file__).parent / "demo") + os.sep  # an application like any other
 
 
 class Leftovers:
@@ -32,24 +39,18 @@ class Leftovers:
 
     def find(self, lab: Lab) -> list[str]:
         """Whatever is still there once all calls had time to end."""
-        lab.advance(SETTLE)
-        found = [
-            f"{app.va_describe()} waits for a Deferred that never fired: {creator(pending)}"
-            for app in lab.application.listVoiceapps().values()
-            if (pending := app.va_pending) is not None
-        ]
-        lab.advance(REST)
+        found = _stuck(lab)
         exchange = lab.application.exchange
-        found += [
-            f"application {a.va_describe()}" for a in lab.application.listVoiceapps().values()
-        ]
+        for app in lab.application.listVoiceapps().values():
+            pending = app.va_pending
+            found.append(_still(app) if pending is None else _waiting(app, pending))
+        for phone in lab.phones:
+            found += [f"{phone.name}'s call is {c.state}" for c in phone.calls if not c.closed]
         found += [f"dialog {call.callID}" for call in exchange.agent.calls]
         found += [f"media session at port {session.port}" for session in exchange.media.sessions]
         found += [f"media socket at port {socket.port}" for socket in lab.io.sockets]
         if len(exchange.agent.layer):
             found.append(f"{len(exchange.agent.layer)} transactions of the server")
-        for phone in lab.phones:
-            found += [f"{phone.name}'s call is {c.state}" for c in phone.calls if not c.closed]
         found += [f"timer {call}" for call in lab.reactor.getDelayedCalls()]
         return found
 
@@ -57,33 +58,82 @@ class Leftovers:
         """Whatever outlives server and phones."""
         found = [f"socket {host}:{port}" for host, port in lab.network.bound]
         found += [f"timer {call}" for call in lab.reactor.getDelayedCalls()]
-        left = openFiles() - self._files
-        if left:
-            found += [f"file {name}" for name in sorted(left)]
+        if openFiles() - self._files:
+            gc.collect()  # a file whose last reference is in a cycle counts as closed
+            found += [f"file {name}" for name in sorted((openFiles() - self._files).elements())]
         return found
 
 
-def openFiles() -> set[str]:
-    """The files that this process has open, by name; sockets and pipes are left out."""
-    gc.collect()  # a file whose last reference is in a cycle counts as closed
-    names = set()
+def openFiles() -> Counter[str]:
+    """The files that this process has open, by name; sockets, pipes and devices are left out."""
+    names: Counter[str] = Counter()
     for fd in os.listdir("/proc/self/fd"):
         try:
             name = os.readlink(f"/proc/self/fd/{fd}")
         except OSError:  # the descriptor of the listing itself
             continue
         if name.startswith("/") and not name.startswith(("/dev/", "/proc/")):
-            names.add(name)
+            names[name] += 1
     return names
 
 
+@contextmanager
+def namingDeferreds() -> Iterator[None]:
+    """Deferreds that are made within remember the line that made them."""
+    before = defer.getDebugging()
+    defer.setDebugging(True)
+    try:
+        yield
+    finally:
+        defer.setDebugging(before)
+
+
 def creator(deferred: Deferred[Any]) -> str:
-    """The line that made a Deferred; of a coroutine's, the line that made what it waits for."""
-    waited = _innermost(deferred)
-    info = getattr(waited, "_debugInfo", None)
-    lines = list(getattr(info, "creator", ())) or ["an unknown place"]
-    foreign = [line for line in lines if not any(ours in line for ours in _OURS)]
-    return " ".join((foreign or lines)[-1].split())
+    """Which line made a Deferred; of a coroutine's, the line that made what it waits for."""
+    info = getattr(_innermost(deferred), "_debugInfo", None)
+    lines = list(getattr(info, "creator", None) or ())
+    foreign = [line for line in lines if not any(o in line for o in _OURS) or _THEIRS in line]
+    if not foreign:
+        return "made outside of lab.advance(), where nobody took note of the line"
+    return "made at " + ": ".join(part.strip() for part in foreign[-1].strip().splitlines())
+
+
+def _stuck(lab: Lab) -> list[str]:
+    """Lets REST seconds pass; says which handlers' Deferreds the server would give up meanwhile.
+
+    An application has some time for its last steps (pendingLimit). Just before that is over its
+    Deferred is looked at, and the application ended, so that no other error hides this one.
+    """
+    found = []
+    end = lab.reactor.seconds() + REST
+    while limits := [a.va_limit.getTime() for a in _apps(lab) if a.va_limit is not None]:
+        upTo = min(limits) - _JUST_BEFORE
+        if upTo > end:
+            break
+        lab.advance(max(0.0, upTo - lab.reactor.seconds()))
+        for app in _apps(lab):
+            pending = app.va_pending
+            due = app.va_limit is not None and app.va_limit.getTime() <= upTo + _JUST_BEFORE
+            if pending is not None and due:
+                found.append(_waiting(app, pending))
+                app.returnResult(None)
+    lab.advance(max(0.0, end - lab.reactor.seconds()))
+    return found
+
+
+def _apps(lab: Lab) -> list[VoiceApp]:
+    return list(lab.application.listVoiceapps().values())
+
+
+def _still(app: VoiceApp) -> str:
+    return f"application {app.va_describe()}, still in state {app.getCurrentState()}"
+
+
+def _waiting(app: VoiceApp, pending: Deferred[Any]) -> str:
+    return (
+        f"{app.va_describe()} waits in {app.getCurrentState()} for a Deferred that never fired, "
+        f"{creator(pending)}"
+    )
 
 
 def _innermost(deferred: Deferred[Any]) -> Deferred[Any]:

@@ -26,15 +26,15 @@ class MemoryMediaSocket:
         self._local = (io.host.address, port)
         self.owner: Any = None
         self.closed = False
-        io.host.network.bind(self._local, self._received)
+        io.host.network.bind(self._local, self._arrived)
 
     def send(self, data: bytes, address: Address) -> None:
         """One datagram to address, (host, port)."""
         if not self.closed:
             self._io.host.network.send(data, self._local, address)
 
-    def _received(self, data: bytes, source: Address) -> None:
-        self._io.arrived(self, data, source)
+    def _arrived(self, data: bytes, source: Address) -> None:
+        self._io.arrived(self.owner, data, source)
 
     def close(self) -> None:
         """Closes the port; again: nothing."""
@@ -70,9 +70,9 @@ class MemoryMediaIO:
         """Calls back when a datagram arrives, until told None."""
         self._wake = callback
 
-    def arrived(self, socket: MemoryMediaSocket, data: bytes, source: Address) -> None:
+    def arrived(self, owner: Any, data: bytes, source: Address) -> None:
         """Keeps a datagram for receive()."""
-        self._waiting.append((socket.owner, data, source))
+        self._waiting.append((owner, data, source))
         if self._wake is not None:
             self._wake()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EADDRINUSE
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,7 +45,7 @@ class Conditions:
     reorder: float = 0.0
     reorderBy: float = 0.03
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Nothing is left to chance?"""
         return not (self.jitter or self.loss or self.duplicate or self.reorder)

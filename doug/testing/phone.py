@@ -6,16 +6,19 @@ hears). Not here: the comparing of sounds (hearing.py), the server (lab.py).
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
+from doug.negotiation import streamParameters
 from doug.testing.hearing import Match, locate, toneShare
 from doug.testing.media import MemoryMediaIO
 from shtoom import codecs
@@ -28,8 +31,8 @@ from shtoom.exceptions import CallFailed, CallRejected, NotAcceptable
 from shtoom.media.clock import MediaClock
 from shtoom.media.files import openReader
 from shtoom.media.ports import PortPool
-from shtoom.media.session import IFeed, IListener, MediaSession, StreamParameters
-from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
+from shtoom.media.session import IFeed, IListener, MediaSession
+from shtoom.rtp.telephoneevent import DIGITS, KeyPressed, KeyReleased
 from shtoom.sdp.description import parseSDP
 from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
 from shtoom.sip.message import Response
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 RTP_PORTS = (40000, 41998)
 FRAME_BYTES = 320
+ON_CALL = ("answer", "ring", "busy", "decline")
+SERVER = re.compile(r"@doug(?![\w.-])")
 ENOUGH = 0.3  # seconds of a prompt's sound that must be heard to say that it is heard
 
 Sound = str | Path | NDArray[np.int16]
@@ -55,7 +60,8 @@ class Phone:
 
     name: its user part. codecs: by name, best first. ptime: milliseconds of sound a packet.
     events: does it know RFC 4733? onCall: what it does when it rings, one of "answer", "ring"
-    (for ever), "busy", "decline". answerAfter: seconds of ringing.
+    (for ever), "busy", "decline". answerAfter: seconds of ringing. findFile: where the sound of a
+    relative path is. ValueError for an onCall that there is not.
     """
 
     def __init__(
@@ -72,11 +78,14 @@ class Phone:
         onCall: str = "answer",
         answerAfter: float = 0.0,
         timers: Timers | None = None,
+        findFile: Callable[[str], str] = str,
     ) -> None:
+        if onCall not in ON_CALL:
+            raise ValueError(f"onCall: wanted one of {', '.join(ON_CALL)}, got {onCall!r}")
         self.reactor, self.host, self.name = reactor, host, name
         self.serverAddress = serverAddress
         self.codecs, self.ptime, self.events = tuple(codecs), ptime, events
-        self.onCall, self.answerAfter = onCall, answerAfter
+        self.onCall, self.answerAfter, self.findFile = onCall, answerAfter, findFile
         self.calls: list[PhoneCall] = []
         self.io = MemoryMediaIO(host)
         self.clock = MediaClock(reactor, self.io, PortPool(*RTP_PORTS, rng), rng=rng, phases=2)
@@ -116,7 +125,7 @@ class Phone:
         call = PhoneCall(self, self.clock.openSession(self.host.address))
         self.calls.append(call)
         offer = call.offer() if sdp is None else sdp
-        target = uri.replace("@doug", f"@{self.serverAddress}") if self.serverAddress else uri
+        target = SERVER.sub(f"@{self.serverAddress}", uri) if self.serverAddress else uri
         caller = fromURI if fromURI is not None else self.uri
         call.began(self.agent.placeCall(target, offer, call, fromURI=caller, headers=headers))
         return call
@@ -133,7 +142,7 @@ class Phone:
         call.user = mine
         call.ring()
         if self.onCall == "answer":  # "ring" leaves it at that
-            self.reactor.callLater(self.answerAfter, mine.answer)
+            mine.later(self.answerAfter, mine.answer)
 
     def close(self) -> None:
         """Takes the phone off the network."""
@@ -166,8 +175,9 @@ class PhoneCall:
         self._offer: bytes = b""
         self._heard = bytearray()
         self._from = 0  # sample from which the next prompt is looked for
-        self._toSay: deque[bytes] = deque()
+        self._toSay = bytearray()
         self._toPress: deque[tuple[str, float, float]] = deque()
+        self._timer: IDelayedCall | None = None  # to answer, or until the next key
         self._closed = False
 
     @property
@@ -200,19 +210,27 @@ class PhoneCall:
             self.call.hangup()
 
     def press(self, keys: str, duration: float = 0.1, gap: float = 0.1) -> None:
-        """Presses keys as RFC 4733, one after the other. duration, gap: seconds."""
+        """Presses keys as RFC 4733, one after the other. duration, gap: seconds.
+
+        AssertionError unless the call is up and both sides know RFC 4733; ValueError for another
+        key than 0-9 * # A-D.
+        """
+        if self._mustBeUp("pressed").eventType is None:
+            raise AssertionError("press: this phone and the server have not agreed on RFC 4733")
+        if set(keys.upper()) - set(DIGITS):
+            raise ValueError(f"press: wanted keys of {DIGITS}, got {keys!r}")
         waiting = bool(self._toPress)
         self._toPress.extend((key, duration, gap) for key in keys)
         if not waiting:
             self._pressNext()
 
     def say(self, sound: Sound) -> None:
-        """Speaks a file or int16 samples of 8 kHz, after what is still to be said."""
-        if self.stream is None:
-            raise AssertionError("the call is not answered: nothing can be said yet")
-        payload = codecs.find(self.stream.codec).encode(readSound(sound))
-        size = len(payload) if not payload else self.stream.ptime * 8
-        self._toSay.extend(payload[i : i + size] for i in range(0, len(payload), size))
+        """Speaks a file or int16 samples of 8 kHz, after what is still to be said.
+
+        AssertionError unless the call is up.
+        """
+        codec = codecs.find(self._mustBeUp("said").codec)
+        self._toSay += codec.encode(self._read(sound))
 
     def sayTone(self, hz: float, seconds: float, level: float = 0.3) -> None:
         """Speaks a tone; level 1.0 is full scale."""
@@ -237,22 +255,23 @@ class PhoneCall:
         """That `sound` was heard, after what an earlier assertHears found.
 
         atLeast: seconds of it that must be there in one piece (all of it, if it is shorter).
-        Returns where it was. AssertionError says what was heard instead.
+        Returns where it was, in `heard`. AssertionError says what was heard instead.
         """
-        prompt, audio = readSound(sound), self.heard[self._from :]
-        match = locate(audio, prompt)
+        audio = self.heard[self._from :]
+        match = locate(audio, self._read(sound), atLeast)
         if match is None or match.seconds < min(atLeast, match.wanted):
             much = 0.0 if match is None else match.seconds
             raise AssertionError(
                 f"{_name(sound)} was not heard: {much:.1f} s of it in {len(audio) / 8000:.2f} s of "
-                f"sound at a level of {_level(audio)} (call {self.state})"
+                f"sound from second {self._from / 8000:.2f} on, at a level of {_level(audio)} "
+                f"(call {self.state})"
             )
-        self._from += match.end
-        return match
+        start, self._from = self._from, self._from + match.end
+        return match._replace(start=start + match.start, end=self._from)
 
     def assertDoesNotHear(self, sound: Sound) -> None:
         """That `sound` was not heard since the last forget() or assertHears()."""
-        match = locate(self.heard[self._from :], readSound(sound))
+        match = locate(self.heard[self._from :], self._read(sound), ENOUGH)
         if match is not None and match.seconds >= min(ENOUGH, match.wanted):
             raise AssertionError(f"{_name(sound)} was heard: {match.seconds:.1f} s of it")
 
@@ -319,7 +338,9 @@ class PhoneCall:
 
     def nextPayload(self, size: int) -> bytes | None:
         """What the user says in this packet; None for nothing."""
-        return self._toSay.popleft() if self._toSay else None
+        payload = bytes(self._toSay[:size])
+        del self._toSay[:size]
+        return payload or None
 
     def frameReceived(self, pcm: bytes) -> None:
         """20 ms of sound for the user's ear."""
@@ -331,12 +352,27 @@ class PhoneCall:
             self._closed = True
             self._toPress.clear()
             self._toSay.clear()
+            if self._timer is not None and self._timer.active():
+                self._timer.cancel()
             self.session.close()
             self.call = None
+
+    def later(self, seconds: float, f: Callable[[], object]) -> None:
+        """Calls f, unless the call is over by then; in place of what was to be called before."""
+        if not self._closed:
+            self._timer = self.phone.reactor.callLater(seconds, f)
 
     def _keyHeard(self, key: KeyPressed | KeyReleased) -> None:
         if isinstance(key, KeyPressed):
             self.keys += key.digit
+
+    def _mustBeUp(self, done: str) -> AgreedStream:
+        if self.stream is None or self.state != "answered":
+            raise AssertionError(f"the call is {self.state}: nothing can be {done}")
+        return self.stream
+
+    def _read(self, sound: Sound) -> NDArray[np.int16]:
+        return readSound(self.phone.findFile(sound) if isinstance(sound, str) else sound)
 
     def _capabilities(self) -> Capabilities:
         return Capabilities(
@@ -357,7 +393,7 @@ class PhoneCall:
     def _talk(self, stream: AgreedStream) -> None:
         first = self.stream is None
         self.stream = stream
-        self.session.start(streamParameters(stream))
+        self.session.start(streamParameters(stream, None))
         if first:
             self.session.feed = self
             self.session.addListener(self)
@@ -368,27 +404,12 @@ class PhoneCall:
             return
         key, duration, gap = self._toPress[0]
         done = self.session.sendEvent(key, duration)
-        done.addCallback(lambda _: self.phone.reactor.callLater(gap, self._pressed))
+        done.addCallback(lambda _: self.later(gap, self._pressed))
 
     def _pressed(self) -> None:
         if self._toPress:
             self._toPress.popleft()
             self._pressNext()
-
-
-def streamParameters(stream: AgreedStream) -> StreamParameters:
-    """What was agreed in SDP, as the media floor wants it."""
-    accepts: Mapping[int, Any] = {pt: codecs.find(name) for pt, name in stream.accepts.items()}
-    return StreamParameters(
-        remote=(stream.remoteHost, stream.remotePort),
-        codec=codecs.find(stream.codec),
-        payloadType=stream.payloadType,
-        accepts=accepts,
-        eventType=stream.eventType,
-        ptime=stream.ptime,
-        send=stream.send,
-        receive=stream.receive,
-    )
 
 
 def readSound(sound: Sound) -> NDArray[np.int16]:

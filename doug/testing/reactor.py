@@ -7,6 +7,7 @@ Not here: the network (network.py); a VirtualReactor hands listenUDP to the host
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,8 +79,13 @@ class VirtualCall:
             raise AlreadyCalled
 
     def __str__(self) -> str:
-        name = getattr(self.func, "__qualname__", repr(self.func))
-        return f"{name} due at {self.time:.3f} s"
+        func: Any = self.func
+        while isinstance(func, partial):
+            func = func.func
+        name = getattr(func, "__qualname__", repr(func))
+        code = getattr(func, "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+        return f"{name}{where} due at {self.time:.3f} s"
 
 
 @implementer(IReactorTime, IHostnameResolver)
@@ -118,10 +124,14 @@ class VirtualReactor:
 
     def getDelayedCalls(self) -> list[VirtualCall]:
         """All that are still to come, soonest first."""
-        return [c for t, _, c in sorted(self._heap, key=lambda e: e[:2]) if self._isLive(t, c)]
+        coming = sorted(self._heap, key=lambda entry: entry[:2])
+        return list(dict.fromkeys(c for due, _, c in coming if c.active() and c.time == due))
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass, running what falls due on the way."""
+        """Lets so much time pass, running what falls due on the way.
+
+        What a call raises comes out of here; the calls after it run in the next advance().
+        """
         end = self._now + seconds
         heap = self._heap
         while heap and heap[0][0] <= end:
@@ -137,10 +147,6 @@ class VirtualReactor:
     def stall(self, seconds: float) -> None:
         """Time passes and nothing runs, as when a handler blocks: what falls due is late."""
         self._now += seconds
-
-    @staticmethod
-    def _isLive(time: float, call: VirtualCall) -> bool:
-        return call.active() and call.time == time
 
     def _move(self, call: VirtualCall, time: float) -> None:
         call.time = time
