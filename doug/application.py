@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, TimeoutError, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -50,7 +50,7 @@ __all__ = ["DougApplication", "StartFailed"]
 T = TypeVar("T")
 
 LAST_WORDS = 3.0  # seconds that the far ends, the applications and the disk have at shutdown
-GLANCE = 0.02  # seconds between two looks at what they are doing meanwhile
+GLANCE = 0.02  # seconds between two looks at who is not done yet
 RETRY_AFTER = (5, 30)  # seconds, drawn anew for each caller, so that they do not return together
 
 
@@ -94,7 +94,6 @@ class DougApplication:
         self._cookies = count(1)
         self._jobs = 0  # in threads
         self._stopping = False
-        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
     # Life
 
@@ -151,55 +150,29 @@ class DougApplication:
 
     async def _shutdown(self, exchange: Exchange) -> None:
         exchange.agent.draining = self._retryAfter()
-        if self.settings.drainTimeout > 0:
-            await self._within(self.settings.drainTimeout, self._until(self._isIdle))
+        await self._wait(self.settings.drainTimeout, lambda: not exchange.agent.calls)
         gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
-        end = self.reactor.seconds() + LAST_WORDS
-        while self._apps and self.reactor.seconds() < end:
-            await deferLater(self.reactor, GLANCE)
-            for app in list(self._apps.values()):
-                if not app.va_isBusy():
-                    app.returnResult(None)
+        await deferLater(self.reactor, GLANCE)
+        await self._wait(
+            LAST_WORDS, lambda: not any(app.va_isBusy() for app in self._apps.values())
+        )
         for app in list(self._apps.values()):
             app.returnResult(None)
-        await self._within(LAST_WORDS, DeferredList([gone, self._until(self._isQuiet)]))
+        await self._wait(LAST_WORDS, lambda: gone.called and not self._apps and not self._jobs)
         await exchange.close()
+        self.log.info(
+            "all ports are closed; {calls} calls were not confirmed as ended, {jobs} jobs in "
+            "threads not done",
+            calls=len(exchange.agent.calls),
+            jobs=self._jobs,
+        )
         self._exchange, self._stopping = None, False
-        self.log.info("all calls have ended, all ports are closed")
 
-    async def _within(self, limit: float, waited: Deferred[Any]) -> None:
-        """Waits for a Deferred, for `limit` seconds at most; it is not cancelled then."""
-        over: Deferred[None] = Deferred()
-        waited.addBoth(lambda _: over.callback(None))
-        try:
-            await over.addTimeout(limit, self.reactor)
-        except TimeoutError:
-            self.log.info(
-                "shutdown: {apps} applications and {jobs} jobs in threads are not done after "
-                "{limit:g} s, going on without them",
-                apps=len(self._apps),
-                jobs=self._jobs,
-                limit=limit,
-            )
-
-    def _isIdle(self) -> bool:
-        return not self._apps
-
-    def _isQuiet(self) -> bool:
-        return not self._apps and not self._jobs
-
-    def _until(self, holds: Callable[[], bool]) -> Deferred[None]:
-        """Fires when holds() does, which is asked whenever an application or a job ends."""
-        if holds():
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append((holds, waiting))
-        return waiting
-
-    def _somethingEnded(self) -> None:
-        for entry in [e for e in self._waiting if e[0]()]:
-            self._waiting.remove(entry)
-            entry[1].callback(None)
+    async def _wait(self, limit: float, holds: Callable[[], bool]) -> None:
+        """Until holds(), for `limit` seconds at most."""
+        end = self.reactor.seconds() + limit
+        while not holds() and self.reactor.seconds() < end:
+            await deferLater(self.reactor, GLANCE)
 
     # Applications
 
@@ -351,7 +324,6 @@ class DougApplication:
         except Exception:
             self.log.failure("{app}: its result was not accepted", app=self._nameOf(cookie))
         self._apps.pop(cookie, None)
-        self._somethingEnded()
 
     def _routes(self) -> dict[str, type[VoiceApp]]:
         routes = dict(self.settings.apps)
@@ -399,8 +371,6 @@ class DougApplication:
 
     def _jobDone(self, outcome: Any) -> Any:
         self._jobs -= 1
-        if self._waiting:
-            self.reactor.callLater(0, self._somethingEnded)  # who waits for it may begin another
         return outcome
 
     @property

@@ -22,6 +22,7 @@ from doug.exceptions import EventNotSpecifiedError, NonEventError, StateMachineE
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
 from test.contract.support import AppTestCase, First, Keeping, Narrower, Second
+from test.doug.puppet import LegTestCase, Puppet
 
 
 class Waiting(Keeping):
@@ -594,6 +595,28 @@ class StaleTests(AppTestCase):
         self.assertEqual(app.va_withdraw(lambda event: isinstance(event, First)), 2)
         self.turn()
         self.assertEqual([type(e) for e in app.got], [Second])
+
+
+class StaleLegTests(LegTestCase):
+    """D: what belongs to a leg that has a new owner."""
+
+    def test_hijackLegWithdrawsTheLegsEvents(self) -> None:
+        """Those queued behind a pending Deferred; events of others stay."""
+        self.begin()
+        other = Puppet(Deferred(), self.lab.application, "other")
+        pending: Deferred[Any] = Deferred()
+        self.app.hooks["First"] = lambda event: pending
+        self.app.raiseEvent(First())
+        self.lab.advance(0.1)
+        self.call.press("5")
+        self.lab.advance(0.5)
+        self.app.raiseEvent(Second())
+        self.assertIs(self.leg.hijackLeg(other), self.app)
+        pending.callback(None)
+        self.lab.advance(0.1)
+        self.assertEqual(self.app.names(), ["CallAnswered", "First", "Second"])
+        other.returnResult()
+        self.finish()
 
 
 class EndTests(AppTestCase):

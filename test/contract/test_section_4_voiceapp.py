@@ -85,8 +85,11 @@ class LegsTests(LegTestCase):
         self.assertIs(self.app.getDefaultLeg(), other)
         other.hangupCall()
         self.assertIs(self.app.getDefaultLeg(), third)
+        third.mediaRecord(str(self.folder / "r.wav"))  # its end event waits for the file
+        self.lab.advance(0.5)
         third.hangupCall()
         self.assertIsNone(self.app.getDefaultLeg())
+        self.assertIsNone(self.app.getLeg(third.getCookie()))
         self.finish()
 
     def test_legByItsCookie(self) -> None:

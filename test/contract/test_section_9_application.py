@@ -309,6 +309,16 @@ class ShutdownTests(LegTestCase):
         self.assertEqual((over, self.lab.results), ([None], ["over"]))
         self.assertClosed()
 
+    def test_anApplicationWithoutACallIsNotDrained(self) -> None:
+        """One that waits for other parts of the program would wait for ever."""
+        self.lab = Lab(Puppet, settings=Settings(drainTimeout=300.0))
+        self.lab.application.startVoiceApp()
+        self.lab.advance(1.0)
+        over = self.shutdown()
+        self.lab.advance(1.0)
+        self.assertEqual((over, self.lab.results), ([None], [None]))
+        self.assertClosed()
+
     def test_aFarEndThatDoesNotAnswerIsNotWaitedForLong(self) -> None:
         """Seconds, not the 32 of RFC 3261."""
         self.begin()

@@ -1,0 +1,41 @@
+"""Settings of the process: the clock, the interpreter's lock, the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.process import SWITCH_INTERVAL, tune
+
+
+class TuneTests(SynchronousTestCase):
+    """What plug-in and scripts do before the reactor runs."""
+
+    def setUp(self) -> None:
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        self.addCleanup(gc.unfreeze)
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+
+    def test_theReactorGoesByAClockThatIsNeverSetBack(self) -> None:
+        """Wall time would stop every timer when it is."""
+        reactor = Clock()
+        tune(reactor)
+        self.assertIs(reactor.seconds, time.monotonic)
+
+    def test_timersThatAreSetAlreadyAreNotLost(self) -> None:
+        """They were reckoned by the other clock, so that one stays."""
+        reactor = Clock()
+        reactor.callLater(5, int)
+        tune(reactor)
+        self.assertIsNot(reactor.seconds, time.monotonic)
+
+    def test_threadsAndCollectionsDoNotHoldTheBeat(self) -> None:
+        """A short switch interval; what start-up made is never looked at again."""
+        tune(Clock())
+        self.assertAlmostEqual(sys.getswitchinterval(), SWITCH_INTERVAL, places=6)
+        self.assertGreater(gc.get_freeze_count(), 1000)
+        self.assertGreater(gc.get_threshold()[0], 10_000)
