@@ -22,6 +22,7 @@ from doug.settings import Endpoint, Settings
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.exceptions import TransportFailed
 from shtoom.media.clock import MediaClock
+from shtoom.media.disk import Disk
 from shtoom.media.io import IMediaIO
 from shtoom.media.ports import PortPool
 from shtoom.media.prompts import PromptCache
@@ -77,8 +78,11 @@ class Exchange:
         )
         self.io = mediaIO(reactor)
         ports = PortPool(*settings.rtpPorts, rng)
-        self.media = MediaClock(reactor, self.io, ports, rng=rng, idle=settings.idle)
+        self.media = MediaClock(
+            reactor, self.io, ports, rng=rng, idle=settings.idle, isLocal=self._isLocal
+        )
         self.prompts = PromptCache(deferToThread)
+        self.disk = Disk(reactor, deferToThread)
         self._localAddressFor = localAddressFor
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
@@ -146,6 +150,13 @@ class Exchange:
             sessionID=self.rng.getrandbits(47),
             version=1,
         )
+
+    def _isLocal(self, host: str) -> bool:
+        """Is it an address of this machine, or the one that phones reach it by?"""
+        try:
+            return host in (self.settings.advertise, self._localAddressFor(host))
+        except OSError:  # no way there
+            return False
 
     async def close(self) -> None:
         """Closes all ports; calls are left as they are."""

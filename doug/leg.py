@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.call import Call
     from shtoom.media.clock import MediaClock
+    from shtoom.media.disk import Disk
     from shtoom.media.session import MediaSession
     from shtoom.sdp.offeranswer import Capabilities
     from shtoom.sip.message import Response
@@ -70,6 +71,8 @@ class ILegExchange(Protocol):
     def prompts(self) -> PromptCache: ...
     @property
     def media(self) -> MediaClock: ...
+    @property
+    def disk(self) -> Disk: ...
 
     def capabilities(self, peer: Peer, port: int) -> Capabilities:
         """What a new call with that peer may agree on. port: of its media session."""

@@ -69,6 +69,7 @@ class LegMedia:
         self.session = session
         self.reactor = application.reactor
         self.deferToThread = application.deferToThread
+        self.writeTogether = application.exchange.disk.together
         self.loadClip = prompts.load
         self.sources = SourceUses(leg, self._closingFailed)
         self.player = Player(self)

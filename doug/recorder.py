@@ -65,6 +65,8 @@ class IRecorderHost(Protocol):
     def sources(self) -> SourceUses: ...
     @property
     def deferToThread(self) -> Callable[..., Deferred[Any]]: ...
+    @property
+    def writeTogether(self) -> Callable[..., Deferred[Any]]: ...
 
     def recordEnded(self, record: Record) -> None:
         """A recording is over and its file complete; record.how says how."""
@@ -257,8 +259,9 @@ class Recorder:
         if target is None or isinstance(target, Source):
             return None
         try:
+            host = self._openHost()
             recording = Recording(
-                target, self._openHost().deferToThread, partial(self._failed, record)
+                target, host.deferToThread, partial(self._failed, record), host.writeTogether
             )
         except ValueError as error:  # a suffix that cannot be written
             return str(error)

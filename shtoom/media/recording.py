@@ -61,6 +61,7 @@ class Recording:
         "_received",
         "_whenClosed",
         "_working",
+        "_writeTogether",
         "_writer",
         "failure",
     )
@@ -70,15 +71,19 @@ class Recording:
         dest: str | os.PathLike[str] | WritableFile,
         deferToThread: DeferToThread,
         onFailed: Callable[[RecordingFailed], object],
+        writeTogether: DeferToThread | None = None,
     ) -> None:
         """dest: a path, overwritten, by its suffix .wav, .raw, .sln, .ul or .al; or an open binary
         file, closed at the end, which gets what its name says and else 8 kHz 16-bit PCM.
 
         deferToThread: f(*args) in a thread, its result by a Deferred that fires later. onFailed: in
-        the reactor thread, possibly out of write(). ValueError: a suffix that cannot be written.
+        the reactor thread, possibly out of write(). writeTogether: as deferToThread, for pieces
+        that may share a job with those of other files (Disk.together); None for a job each.
+        ValueError: a suffix that cannot be written.
         """
         self._writer = writerFor(dest)
         self._deferToThread, self._onFailed = deferToThread, onFailed
+        self._writeTogether = writeTogether
         self._pending: list[bytes] = []
         self._pendingBytes = self._received = 0
         self._opened = self._closing = self._closed = False
@@ -132,7 +137,10 @@ class Recording:
 
     def _work(self, job: Callable[..., None], *args: bytes) -> None:
         self._working = True
-        self._deferToThread(job, *args).addCallbacks(self._worked, self._jobFailed)
+        run = self._deferToThread
+        if args and self._writeTogether is not None and self._writer.isRegular:
+            run = self._writeTogether
+        run(job, *args).addCallbacks(self._worked, self._jobFailed)
 
     def _worked(self, _: None) -> None:
         self._opened = True

@@ -12,6 +12,7 @@ import os
 from abc import ABC, abstractmethod
 from errno import EIO
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
 
 from shtoom import codecs
@@ -51,13 +52,17 @@ _HEADER = len(wavHeader(0))
 
 
 class Writer(ABC):
-    """One file being written, beginning to end. name: for people. bytes: of sound in it so far."""
+    """One file being written, beginning to end. name: for people. bytes: of sound in it so far.
 
-    __slots__ = ("_kind", "bytes", "name")
+    isRegular: once it is open, is it a plain file, whose writes end by themselves?
+    """
+
+    __slots__ = ("_kind", "bytes", "isRegular", "name")
 
     def __init__(self, name: str, kind: _Kind) -> None:
         self.name, self._kind = name, kind
         self.bytes = 0
+        self.isRegular = False
 
     @property
     def seconds(self) -> float:
@@ -104,6 +109,7 @@ class _PathWriter(Writer):
 
     def open(self) -> None:
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        self.isRegular = S_ISREG(os.fstat(self._fd).st_mode)
         super().open()
 
     def close(self) -> None:

@@ -48,6 +48,11 @@ class SoundHost:
         self.closed: list[Record] = []
         self.changes = 0
 
+    @property
+    def writeTogether(self) -> Callable[..., Deferred[Any]]:
+        """Pieces of recordings, a job each."""
+        return self.deferToThread
+
     def deferToThread(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Inline, the result on the next turn."""
         pool: Any = self.reactor
