@@ -27,7 +27,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from shtoom.media.incoming import Incoming
-from shtoom.media.io import IMediaIO, IMediaSocket
+from shtoom.media.io import Address, IMediaIO, IMediaSocket
 from shtoom.media.listening import Listening, deliver
 from shtoom.media.outgoing import Outgoing
 from shtoom.media.ports import PortPool
@@ -48,7 +48,7 @@ class MediaClock:
 
     phases: into how many parts a beat is cut: 2, 4 or 8. few: so many sessions are served as
     they come instead of by polling. idle: "sparse", "silence" or "none" (stream.Idle). rng: for
-    the clock's origin, SSRCs and the like.
+    the clock's origin, SSRCs and the like. isLocal: is that an address of this machine?
 
     sessions: those that are open. lateBeats: slots that were run more than a beat late.
     skippedFrames: frames that were left out, over all sessions. onLate: called with the seconds
@@ -65,12 +65,13 @@ class MediaClock:
         phases: int = 4,
         few: int = 8,
         idle: str = "sparse",
+        isLocal: Callable[[str], bool] = lambda host: False,
     ) -> None:
         if idle not in [policy.value for policy in Idle]:
             wanted = ", ".join(policy.value for policy in Idle)
             raise ValueError(f"idle: wanted one of {wanted}, got {idle!r}")
         self._reactor, self._io, self._ports, self._rng = reactor, io, ports, rng
-        self._phases, self._few, self._idle = phases, few, Idle(idle)
+        self._phases, self._few, self._idle, self._isLocal = phases, few, Idle(idle), isLocal
         self._timeline = Timeline(phases)
         self._step = self._timeline.length
         self._origin = reactor.seconds() + BEAT * rng.random()
@@ -142,6 +143,10 @@ class MediaClock:
             self._arm()
         socket.close()
         self._ports.giveBack(socket.port)
+
+    def isOurs(self, address: Address) -> bool:
+        """Is it the port of a session here?"""
+        return self._ports.isTaken(address[1]) and self._isLocal(address[0])
 
     def poll(self) -> None:
         """Reads all that waits, now."""

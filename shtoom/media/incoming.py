@@ -38,19 +38,20 @@ _log = Logger()
 class Incoming:
     """The receiving half of a session: received() is called for each datagram.
 
-    jitter: the play-out buffer, which exists while there are listeners. target: the sending half
-    of the session that sound is forwarded to. onKey: told of keys as they come. dropped: counts by
-    reason. firstAt: seconds of the first packet taken. label: names the call in log lines.
+    isOurs: is an address that of a session here? jitter: the play-out buffer, which exists while
+    there are listeners. target: the sending half of the session that sound is forwarded to. onKey:
+    told of keys as they come. dropped: counts by reason. firstAt: seconds of the first packet
+    taken. label: names the call in log lines.
     """
 
     __slots__ = (
-        "_accepts", "_eventType", "_expected", "_held", "_heldTypes", "_lostBefore", "_outgoing",
-        "_received", "_runStart", "_ssrc", "_tracker", "codec", "described", "dropped", "firstAt",
-        "jitter", "keys", "label", "latch", "listeners", "onKey", "target",
+        "_accepts", "_eventType", "_expected", "_held", "_heldTypes", "_isOurs", "_lostBefore",
+        "_outgoing", "_received", "_runStart", "_ssrc", "_tracker", "codec", "described", "dropped",
+        "firstAt", "jitter", "keys", "label", "latch", "listeners", "onKey", "target",
     )  # fmt: skip
 
-    def __init__(self, outgoing: Outgoing) -> None:
-        self._outgoing = outgoing
+    def __init__(self, outgoing: Outgoing, isOurs: Callable[[Address], bool]) -> None:
+        self._outgoing, self._isOurs = outgoing, isOurs
         self._accepts: Mapping[int, Codec] = {}
         self._eventType: int | None = None
         self._held = False
@@ -156,6 +157,9 @@ class Incoming:
     def _admit(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is the stream taken from a source that is new? (The latch is asked.)"""
         latch = self.latch
+        if self._isOurs(source):  # two echoes would send each other a packet for ever
+            self._drop("our own port")
+            return False
         if not latch.admits(source, ssrc, sequence, now):
             if self._drop("not the far end") == 1:
                 _log.info(

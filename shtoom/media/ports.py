@@ -49,6 +49,10 @@ class PortPool:
         """How many ports are in use by this pool's users."""
         return len(self._taken)
 
+    def isTaken(self, port: int) -> bool:
+        """Is it in use by one of this pool's users?"""
+        return port in self._taken
+
     def take(self, bind: Callable[[int], T]) -> T:
         """What bind(port) returns for the first port that it can have.
 

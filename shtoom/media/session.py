@@ -57,7 +57,7 @@ class MediaSession:
         self._clock: MediaClock | None = clock
         self._socket = socket
         self._outgoing = Outgoing(socket, rng, idle, timeline)
-        self._incoming = Incoming(self._outgoing)
+        self._incoming = Incoming(self._outgoing, clock.isOurs)
         self._forwardTo: MediaSession | None = None
         self._forwardedBy: set[MediaSession] = set()
         self._final: MediaStats | None = None

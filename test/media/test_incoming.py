@@ -15,6 +15,7 @@ from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 from test.media.support import (
     ALICE,
     EVENT_TYPE,
+    HOST,
     MALLORY,
     PCMA,
     PCMU,
@@ -122,6 +123,20 @@ class SourceTests(SynchronousTestCase):
             bench.runFor(0.005)
         self.assertLess(bench.destinations(session).count(MALLORY), 5)
         self.assertEqual(bench.destinations(session)[-1], ALICE)
+
+    def test_noLoopsOverPortsOfOurs(self) -> None:
+        """Two echoes are told each other's ports: nothing is taken from there, ever."""
+        bench = Bench(isLocal=lambda host: host == HOST)
+        one, other = bench.session(), bench.session()
+        one.start(parameters((HOST, other.port)))
+        one.forwardTo = one
+        bench.talk(one, 60, (HOST, other.port))
+        self.assertEqual(one.stats.dropped, {"our own port": 60})
+        self.assertIsNone(one.stats.latchedFrom)
+        bench.talk(one, 10, (HOST, other.port + 2))  # a phone on the same machine
+        bench.talk(other, 10, (ALICE[0], one.port))  # one that has the same range of ports
+        self.assertEqual(one.stats.latchedFrom, (HOST, other.port + 2))
+        self.assertEqual(other.stats.latchedFrom, (ALICE[0], one.port))
 
     def test_strangersPressNoKeys(self) -> None:
         """Beside a call that is up (RTP injection)."""
