@@ -386,7 +386,7 @@ class ClockCases(FieldCase):
         self.lab.advance(1.0)
         last = {packet.source: packet for packet in self.alice.media.packets}
         self.logged.clear()
-        self.lab.reactor.stall(3.0)
+        self.lab.reactor.stall(3.02)
         packets = self.alice.media.during(0.1)
         for call in calls:
             mine = [packet for packet in packets if packet.source == call.media]
