@@ -64,8 +64,9 @@ class TelephoneEventReceiver:
     A press is one RTP timestamp of one SSRC and is reported at its first packet to arrive; the
     marker is not needed (many senders forget it). It ends with the end bit, with the next press,
     or at `deadline` when nothing more comes. A segment that goes on where the longest duration
-    ended (RFC 4733 2.5.1.3) belongs to the same press. Events that are no digits are counted in
-    `otherEvents`, payloads too short in `malformed`, presses over the limit in `refused`.
+    ended (RFC 4733 2.5.1.3) belongs to the same press, and so do the packets of a sender whose
+    timestamp runs on within it. Events that are no digits are counted in `otherEvents`, payloads
+    too short in `malformed`, presses over the limit in `refused`.
 
     clock: ticks a second of the timestamps. patience: seconds without a packet until a press
     whose end was lost counts as over.
@@ -79,6 +80,7 @@ class TelephoneEventReceiver:
         "_duration",
         "_key",
         "_known",
+        "_last",
         "_patience",
         "_segmentStart",
         "_start",
@@ -94,6 +96,7 @@ class TelephoneEventReceiver:
         self._known: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._key: tuple[int, int] | None = None  # (ssrc, timestamp) of the segment now down
         self._digit = ""
+        self._last: tuple[int, int] | None = None  # (ssrc, timestamp) of its latest packet
         self._start = 0  # timestamp of the press
         self._segmentStart = 0  # ticks from there to the segment's own timestamp
         self._duration = 0  # ticks of the segment so far
@@ -124,7 +127,11 @@ class TelephoneEventReceiver:
             if key in self._known:
                 return []  # a straggler or a replay of a press that is over
             self._remember(key)
-            if self._continues(key, code, marker):
+            if self._runsOn(key, code, marker, duration):
+                if self._key is None:  # another copy of its end
+                    return []
+            elif self._continues(key, code, marker):
+                self._duration = 0
                 self._segmentStart += (timestamp - self._key[1]) & 0xFFFFFFFF if self._key else 0
             else:
                 happened = self._release()
@@ -132,8 +139,10 @@ class TelephoneEventReceiver:
                     self.refused += 1
                     return happened
                 self._digit, self._start, self._segmentStart = DIGITS[code], timestamp, 0
+                self._duration = 0
                 happened.append(KeyPressed(self._digit, timestamp))
-            self._key, self._duration = key, 0
+            self._key = key
+        self._last = key
         self._duration = max(self._duration, duration)
         self.deadline = now + self._patience
         if flags >= _END:
@@ -151,6 +160,19 @@ class TelephoneEventReceiver:
         if self._key is None or marker or DIGITS[code] != self._digit or key[0] != self._key[0]:
             return False
         return (key[1] - self._key[1]) & 0xFFFFFFFF == _MAX_DURATION
+
+    def _runsOn(self, key: tuple[int, int], code: int, marker: bool, duration: int) -> bool:
+        """Whether a new timestamp is of a sender that lets it run within a press.
+
+        The duration then goes on growing, and covers the time since the packet before. After the
+        end no press can begin before the time that was told is over.
+        """
+        if self._last is None or marker or DIGITS[code] != self._digit or key[0] != self._last[0]:
+            return False
+        moved = (key[1] - self._last[1]) & 0xFFFFFFFF
+        if moved < self._duration:
+            return duration >= self._duration
+        return self._key is not None and duration > self._duration and duration >= moved
 
     def _release(self) -> list[KeyPressed | KeyReleased]:
         if self._key is None:

@@ -145,6 +145,20 @@ class ReceiverTests(SynchronousTestCase):
             told, [KeyPressed("#", 1000), KeyReleased("#", 1000, (0xFFFF + 5000) / 8000)]
         )
 
+    def test_aTimestampThatRunsWithinAPress(self) -> None:
+        """Some senders let it: growing durations make one press, copies of the end too."""
+        for first in (0, 160):  # what the first packet says
+            self.setUp()
+            running = [(1000 + 160 * n, first + 160 * n, n > 3) for n in range(5)]
+            running += [(1000 + 160 * n, first + 640, True) for n in (5, 6)]
+            packets = [
+                (timestamp, 7, TelephoneEvent(6, end, 10, duration).toBytes(), n == 0)
+                for n, (timestamp, duration, end) in enumerate(running)
+            ]
+            seconds = (first + 640) / 8000
+            expected = [KeyPressed("6", 1000), KeyReleased("6", 1000, seconds)]
+            self.assertEqual(self.receive(packets), expected)
+
     def test_newSourceIsANewPress(self) -> None:
         """The same timestamp under another SSRC is another press (2.3)."""
         self.assertEqual(self.digits(press("1", 0) + press("1", 0, ssrc=2)), "11")
