@@ -105,7 +105,7 @@ class Lab:
             self.reactor.advance(seconds)
 
     def assertNothingLeft(self) -> None:
-        """Ends a test: after a minute's rest nothing of any call is left.
+        """Ends a test: when all calls had time to end, nothing of them is left.
 
         Looked for: sockets, timers, files, dialogs, transactions, applications, Deferreds. An
         application that waits for a Deferred is named with the line that made the Deferred.
