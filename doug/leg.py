@@ -476,7 +476,7 @@ class Leg:
     def _takeAnswer(self, call: Call, sdp: bytes) -> bool:
         """The answer to our offer; one that cannot be used ends the call."""
         try:
-            self._offers.answered(sdp)
+            call.findings += self._offers.answered(sdp)
         except CallFailed as failure:
             self._failure = failure
             call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))

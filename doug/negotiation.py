@@ -57,12 +57,19 @@ class Negotiation:
         self.offering = True
         return self._local.toBytes()
 
-    def answered(self, sdp: bytes) -> None:
-        """The answer to our offer."""
+    def answered(self, sdp: bytes) -> list[str]:
+        """The answer to our offer. Returns what is odd about it, in words with the remedy."""
         if self._local is None:
             raise RuntimeError("an answer came where nothing was offered")
         self.offering = False
-        self.stream = readAnswer(self._local, _parsed(sdp), self._capabilities)
+        answer = _parsed(sdp)
+        self.stream = readAnswer(self._local, answer, self._capabilities)
+        if len(answer.media) <= len(self._local.media):
+            return []
+        return [
+            "the answer had more media lines than offered, which are ignored; the far end should "
+            "answer line by line (RFC 3264 6)"
+        ]
 
 
 def streamParameters(stream: AgreedStream, signallingHost: str | None) -> StreamParameters:
