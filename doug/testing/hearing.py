@@ -92,19 +92,31 @@ def _follow(heard: Samples, at: int, pieces: Floats, places: list[int]) -> tuple
     length = pieces.shape[-1]
     count, missed, last = 1, 0, places[0]
     for place, piece in zip(places[1:], pieces[1:], strict=True):
-        start = max(0, at + place - last - SLACK)
-        window = heard[start : at + place - last + length + SLACK]
-        if len(window) < length:
-            break
-        alike = _alike(window, _spectra(piece[np.newaxis], WINDOW), length)[0]
-        if alike.max() >= ALIKE:
-            at, last, missed = start + int(alike.argmax()), place, 0
+        expected = at + place - last
+        found = _findNear(heard, expected, piece)
+        if found is not None:
+            at, last, missed = found, place, 0
             count += 1
         else:
             missed += 1
             if missed > GAP:
                 break
     return at + length, count
+
+
+def _findNear(heard: Samples, expected: int, piece: Floats) -> int | None:
+    """Where a piece is: at the expected place, as nearly always, or else near it."""
+    there = heard[expected : expected + len(piece)].astype(np.float64)
+    if len(there) == len(piece):
+        energy = max(float(np.dot(there, there)), _floor(len(piece)))
+        if np.dot(there, piece) >= ALIKE * np.sqrt(energy):
+            return expected
+    start = max(0, expected - SLACK)
+    window = heard[start : expected + len(piece) + SLACK]
+    if len(window) < len(piece):
+        return None
+    alike = _alike(window, _spectra(piece[np.newaxis], WINDOW), len(piece))[0]
+    return start + int(alike.argmax()) if alike.max() >= ALIKE else None
 
 
 def _peaks(alike: Floats) -> Iterator[int]:
@@ -128,9 +140,13 @@ def _alike(heard: Samples, spectra: Floats, length: int) -> Floats:
     correlation = np.fft.irfft(np.fft.rfft(audio, size) * spectra, size)
     squares = np.concatenate(([0.0], np.cumsum(audio * audio)))
     energy = squares[length:] - squares[:-length]
-    floor = QUIET * QUIET / 4 * length  # near silence resembles nothing
-    alike: Floats = correlation[:, : len(energy)] / np.sqrt(np.maximum(energy, floor))
+    alike: Floats = correlation[:, : len(energy)] / np.sqrt(np.maximum(energy, _floor(length)))
     return alike
+
+
+def _floor(length: int) -> float:
+    """The least energy that so many samples are taken to have: silence resembles nothing."""
+    return QUIET * QUIET / 4 * length
 
 
 def _rms(piece: Floats) -> float:

@@ -245,7 +245,7 @@ class PhoneCall:
     @property
     def heard(self) -> NDArray[np.int16]:
         """All that came out of the phone since the answer: int16 samples of 8 kHz."""
-        return np.frombuffer(bytes(self._heard), np.int16)
+        return self._heardFrom(0)
 
     def forget(self) -> None:
         """What was heard until now no longer counts for assertHears."""
@@ -257,7 +257,7 @@ class PhoneCall:
         atLeast: seconds of it that must be there in one piece (all of it, if it is shorter).
         Returns where it was, in `heard`. AssertionError says what was heard instead.
         """
-        audio = self.heard[self._from :]
+        audio = self._heardFrom(self._from)
         match = locate(audio, self._read(sound), atLeast)
         if match is None or match.seconds < min(atLeast, match.wanted):
             much = 0.0 if match is None else match.seconds
@@ -271,19 +271,19 @@ class PhoneCall:
 
     def assertDoesNotHear(self, sound: Sound) -> None:
         """That `sound` was not heard since the last forget() or assertHears()."""
-        match = locate(self.heard[self._from :], self._read(sound), ENOUGH)
+        match = locate(self._heardFrom(self._from), self._read(sound), ENOUGH)
         if match is not None and match.seconds >= min(ENOUGH, match.wanted):
             raise AssertionError(f"{_name(sound)} was heard: {match.seconds:.1f} s of it")
 
     def assertHearsTone(self, hz: float, seconds: float = 0.5, share: float = 0.9) -> None:
         """That the last `seconds` were a tone of `hz`, by its share of the power."""
-        found = toneShare(self.heard[-int(seconds * 8000) :], hz)
+        found = toneShare(self._last(seconds), hz)
         if found < share:
             raise AssertionError(f"a tone of {hz} Hz has {found:.2f} of the power, wanted {share}")
 
     def assertSilent(self, seconds: float = 0.5) -> None:
         """That nothing but silence came in the last `seconds`."""
-        audio = self.heard[-int(seconds * 8000) :]
+        audio = self._last(seconds)
         if len(audio) and int(np.abs(audio.astype(np.int32)).max()) > 64:
             raise AssertionError(f"wanted silence, heard a level of {_level(audio)}")
 
@@ -370,6 +370,12 @@ class PhoneCall:
         if self.stream is None or self.state != "answered":
             raise AssertionError(f"the call is {self.state}: nothing can be {done}")
         return self.stream
+
+    def _heardFrom(self, sample: int) -> NDArray[np.int16]:
+        return np.frombuffer(bytes(memoryview(self._heard)[2 * sample :]), np.int16)
+
+    def _last(self, seconds: float) -> NDArray[np.int16]:
+        return self._heardFrom(max(0, len(self._heard) // 2 - int(seconds * 8000)))
 
     def _read(self, sound: Sound) -> NDArray[np.int16]:
         return readSound(self.phone.findFile(sound) if isinstance(sound, str) else sound)
