@@ -1,0 +1,209 @@
+"""Every piece of Python in the documents is run, as a reader would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+from unittest import TestResult
+
+from twisted.trial.unittest import SynchronousTestCase, TestSuite
+
+from doug.loader import loadApp
+from doug.testing import Lab, PhoneCall
+from shtoom.audio.tones import sine
+from shtoom.audio.wav import wavHeader
+from test.documents.markdown import ROOT, Block, Document, documents
+
+TONES = {"welcome": 350, "one": 440, "two": 620}  # Hz of the sounds that examples play
+
+
+class ExampleTestCase(SynchronousTestCase):
+    """Modules of the reader's, in self.folder, beside some WAVs."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        for name, hz in TONES.items():
+            tone = sine(hz, 3.0, 0.3)
+            path = self.folder / f"{name}.wav"
+            path.write_bytes(wavHeader(2 * len(tone)) + tone.astype("<i2").tobytes())
+        sys.path.insert(0, str(self.folder))
+        self.addCleanup(sys.path.remove, str(self.folder))
+
+    def write(self, name: str, text: str) -> None:
+        """A module, saved."""
+        (self.folder / f"{name}.py").write_text(text, encoding="utf-8")
+
+    def load(self, name: str) -> Any:
+        """A module, imported, and forgotten when the test is over."""
+        module = import_module(name)
+        self.addCleanup(sys.modules.pop, name)
+        return module
+
+    def runTests(self, name: str) -> None:
+        """All tests of the reader's module pass."""
+        module = self.load(name)
+        cases = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == name]
+        names = [(case, n) for case in cases for n in vars(case) if n.startswith("test")]
+        result = TestResult()
+        TestSuite([case(test) for case, test in names]).run(result)
+        self.assertEqual([text for _, text in (*result.errors, *result.failures)], [])
+        self.assertGreater(result.testsRun, 0)
+
+
+def blockOf(document: str, heading: str, number: int = 0) -> str:
+    """The text of the number-th block of Python under a heading."""
+    return python(Document(document))[heading][number].text
+
+
+def python(document: Document) -> dict[str, list[Block]]:
+    """Its blocks of Python by heading."""
+    found: dict[str, list[Block]] = {}
+    for block in document.blocks:
+        if block.language == "python":
+            found.setdefault(block.heading, []).append(block)
+    return found
+
+
+class READMETests(ExampleTestCase):
+    """README.md: the ten-line application and its test."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("hello", blockOf("README.md", "Doug"))
+        self.write("test_hello", blockOf("README.md", "Test it without a phone"))
+
+    def test_theApplication(self) -> None:
+        """`--app=hello.Hello`: a caller hears the greeting, then Doug hangs up."""
+        hello = loadApp("hello.Hello")
+        self.addCleanup(sys.modules.pop, "hello")
+        lab = Lab(hello)
+        call = lab.phone().dial("sip:hello@doug")
+        lab.advance(5.0)
+        match = call.assertHears("welcome.wav")
+        self.assertGreater(match.seconds, 2.8)
+        self.assertEqual(call.state, "ended")
+        lab.assertNothingLeft()
+        self.assertEqual((lab.results, lab.failures), (["greeted"], []))
+
+    def test_itsTest(self) -> None:
+        """The very command that README.md names, in the folder of the two modules."""
+        [command] = [
+            line.split()
+            for line in Document("README.md").section("Test it without a phone").splitlines()
+            if line.startswith("    python")
+        ]
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        done = subprocess.run(
+            [sys.executable, *command[1:]],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertIn("PASSED (successes=1)", done.stdout, done.stdout + done.stderr)
+
+
+class TestingGuideTests(ExampleTestCase):
+    """DOC/testing.md."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("mymodule", blockOf("DOC/testing.md", "Testing an application", 0))
+
+    def test_applicationAndTest(self) -> None:
+        """Both modules as they stand."""
+        self.write("test_mymodule", blockOf("DOC/testing.md", "Testing an application", 1))
+        self.load("mymodule")
+        self.runTests("test_mymodule")
+
+    def test_badNetworks(self) -> None:
+        """The lab of the example: a call over that line."""
+        names: dict[str, Any] = {}
+        imports = "from doug.testing import Conditions, Lab\nfrom mymodule import Menu\n"
+        self.load("mymodule")
+        exec(imports + blockOf("DOC/testing.md", "Bad networks"), names)
+        lab: Lab = names["lab"]
+        call = lab.phone().dial("sip:menu@doug")
+        lab.advance(4.0)
+        call.assertHears("welcome.wav")
+        call.hangUp()
+        lab.assertNothingLeft()
+        self.assertGreater(lab.network.lost, 0)
+
+
+class ApplicationsGuideTests(ExampleTestCase):
+    """DOC/applications.md."""
+
+    def dial(self, text: str) -> tuple[Lab, PhoneCall]:
+        """A call to the application in that text."""
+        self.write("guide", text)
+        lab = Lab(self.load("guide").Answer)
+        call = lab.phone().dial("sip:guide@doug")
+        lab.advance(1.0)
+        self.assertEqual(call.state, "answered")
+        return lab, call
+
+    def over(self, lab: Lab, call: PhoneCall) -> None:
+        """The caller hangs up; the application has noticed, nothing is left."""
+        call.hangUp()
+        lab.assertNothingLeft()
+        self.assertEqual((lab.results, lab.failures), (["hung up"], []))
+
+    def test_eventsAndHandlers(self) -> None:
+        """It answers, stays up, and ends with the call."""
+        lab, call = self.dial(blockOf("DOC/applications.md", "Events and handlers"))
+        lab.advance(60.0)
+        self.assertEqual(call.state, "answered")
+        self.over(lab, call)
+
+    def test_sources(self) -> None:
+        """The handler in the place of the one above: what is said comes back."""
+        lab, call = self.dial(
+            blockOf("DOC/applications.md", "Events and handlers")
+            + "\n"
+            + indent(blockOf("DOC/applications.md", "Sources"), "    ")
+            + "\n\nfrom doug.source import EchoSource\n"
+        )
+        call.sayTone(440, 2.0)
+        lab.advance(1.0)
+        call.assertHearsTone(440)
+        self.over(lab, call)
+
+
+EXAMPLES: dict[tuple[str, str], list[Callable[..., None]]] = {
+    ("README.md", "Doug"): [READMETests.test_theApplication],
+    ("README.md", "Test it without a phone"): [READMETests.test_itsTest],
+    ("DOC/testing.md", "Testing an application"): 2 * [TestingGuideTests.test_applicationAndTest],
+    ("DOC/testing.md", "Bad networks"): [TestingGuideTests.test_badNetworks],
+    ("DOC/applications.md", "Events and handlers"): [ApplicationsGuideTests.test_eventsAndHandlers],
+    ("DOC/applications.md", "Sources"): [ApplicationsGuideTests.test_sources],
+}
+"""Which test runs which block of Python: (document, heading) -> a test for each block."""
+
+
+class CompletenessTests(SynchronousTestCase):
+    """No example escapes."""
+
+    def test_everyBlockOfPythonIsRun(self) -> None:
+        """A new one needs a test here, and its place in EXAMPLES."""
+        found = {
+            (document.name, heading): len(blocks)
+            for document in documents()
+            for heading, blocks in python(document).items()
+        }
+        self.assertEqual(found, {place: len(tests) for place, tests in EXAMPLES.items()})
+
+    def test_everyBlockSaysWhatItIs(self) -> None:
+        """Else it might be Python that is not run: fences name their language."""
+        for document in documents():
+            for block in document.blocks:
+                self.assertTrue(block.language, f"{document.name}, line {block.line}")
