@@ -26,8 +26,11 @@ class CallFailed(Exception):
 
     reason: words for people and for the Reason-Phrase. sipCode: 300..699 (RFC 3261 21); the class
     has the usual one. warning: a Warning header's value (RFC 3261 20.43) or None.
-    retryAfter: seconds for a Retry-After header, or None.
+    retryAfter: seconds for a Retry-After header, or None. headers: (name, value) of each line of
+    the far end's response, () if there was none.
     """
+
+    headers: tuple[tuple[str, str], ...] = ()
 
     sipCode = 500
     reason = "Server Internal Error"

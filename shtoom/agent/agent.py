@@ -7,7 +7,7 @@ need to reach the network (lines.py), matching of transactions (sip).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
+from shtoom.agent.credentials import accountOf
 from shtoom.agent.dialling import Dialling
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.lines import Lines
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from shtoom.sip.resolver import Resolver
     from shtoom.sip.transactions import ServerTransaction
     from shtoom.sip.transport import Peer
+    from shtoom.sip.uri import URI
 
 RETRY_AFTER = 10
 """Seconds after which a caller may try again while we shut down."""
@@ -59,6 +61,8 @@ class UserAgent(Lines):
     a run repeatable. product: for the User-Agent header. layer: what transports deliver to.
     calls: those that are not over. draining: None, or the seconds of the Retry-After with which
     new calls and OPTIONS are refused (503), while the calls that are up go on.
+    mayDial: asked before each address that a call of ours goes to, the targets of redirections
+    included; what it returns is why it may not.
     """
 
     log = Logger()
@@ -76,6 +80,7 @@ class UserAgent(Lines):
         super().__init__(reactor, self, resolver, rng, timers)
         self.user, self.product = user, product
         self.draining: int | None = None
+        self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
 
     def placeCall(
         self,
@@ -87,16 +92,20 @@ class UserAgent(Lines):
         displayName: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
         timeout: float = 60.0,
+        auth: tuple[str, str] | None = None,
     ) -> OutboundCall:
         """Dials. sdp: our offer. timeout: seconds to answer. headers: added to the INVITE.
 
+        fromURI: a URI, "Name" <URI>, or "anonymous" (with Privacy: id). auth: user and password,
+        for the host of toURI alone. Redirections are followed, as far as mayDial lets.
+
         Nothing is sent, and user hears nothing, before the next turn. A broken or unknown address
         comes to user.callRejected (InvalidSIPURL, HostNotKnown). Raises ValueError for CR, LF or
-        NUL in a header or name, for a header that the user agent writes itself, and for a timeout
-        that is not above 0.
+        NUL in a header or name, for a header that the user agent writes itself, for a timeout
+        that is not above 0, and for an auth that is no such pair.
         """
         dialling = Dialling(toURI, fromURI, displayName, headers, timeout)
-        call = OutboundCall(self, sdp, user, dialling)
+        call = OutboundCall(self, sdp, user, dialling, accountOf(auth, self.rng))
         self.calls.add(call)
         return call
 

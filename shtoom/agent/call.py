@@ -25,6 +25,7 @@ from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
     from shtoom.agent.agent import UserAgent
+    from shtoom.agent.credentials import Account
     from shtoom.sip.dialog import Dialog
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transactions import ServerTransaction
@@ -52,12 +53,14 @@ class Call:
     peer: where the far end's last message came from; requests in the dialog go there if its Contact
     cannot be reached. contact: our Contact header's value. user: told what happens (ICallUser).
     findings: what was odd about the signalling, in words with the remedy, for the call's verdict.
+    account: who we are to the host dialled, None if it was told no password.
     """
 
     __slots__ = (
         "__weakref__",
         "_gone",
         "_parting",
+        "account",
         "agent",
         "callID",
         "contact",
@@ -85,6 +88,7 @@ class Call:
         self.localSDP: bytes | None = None
         self.remoteSDP: bytes | None = None
         self.findings: list[str] = []
+        self.account: Account | None = None
         self.reoffers: Reoffers | None = Reoffers(self)
         self._gone: list[Deferred[None]] = []
         self._parting: Parting | None = None
@@ -156,7 +160,7 @@ class Call:
         if self.dialog is None or self.peer is None:
             raise RuntimeError(f"call {self.callID} has no dialog to send a BYE in")
         bye = self.dialog.request("BYE", None, parting.headers)
-        outcome = self.agent.ask(self.dialog, bye, self.peer, self.findings)
+        outcome = self.agent.ask(self.dialog, bye, self.peer, self.findings, self.account)
         outcome.addBoth(self._byeDone)
 
     def _byeDone(self, outcome: Response | Failure) -> None:
@@ -249,7 +253,8 @@ class Call:
         cause = request.header("Reason")
         reason = f"the far end hung up ({shown(cause)})" if cause else "the far end hung up"
         refusal = CallFailed("Request Terminated", 487)
-        self.leave(Happening.BYE, CallEnding(reason, None, True), refusal=refusal)
+        ending = CallEnding(reason, None, True, tuple(request.headers))
+        self.leave(Happening.BYE, ending, refusal=refusal)
 
     def cancelReceived(self, transaction: ServerTransaction) -> None:
         """A CANCEL for an INVITE inside the dialog."""

@@ -21,12 +21,14 @@ class CallEnding(NamedTuple):
     """How a call ended.
 
     reason: in words, for people. sipCode: the SIP status that ended it, None where none did
-    (a BYE). byRemote: the far end, not this side, ended it.
+    (a BYE). byRemote: the far end, not this side, ended it. headers: (name, value) of each line of
+    the far end's BYE.
     """
 
     reason: str
     sipCode: int | None
     byRemote: bool
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class ICallUser(Interface):

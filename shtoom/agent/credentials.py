@@ -68,6 +68,14 @@ class Account:
                 request = request.adding(header, str(answer))
         return request
 
+    def copied(self, invite: Request, ack: Request, peer: Peer) -> Request:
+        """The ACK with the answers that its INVITE had, if it goes where they may go (22.1)."""
+        for header in ANSWERED_BY.values():
+            for value in invite.headers.getLines(header):
+                if self.trusts(peer):
+                    ack = ack.adding(header, value)
+        return ack
+
     def challenged(self, response: Response, peer: Peer, asked: Asked) -> None:
         """A 401 or 407 to a request that went to `peer`: from now on sign() answers it.
 

@@ -7,18 +7,17 @@ functions. Not here: when what is sent (outbound.py).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from math import isfinite
 
 from shtoom.agent.options import ALLOW, SUPPORTED
+from shtoom.agent.targets import requestURI
 from shtoom.exceptions import CallFailed, InvalidSIPURL, MalformedMessage, failureFor
-from shtoom.sip.fields import NameAddress
+from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
 from shtoom.sip.shown import shown
 from shtoom.sip.uri import URI, hostPort, parseURI
 
-INVITE_CSEQ = 1
 DEFAULT_USER = "doug"
 OWN = (
     *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route"),
@@ -26,12 +25,16 @@ OWN = (
 )
 """Headers of an INVITE that nobody else may write."""
 
+ANONYMOUS = "anonymous"
+"""As fromURI: the caller is not named, and proxies are asked to name nobody either (RFC 3323)."""
+_ANONYMOUS_FROM = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+
 
 class Dialling:
     """What placeCall was asked for. timeout: seconds to answer.
 
-    Raises ValueError for CR, LF or NUL in a header or displayName, for a header in OWN, and for a
-    timeout that is not a number above 0.
+    fromURI: a URI, "Name" <URI>, ANONYMOUS, or None. Raises ValueError for CR, LF or NUL in a
+    header or displayName, for a header in OWN, and for a timeout that is not a number above 0.
     """
 
     __slots__ = ("_displayName", "_fromURI", "_headers", "timeout", "toURI")
@@ -53,7 +56,11 @@ class Dialling:
         if not (timeout > 0 and isfinite(timeout)):
             raise ValueError(f"timeout: wanted seconds above 0, got {timeout}")
         self.toURI, self.timeout = toURI, timeout
-        self._fromURI, self._displayName = fromURI, displayName or ""
+        self._fromURI, self._displayName = fromURI, displayName
+        if fromURI == ANONYMOUS:
+            self._fromURI = _ANONYMOUS_FROM
+            if "Privacy" not in self._headers:
+                self._headers = self._headers.adding("Privacy", "id")  # RFC 3325 9.3
 
     def target(self) -> URI:
         """The Request-URI, without what may not stand there (19.1.1). Raises InvalidSIPURL."""
@@ -64,38 +71,41 @@ class Dialling:
         if uri.scheme != "sip":
             remedy = "dial sip:USER@HOST"
             raise InvalidSIPURL(f"{self.toURI!r}: {uri.scheme} addresses lead nowhere; {remedy}")
-        params = tuple(pair for pair in uri.params if pair[0].lower() != "method")
-        return replace(uri, params=params, headers=())
+        return requestURI(uri)
 
-    def caller(self, host: str) -> URI:
-        """The From URI; if none was given, ours at `host`. Raises InvalidSIPURL."""
+    def caller(self, host: str, tag: str) -> NameAddress:
+        """The From, with that tag; if none was given, ours at `host`. Raises InvalidSIPURL."""
+        text = (self._fromURI or f"sip:{DEFAULT_USER}@{hostPort(host, None)}").strip()
         try:
-            return parseURI((self._fromURI or f"sip:{DEFAULT_USER}@{hostPort(host, None)}").strip())
+            if any(c in text for c in "\r\n\0"):
+                raise MalformedMessage("address", "no CR, LF or NUL", text)
+            given = parseNameAddress(text) if "<" in text else NameAddress("", parseURI(text))
         except MalformedMessage as error:
             raise InvalidSIPURL(f"fromURI {self._fromURI!r} is no address: {error}") from None
+        display = given.display if self._displayName is None else self._displayName
+        return NameAddress(display, given.uri, (("tag", tag),))
 
     def invite(
         self,
         target: URI,
-        caller: URI,
+        caller: NameAddress,
         *,
-        tag: str,
         callID: str,
         contact: str,
         product: str,
         sdp: bytes,
     ) -> Request:
-        """The INVITE, without Via (8.1.1). tag: of From. contact: value of our Contact."""
+        """The first INVITE, without Via (8.1.1). caller: From. contact: value of our Contact."""
         return Request(
             "INVITE",
             target,
             Headers(
                 (
                     ("Max-Forwards", "70"),
-                    ("From", str(NameAddress(self._displayName, caller, (("tag", tag),)))),
+                    ("From", str(caller)),
                     ("To", str(NameAddress("", target))),
                     ("Call-ID", callID),
-                    ("CSeq", f"{INVITE_CSEQ} INVITE"),
+                    ("CSeq", "1 INVITE"),
                     ("Contact", contact),
                     ALLOW,
                     SUPPORTED,
@@ -126,15 +136,21 @@ def readable(response: Response, findings: list[str]) -> Response:
     return response
 
 
-def refusedBy(response: Response) -> CallFailed:
-    """What a final response of 300 to 699 means, in words, with its Warning and Retry-After."""
+def refusedBy(response: Response, remark: str | None = None) -> CallFailed:
+    """What a final response of 300 to 699 means, in words, with its headers.
+
+    remark: why a redirection, or a challenge, went no further.
+    """
     reason = shown(response.reason)
     if response.code < 400:
         places = shown(", ".join(response.headerValues("Contact"))) or "nowhere"
-        reason = f"{reason}: redirected to {places}; redirections are not followed"
-    elif response.code in (401, 407):
-        reason = f"{reason}: a password is asked for, and there is none to give"
+        reason = f"{reason}: redirected to {places}"
+    elif response.code in (401, 407) and remark is None:
+        remark = "a password is asked for; give one with auth=(user, password)"
+    if remark is not None:
+        reason = f"{reason}{', ' if response.code < 400 else ': '}{remark}"
     failure = failureFor(response.code, reason)
+    failure.headers = tuple(response.headers)
     failure.warning = response.header("Warning")
     seconds = (response.header("Retry-After") or "").split(";")[0].split("(")[0].strip()
     if seconds.isascii() and seconds.isdigit() and len(seconds) < 10:

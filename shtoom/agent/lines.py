@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from shtoom.agent.credentials import Asked, NoAnswer
 from shtoom.agent.dialling import readable
 from shtoom.agent.routing import observedInstead
 from shtoom.exceptions import CallFailed
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from shtoom.agent.accepted import AcceptedResponse
-    from shtoom.agent.call import Call
+    from shtoom.agent.call import Call, HeaderLines
+    from shtoom.agent.credentials import Account
     from shtoom.sip.message import Request
     from shtoom.sip.resolver import Place, Resolver
     from shtoom.sip.timers import Timers
@@ -177,28 +179,78 @@ class Lines:
     # Requests
 
     def ask(
-        self, dialog: Dialog, request: Request, seen: Peer, findings: list[str]
+        self,
+        dialog: Dialog,
+        request: Request,
+        seen: Peer,
+        findings: list[str],
+        account: Account | None = None,
     ) -> Deferred[Response]:
         """Sends a request of that dialog; fires with the final response.
 
-        seen, findings: as for nextPeer. Fails with TransactionTimeout or TransportFailed.
+        seen, findings: as for nextPeer. account: answers challenges, and goes along where it is
+        known to be wanted. Fails with TransactionTimeout or TransportFailed.
         """
-        outcome = Outcome()
-        self.nextPeer(dialog, seen, findings).addCallback(self._send, request, outcome)
-        return outcome.final
+        return Deferred.fromCoroutine(self._ask(dialog, request, seen, findings, account))
 
-    def cancel(self, invite: ClientTransaction, callID: str) -> None:
+    async def _ask(
+        self,
+        dialog: Dialog,
+        request: Request,
+        seen: Peer,
+        findings: list[str],
+        account: Account | None,
+    ) -> Response:
+        peer = await self.nextPeer(dialog, seen, findings)
+        asked = Asked()
+        while True:
+            outcome = Outcome()
+            if account is not None:
+                request = account.sign(request, peer)
+            self.layer.sendRequest(request, peer, outcome)
+            response = await outcome.final
+            if account is None or response.code not in (401, 407):
+                return response
+            try:
+                account.challenged(response, peer, asked)
+            except NoAnswer as why:
+                findings.append(f"{request.method} was refused with {response.code}: {why}")
+                return response
+            request = dialog.renumbered(request)
+
+    def cancel(self, invite: ClientTransaction, callID: str, headers: HeaderLines = ()) -> None:
         """CANCEL of an INVITE that had a provisional response; the INVITE tells the rest."""
         outcome = Outcome()
         outcome.final.addErrback(self._notConfirmed, callID, "CANCEL")
-        self.layer.sendCancel(invite, outcome)
+        self.layer.sendCancel(invite, outcome, headers)
 
-    def acknowledge(self, dialog: Dialog, cseq: int, seen: Peer, findings: list[str]) -> None:
-        """The ACK of a 2xx to the INVITE of that number; the layer sends it again for repeats."""
-        ack = dialog.ack(cseq)
-        self.nextPeer(dialog, seen, findings).addCallback(self._sendAck, ack)
+    def acknowledge(
+        self,
+        dialog: Dialog,
+        invite: Request | int,
+        seen: Peer,
+        findings: list[str],
+        account: Account | None = None,
+    ) -> None:
+        """The ACK of a 2xx to that INVITE; the layer sends it again for repeats.
 
-    def leaveFork(self, response: Response, invite: Request | None, seen: Peer) -> None:
+        invite: it, or its number. With an account the ACK, which cannot be challenged, has the
+        INVITE's credentials (22.1).
+        """
+        ack = dialog.ack(invite if isinstance(invite, int) else invite.cseq.number)
+        found = self.nextPeer(dialog, seen, findings)
+        if account is not None and not isinstance(invite, int):
+            found.addCallback(self._sendSignedAck, ack, invite, account)
+        else:
+            found.addCallback(self._sendAck, ack)
+
+    def leaveFork(
+        self,
+        response: Response,
+        invite: Request | None,
+        seen: Peer,
+        account: Account | None = None,
+    ) -> None:
         """A 2xx that no call waits for, of another phone or too late: ACK and BYE (13.2.2.4).
 
         invite: what it answers, if that is still known. seen: where it came from.
@@ -209,9 +261,9 @@ class Lines:
             callID=dialog.callID,
             tag=shown(dialog.remoteTag),
         )
-        self.acknowledge(dialog, response.cseq.number, seen, [])
-        bye = dialog.request("BYE")
-        self.ask(dialog, bye, seen, []).addErrback(self._notConfirmed, dialog.callID, "BYE")
+        self.acknowledge(dialog, invite or response.cseq.number, seen, [], account)
+        left = self.ask(dialog, dialog.request("BYE"), seen, [], account)
+        left.addErrback(self._notConfirmed, dialog.callID, "BYE")
 
     def _notConfirmed(self, failure: Failure, callID: str, method: str) -> None:
         """Nobody waits for the outcome of a CANCEL, nor of a BYE to a second phone."""
@@ -241,8 +293,8 @@ class Lines:
     def _sendAck(self, peer: Peer, ack: Request) -> None:
         self.layer.sendStateless(ack, peer)
 
-    def _send(self, peer: Peer, request: Request, outcome: Outcome) -> None:
-        self.layer.sendRequest(request, peer, outcome)
+    def _sendSignedAck(self, peer: Peer, ack: Request, invite: Request, account: Account) -> None:
+        self._sendAck(peer, account.copied(invite, ack, peer))
 
     def _reachable(self, places: list[Place], hop: URI, seen: Peer, findings: list[str]) -> Peer:
         for host, port, name in places:

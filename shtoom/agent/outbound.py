@@ -1,7 +1,9 @@
 """A call that goes out (RFC 3261 13.2): targets, INVITE, early dialogs, the first 2xx.
 
-Lives here: what only the calling side does. Not here: what both do (call.py), which address and
-which words (dialling.py), ACKs for repeats of a 2xx (sip.transactions).
+Lives here: what only the calling side does: the next INVITE after a redirection, a challenge or a
+host that does not answer, too. Not here: what both do (call.py), which address and which words
+(dialling.py, targets.py), credentials (credentials.py), ACKs for repeats of a 2xx
+(sip.transactions).
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from zope.interface import implementer
 
 from shtoom.agent.call import Call, Parting
 from shtoom.agent.calluser import CallEnding, ICallUser
-from shtoom.agent.dialling import INVITE_CSEQ, Dialling, readable, refusedBy
+from shtoom.agent.credentials import Account, Asked, NoAnswer
+from shtoom.agent.dialling import Dialling, readable, refusedBy
 from shtoom.agent.hangup import Action, CallState, Happening
+from shtoom.agent.targets import Targets
 from shtoom.exceptions import (
     CallFailed,
     CallNotAnswered,
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
 
 MAX_FORKS = 32
 """Early dialogs of one call; what a response of one more To tag says is not kept."""
+
+UNDECIDED = (CallState.RESOLVING, CallState.CALLING, CallState.PROCEEDING)
+"""The states in which another address may be tried."""
 
 
 class Early(NamedTuple):
@@ -73,26 +80,39 @@ class AfterTheCall:
 class OutboundCall(Call):
     """A call to somebody. localSDP: our offer. remoteSDP: None until it is answered.
 
-    Made by UserAgent.placeCall; everything, bad addresses included, begins on the next turn.
+    answer: the 2xx, None before. Made by UserAgent.placeCall; everything, bad addresses included,
+    begins on the next turn.
     """
 
     __slots__ = (
+        "_asked",
         "_dialling",
         "_early",
+        "_peers",
         "_resolving",
-        "_target",
         "_targets",
         "_timer",
         "_transaction",
+        "answer",
     )
 
     direction = "outbound"
 
-    def __init__(self, agent: UserAgent, sdp: bytes, user: ICallUser, dialling: Dialling) -> None:
+    def __init__(
+        self,
+        agent: UserAgent,
+        sdp: bytes,
+        user: ICallUser,
+        dialling: Dialling,
+        account: Account | None = None,
+    ) -> None:
         super().__init__(agent, agent.newCallID(), CallState.RESOLVING)
         self.user, self.localSDP, self._dialling = user, sdp, dialling
-        self._target: URI | None = None
-        self._targets: list[Peer] = []
+        self.account = account
+        self.answer: Response | None = None
+        self._targets: Targets | None = None
+        self._peers: list[Peer] = []  # where the current target leads, beside the one in use
+        self._asked = Asked()
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Early] = {}
         self._resolving: Deferred[list[Place]] | None = None
@@ -103,57 +123,88 @@ class OutboundCall(Call):
     def _dial(self) -> None:
         self._timer = self.agent.reactor.callLater(self._dialling.timeout, self._notAnswered)
         try:
-            target = self._target = self._dialling.target()
+            self._targets = Targets(self._dialling.target())
         except InvalidSIPURL as failure:
             self._failed(failure)
             return
+        self._tryNext(CallFailed("nothing was dialled"))
+
+    def _tryNext(self, failure: CallFailed) -> None:
+        """The next target; if there is none the call has failed."""
+        target = self._targets.next() if self._targets is not None else None
+        if target is None or self.state not in UNDECIDED or failure.sipCode >= 600:
+            self._failed(failure)
+            return
+        self.state = CallState.RESOLVING
+        refusal = self.agent.mayDial(target)
+        if refusal is not None:
+            self._tryNext(refusal)
+            return
         resolving = self._resolving = self.agent.resolver.resolve(target)
-        resolving.addCallbacks(self._resolved, self._unresolved)
+        resolving.addCallbacks(self._resolved, self._unresolved, callbackArgs=(target,))
         resolving.addErrback(self.crashed)
 
-    def _resolved(self, places: list[Place]) -> None:
+    def _resolved(self, places: list[Place], target: URI) -> None:
         self._resolving = None
         for host, port, name in places:
             transport = self.agent.transportFor(name, host)
             if transport is not None:
-                self._targets.append(Peer(transport, (host, port)))
-        if self._targets:
-            self._invite()
+                self._peers.append(Peer(transport, (host, port)))
+        if self.account is not None and self._targets and target is self._targets.dialled:
+            for peer in self._peers:
+                self.account.trust(peer)
+        if self._peers:
+            self._invite(target, self._peers.pop(0))
             return
         wanted = ", ".join(sorted({name for _, _, name in places}))
-        self._failed(TransportFailed(f"{self._dialling.toURI}: no {wanted} transport is open here"))
+        self._tryNext(TransportFailed(f"{target}: no {wanted} transport is open here"))
 
     def _unresolved(self, failure: Failure) -> None:
         self._resolving = None
         if failure.check(CancelledError) is None:  # else the call has ended meanwhile
             if not isinstance(failure.value, CallFailed):
                 failure.raiseException()
-            self._failed(failure.value)
+            self._tryNext(failure.value)
 
-    def _invite(self) -> None:
-        """INVITE to the next of the targets."""
-        target, peer = self._target, self._targets.pop(0)
-        if target is None:
-            return
+    def _invite(self, target: URI, peer: Peer) -> None:
+        """INVITE to that target at that place: the first one, or as the one before (8.1.3.4)."""
         self.peer = peer
+        self._asked = Asked()
+        before = self.request
         try:
             host, _ = peer.transport.sentBy(peer.address[0])
-            caller = self._dialling.caller(host)
-            self.contact = self.agent.contactFor(peer, caller.user)
-        except CallFailed as failure:  # no way there from here, or a broken fromURI
+            caller = (
+                self._dialling.caller(host, self.agent.newTag())
+                if before is None
+                else before.fromAddress
+            )
+            self.contact = self.agent.contactFor(peer, caller.uri.user)
+        except InvalidSIPURL as failure:  # a broken fromURI
             self._failed(failure)
             return
-        self.request = self._dialling.invite(
-            target,
-            caller,
-            tag=self.agent.newTag(),
-            callID=self.callID,
-            contact=self.contact,
-            product=self.agent.product,
-            sdp=self.localSDP or b"",
-        )
+        except CallFailed as failure:  # no way there from here
+            self._tryNext(failure)
+            return
+        if before is None:
+            request = self._dialling.invite(
+                target,
+                caller,
+                callID=self.callID,
+                contact=self.contact,
+                product=self.agent.product,
+                sdp=self.localSDP or b"",
+            )
+        else:
+            request = _numbered(before).withURI(target).replacing("Contact", self.contact)
+        self._send(request, peer)
+
+    def _send(self, request: Request, peer: Peer) -> None:
+        self._early.clear()
+        if self.account is not None:
+            request = self.account.sign(request, peer)
+        self.request = request
         self.state = CallState.CALLING
-        self._transaction = self.agent.layer.sendRequest(self.request, peer, self)
+        self._transaction = self.agent.layer.sendRequest(request, peer, self)
 
     # What comes back (IClientTransactionUser)
 
@@ -163,27 +214,65 @@ class OutboundCall(Call):
             if response.code < 200:
                 self._provisional(response)
             elif response.code >= 300:
-                self._failed(refusedBy(response))
+                self._refused(response)
             elif self.dialog is None:
                 self._success(response)
             elif response.toAddress.tag != self.dialog.remoteTag and self.peer is not None:
-                self.agent.leaveFork(
-                    response, self.request, self.peer
-                )  # else: our ACK is on its way
+                self.agent.leaveFork(response, self.request, self.peer, self.account)
+            # else: our ACK is on its way
         except Exception:
             self.crashed(Failure())
 
     def transactionFailed(self, failure: CallFailed) -> None:
         """No answer from that target, or no way to it: the next one, if any (RFC 3263 4.3)."""
-        if self.state is not CallState.CALLING or not self._targets:
+        if self.state is CallState.CALLING:
+            self._nextPlace(failure)
+        else:
             self._failed(failure)
+
+    def _nextPlace(self, failure: CallFailed) -> None:
+        """The next address that the target's host has; else the next target."""
+        if not self._peers or self._targets is None:
+            self._tryNext(failure)
             return
         self.log.info(
             "call {callID}: {failure}; trying the next address",
             callID=self.callID,
             failure=failure.reason,
         )
-        self._invite()
+        self._invite(self._targets.current, self._peers.pop(0))
+
+    def _refused(self, response: Response) -> None:
+        """300 to 699: the end, unless there is somewhere else to go, or a password to give."""
+        remark = None
+        if self.state in UNDECIDED and self._targets is not None:
+            if response.code in (401, 407) and self.account is not None:
+                remark = self._challenged(response, self.account)
+                if remark is None:
+                    return
+            elif response.code < 400:
+                remark = self._targets.redirected(response)
+                self._peers.clear()
+            elif response.code == 503:  # RFC 3263 4.3
+                self._nextPlace(refusedBy(response))
+                return
+        failure = refusedBy(response, remark)
+        if self.state in UNDECIDED:
+            self._peers.clear()
+            self._tryNext(failure)
+        else:
+            self._failed(failure)
+
+    def _challenged(self, response: Response, account: Account) -> str | None:
+        """The INVITE once more, with credentials (22.2); says why if they are not given."""
+        if self.request is None or self.peer is None:
+            return None
+        try:
+            account.challenged(response, self.peer, self._asked)
+        except NoAnswer as why:
+            return str(why)
+        self._send(_numbered(self.request), self.peer)
+        return None
 
     def _provisional(self, response: Response) -> None:
         if self.state is CallState.CALLING:
@@ -206,7 +295,7 @@ class OutboundCall(Call):
 
     def _success(self, response: Response) -> None:
         """The first 2xx: its dialog is the call's (13.2.2.4)."""
-        response = readable(response, self.findings)
+        response = self.answer = readable(response, self.findings)
         early = self._early.get(response.toAddress.tag or "")
         if early is None:
             dialog = Dialog.forUAC(self.request, response)
@@ -229,8 +318,8 @@ class OutboundCall(Call):
                 self.tell(self.user.callAnswered)
 
     def _acknowledge(self, dialog: Dialog) -> None:
-        if self.peer is not None:
-            self.agent.acknowledge(dialog, INVITE_CSEQ, self.peer, self.findings)
+        if self.peer is not None and self.request is not None:
+            self.agent.acknowledge(dialog, self.request, self.peer, self.findings, self.account)
 
     def _failed(self, failure: CallFailed) -> None:
         self.leave(Happening.REFUSED, failure)
@@ -241,7 +330,7 @@ class OutboundCall(Call):
         """CANCEL, and the ACK before a BYE, are what only the calling side does."""
         self._stopTimer()
         if action is Action.CANCEL and self._transaction is not None:
-            self.agent.cancel(self._transaction, self.callID)
+            self.agent.cancel(self._transaction, self.callID, parting.headers)
         elif action is Action.ACK_AND_BYE and self.dialog is not None:
             self._acknowledge(self.dialog)
             self.sendBye(parting)
@@ -262,6 +351,7 @@ class OutboundCall(Call):
         if transaction is not None and transaction.user is self:
             transaction.user = AfterTheCall(self.agent, transaction.peer)
         self._early.clear()
+        self.account = self.answer = None
         super().cleanUp()
 
     def _stopTimer(self) -> None:
@@ -276,3 +366,8 @@ class OutboundCall(Call):
             return self.dialog
         early = self._early.get(request.fromAddress.tag or "")
         return early.dialog if early is not None else None
+
+
+def _numbered(invite: Request) -> Request:
+    """The same INVITE for another transaction: the next CSeq, all else as it was."""
+    return invite.replacing("CSeq", f"{invite.cseq.number + 1} INVITE")

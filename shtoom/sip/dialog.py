@@ -178,6 +178,11 @@ class Dialog:
         self.localCSeq += 1
         return request
 
+    def renumbered(self, request: Request) -> Request:
+        """The same request once more, with the next CSeq (22.2: after a challenge)."""
+        self.localCSeq += 1
+        return request.replacing("CSeq", f"{self.localCSeq} {request.method}")
+
     def ack(
         self, inviteCSeq: int, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()
     ) -> Request:

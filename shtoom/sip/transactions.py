@@ -8,7 +8,7 @@ user agent).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from twisted.internet.interfaces import IReactorTime
@@ -124,13 +124,16 @@ class TransactionLayer:
         return self._begin(outgoing, branch, peer, user, failure)
 
     def sendCancel(
-        self, transaction: ClientTransaction, user: IClientTransactionUser
+        self,
+        transaction: ClientTransaction,
+        user: IClientTransactionUser,
+        headers: Iterable[tuple[str, str]] = (),
     ) -> ClientTransaction:
         """Sends a CANCEL for an INVITE of ours (9.1), to the same peer, with its branch.
 
-        Raises ValueError unless a provisional response has come and no final one has: before, the
-        CANCEL could overtake the INVITE. After 64*T1 without a final response the INVITE's user is
-        told TransactionTimeout.
+        headers: more of them, such as Reason (RFC 3326). Raises ValueError unless a provisional
+        response has come and no final one has: before, the CANCEL could overtake the INVITE. After
+        64*T1 without a final response the INVITE's user is told TransactionTimeout.
         """
         invite = transaction.request
         if invite is None or invite.method != "INVITE" or transaction.state is not State.PROCEEDING:
@@ -140,7 +143,10 @@ class TransactionLayer:
         if clientKey(branch, "CANCEL") in self._clients:
             raise ValueError(f"transaction: {invite} is cancelled already")
         transaction.cancelled(self.seconds())
-        return self._begin(invite.cancel(), branch, transaction.peer, user, None)
+        cancel = invite.cancel()
+        for name, value in headers:
+            cancel = cancel.adding(name, value)
+        return self._begin(cancel, branch, transaction.peer, user, None)
 
     def sendStateless(self, request: Request, peer: Peer) -> None:
         """Sends the ACK of a 2xx, without Via as yet; repeats of the 2xx then get it by themselves.

@@ -169,18 +169,19 @@ class OutboundTests(AgentTestCase):
             (404, UserNotFound, "Not Found"),
             (480, CallNotAnswered, "Temporarily Unavailable"),
             (603, CallRejected, "Decline"),
-            (302, CallFailed, "redirected to <sip:x@198.51.100.9>"),
+            (305, CallFailed, "redirected to <sip:x@198.51.100.9>, which is not followed"),
             (401, CallFailed, "password"),
             (407, CallFailed, "password"),
         ]
         for code, kind, words in cases:
             _, listener = self.dial()
-            headers = [("Contact", "<sip:x@198.51.100.9>")] if code == 302 else []
+            headers = [("Contact", "<sip:x@198.51.100.9>")] if code == 305 else []
             self.trunk.answers().says(code, headers=headers)
             failure = self.rejection(listener)
             self.assertIs(type(failure), kind)
             self.assertEqual(failure.sipCode, code)
             self.assertIn(words, failure.reason)
+            self.assertIn(("CSeq", "1 INVITE"), failure.headers)
         self.assertNothingLeft()
 
     def test_theRefusalsWarningAndRetryAfter(self) -> None:
