@@ -34,7 +34,8 @@ class StreamParameters:
 
     remote: (host, port) to send to, the host as numbers; None or host 0.0.0.0 for nowhere.
     codec, payloadType: to send with. accepts: payload types that may come. eventType: payload type
-    of telephone-events (RFC 4733), both ways; None for no keys. ptime: milliseconds of sound a
+    of telephone-events (RFC 4733) to send, None for no keys; eventTypes: those under which they may
+    come besides, for a far end that has numbers of its own. ptime: milliseconds of sound a
     packet sent. send, receive: the direction, seen from here. signallingHost: where the far end's
     signalling comes from, which its media may come from too.
     """
@@ -48,6 +49,7 @@ class StreamParameters:
     send: bool = True
     receive: bool = True
     signallingHost: str | None = None
+    eventTypes: frozenset[int] = frozenset()
 
 
 class IFeed(Interface):
