@@ -45,7 +45,7 @@ class Incoming:
     """
 
     __slots__ = (
-        "_accepts", "_eventType", "_expected", "_held", "_heldTypes", "_isOurs", "_lostBefore",
+        "_accepts", "_eventTypes", "_expected", "_held", "_heldTypes", "_isOurs", "_lostBefore",
         "_outgoing", "_received", "_runStart", "_ssrc", "_tracker", "codec", "described", "dropped",
         "firstAt", "jitter", "keys", "label", "latch", "listeners", "onKey", "target",
     )  # fmt: skip
@@ -53,7 +53,7 @@ class Incoming:
     def __init__(self, outgoing: Outgoing, isOurs: Callable[[Address], bool]) -> None:
         self._outgoing, self._isOurs = outgoing, isOurs
         self._accepts: Mapping[int, Codec] = {}
-        self._eventType: int | None = None
+        self._eventTypes: frozenset[int | None] = frozenset()
         self._held = False
         self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
@@ -82,7 +82,7 @@ class Incoming:
         self._held = not stream.receive
         self._accepts = {} if self._held else dict(stream.accepts)
         self._heldTypes = frozenset(stream.accepts if self._held else ())
-        self._eventType = stream.eventType
+        self._eventTypes = stream.eventTypes | {stream.eventType}
         self.latch.expect(remote, stream.signallingHost, self._held, now)
         if remote is not None:
             self.described = remote
@@ -222,7 +222,7 @@ class Incoming:
         kind = second & 0x7F
         if source == self.latch.source:
             self.latch.heardAt = now
-        elif kind != self._eventType and kind not in self._heldTypes:
+        elif kind not in self._eventTypes and kind not in self._heldTypes:
             self._drop("payload type")
             return
         elif not self._admit(source, ssrc, sequence, now):
@@ -232,7 +232,7 @@ class Incoming:
             self.target.relayLacks(sequence, ssrc)
         if self._held:
             self._drop("held")
-        elif kind == self._eventType:
+        elif kind in self._eventTypes:
             self._keyReceived(timestamp, ssrc, data[_FIXED:], second > 0x7F, now)
         else:
             self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
@@ -297,6 +297,6 @@ class Incoming:
     def close(self) -> None:
         """Takes nothing any more."""
         self._accepts = {}
-        self._eventType = None
+        self._eventTypes = frozenset()
         self.listeners = ()
         self.target = self.jitter = self.onKey = self.keys = None
