@@ -327,6 +327,20 @@ class KeyTests(SynchronousTestCase):
         self.bench.runFor(1.0)
         self.assertEqual(self.keys, [KeyPressed("5", 8000), KeyReleased("5", 8000, 0.02)])
 
+    def test_keysUnderOtherNumbers(self) -> None:
+        """Under each payload type that is named for them, and no other (RFC 3264 6.1)."""
+        bench = Bench()
+        session = bench.session(eventType=96, eventTypes=frozenset({EVENT_TYPE}))
+        digits: list[str] = []
+        session.onKey = lambda each: digits.append(each.digit)
+        bench.arrives(session, key(1, 800, 160, sequence=1))
+        for number, kind in ((2, 96), (3, 97)):
+            packet = key(number, 1600 * number, 160, sequence=number)
+            bench.arrives(session, packet._replace(payloadType=kind))
+        bench.runFor(0.02)
+        self.assertEqual(digits[0], "1")
+        self.assertEqual(set(digits), {"1", "2"})
+
     def test_repeatsAreOneKey(self) -> None:
         """A captured press that is sent a hundred times."""
         for n in range(100):
