@@ -13,6 +13,7 @@ from itertools import count
 from typing import NamedTuple
 
 from doug.testing import Lab
+from shtoom.exceptions import MalformedMessage
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
 from shtoom.sip.uri import hostPort
@@ -86,13 +87,17 @@ class Heard(NamedTuple):
 
 
 class Actor:
-    """One address of the network. heard: all that came to its SIP port. media: its RTP port."""
+    """One address of the network. media: its RTP port.
+
+    heard: all that came to its SIP port; unreadable: what of it was no SIP that can be read.
+    """
 
     def __init__(self, lab: Lab, name: str, host: str, rtp: int, *, server: Address = DOUG) -> None:
         self.lab, self.name, self.host, self.server = lab, name, host, server
         self.address: Address = (host, 5060)
         self.media = MediaEnd(lab, host, rtp)
         self.heard: list[Heard] = []
+        self.unreadable: list[bytes] = []
         self.numbers = count(1)
         self._new: list[Heard] = []  # not asked for yet
         self._dialogues: list[Dialogue] = []
@@ -220,12 +225,23 @@ class Actor:
             self.lab.advance(min(STEP, left))
 
     def _received(self, data: bytes, source: Address) -> None:
-        heard = Heard(self.lab.reactor.seconds(), parse(data), data)
+        try:
+            heard = Heard(self.lab.reactor.seconds(), parse(data), data)
+        except MalformedMessage:  # a refusal repeats what is broken in the request
+            self.unreadable.append(data)
+            return
         self.heard.append(heard)
         self._new.append(heard)
         for dialogue in self._dialogues:
             if dialogue.callID == heard.message.callID:
                 dialogue.learn(heard.message)
+
+    def forget(self) -> None:
+        """All that was heard, and all calls."""
+        self.heard.clear()
+        self._new.clear()
+        self._dialogues.clear()
+        self.media.packets.clear()
 
     def close(self) -> None:
         """Off the network."""
@@ -265,7 +281,7 @@ class Dialogue:
     def media(self) -> Address:
         """(host, port) of the far end's last description."""
         text = self.sdp.decode()
-        host, port = re.search(r"c=IN IP\d (\S+)", text), re.search(r"m=audio (\d+)", text)
+        host, port = re.search(r"c=IN IP\d (\S+)", text), re.search(r"m=audio ([1-9]\d*)", text)
         assert host is not None, text
         assert port is not None, text
         return host[1], int(port[1])
@@ -313,7 +329,7 @@ class Dialogue:
             ("Via", f"SIP/2.0/UDP {hostPort(host, 5060)};branch={branch};rport"),
             ("Max-Forwards", "70"),
             *(("Route", route) for route in self.routes),
-            ("From", f"{self.local};tag={self.tag}"),
+            ("From", f"{self.local};tag={self.tag}" if self.tag else self.local),
             ("To", f"{self.remote}{tag}"),
             ("Call-ID", self.callID),
             ("CSeq", f"{cseq} {method}"),

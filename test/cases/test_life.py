@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,14 @@ class ShutdownCases(FieldCase):
         self.assertGone(gone, 7.0)
 
 
+def census() -> Counter[str]:
+    """All objects of Doug's own classes, by class; a lab's are left out."""
+    kinds = (type(thing) for thing in gc.get_objects())
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
+    ours = (name for name in names if name.startswith(("doug.", "shtoom.")))
+    return Counter(name for name in ours if not name.startswith("doug.testing"))
+
+
 class LeakCases(FieldCase):
     """Whatever the end of a call, nothing of it stays."""
 
@@ -150,6 +160,42 @@ class LeakCases(FieldCase):
             self.assertIn("no ACK", app.got(CallEndedEvent)[0].reason)
         self.assertEqual(self.lab.io.sockets, set())
         self.assertStillWell()
+
+    def test_life_004_nothingGrows(self) -> None:
+        """Calls in both directions, left by either side: no object of theirs is left, and the
+        collector of cycles was not needed for it."""
+        self.addCleanup(gc.enable)
+        prompt = self.soundFile(0.1)
+        counts = []
+        for calls in (1, 5):
+            gc.collect()
+            gc.disable()
+            for number in range(calls):
+                self.comeAndGo(prompt, self.answered(), number % 2 == 0)
+                self.comeAndGo(prompt, self.dialled()[1], number % 2 == 0)
+            self.lab.advance(80.0)
+            self.desk.clear()
+            for actor in self.actors.values():
+                actor.forget()
+            counts.append(census())
+            gc.enable()
+        self.assertEqual(counts[1] - counts[0], Counter())
+        self.assertStillWell()
+
+    def comeAndGo(self, prompt: str, call: Dialogue, hangsUp: bool) -> None:
+        """A call with sound and a key, to its end."""
+        app, far = self.app, call.actor
+        app.leg.mediaPlay(prompt)
+        app.leg.mediaRecord(self.mktemp() + ".wav")
+        far.media.say(call.media, count=5)
+        far.media.press(call.media, "1", ts=3000, seq=9)
+        self.lab.advance(0.3)
+        if hangsUp:
+            self.hangUp(call)
+        else:
+            app.leg.hangupCall()
+            far.reply(far.request("BYE"), 200)
+        self.lab.advance(0.1)
 
     def test_life_005_everyWayToEndACall(self) -> None:
         """Ports and sockets are as before, at once, whichever way a call ends."""
