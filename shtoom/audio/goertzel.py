@@ -18,7 +18,8 @@ A press ends when the tones were off for a frame and a half in all, or with anot
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ _LOW_BAND = 480.0  # Hz, where hum, dial tone and the pitch of voices are
 _KEYS = "123A456B789C*0#D"  # low tone * 4 + high tone
 _TONES = sorted({hz for pair in DTMF_TONES.values() for hz in pair})
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32
 
 
 class ToneStarted(NamedTuple):
@@ -139,55 +140,57 @@ _BOUND = float((_BANK.gain + _BANK.bend * np.maximum(_BANK.least**2, _BANK.most*
 
 # Columns of a row's state. A key that was full once waits for the frame that confirms it.
 _KEY, _KEY_LOW, _KEY_HIGH, _GONE, _LASTED, _WAITS, _WAITS_LOW, _WAITS_HIGH, _HAD = range(9)
+_ROOM = 16  # rows at first
 _IDLE = np.array([_NOTHING, 0, 0, 0, 0, _NOTHING, 0, 0, 0], np.float32)
 
 
 class DTMFDetector:
-    """Presses in the sound of many legs; add() gives a leg its row.
-
-    rows: how many there are. run() wants a frame for each of them, in order of their numbers.
-    """
+    """Presses in the sound of many legs; add() gives a leg its row, remove() takes it back."""
 
     def __init__(self) -> None:
-        self.rows = 0
-        self._makeRoom(16)
+        self._rows = 0  # that were given out, some of them back
+        self._freeRows: list[int] = []
+        self._state = np.tile(_IDLE, (_ROOM, 1))
+        self._busy = np.zeros(_ROOM, np.bool_)
+        self._before = np.zeros((_ROOM, 9), np.float32)  # of the last frame: eight tones, and all
+        self._makeRoom(_ROOM)
 
-    def _makeRoom(self, size: int) -> None:
-        self._state = np.tile(_IDLE, (size, 1))
-        self._busy = np.zeros(size, np.bool_)
-        self._before = np.zeros((size, 9), np.float32)  # eight tones and all, of the last frame
-        self._now = np.zeros((size, 9), np.float32)
-        self._sound = np.empty((size, FRAME), np.float32)
-        self._filtered = np.empty((size, _BANK.filters.shape[1]), np.float32)
-        self._powers = np.empty((size, 17), np.float32)
+    def _makeRoom(self, frames: int) -> None:
+        """Arrays to work in; fresh ones would cost more than the work."""
+        self._sound = np.empty((frames, FRAME), np.float32)
+        self._filtered = np.empty((frames, _BANK.filters.shape[1]), np.float32)
+        self._powers = np.empty((frames, 17), np.float32)
+        self._now = np.empty((frames, 9), np.float32)
 
     def add(self) -> int:
-        """A row for another leg, the last one."""
-        row = self.rows
-        if row == len(self._busy):
-            kept = self._state, self._busy, self._before
-            self._makeRoom(2 * row)
-            for old, new in zip(kept, (self._state, self._busy, self._before), strict=True):
-                new[:row] = old
+        """A row for another leg."""
+        if self._freeRows:
+            row = self._freeRows.pop()
+        else:
+            row = self._rows
+            self._rows += 1
+            if row == len(self._busy):
+                self._state = np.concatenate([self._state, self._state])
+                self._busy = np.concatenate([self._busy, self._busy])
+                self._before = np.concatenate([self._before, self._before])
         self._state[row], self._busy[row], self._before[row] = _IDLE, False, 0.0
-        self.rows += 1
         return row
 
     def remove(self, row: int) -> None:
-        """The row is free; the last one takes its number."""
-        last = self.rows = self.rows - 1
-        for array in (self._state, self._busy, self._before):
-            array[row] = array[last]
+        """The row is free for another leg."""
+        self._freeRows.append(row)
 
-    def run(self, frames: NDArray[np.int16]) -> list[ToneStarted | ToneEnded]:
-        """The next frame of every row, int16 [rows, 160]; what they tell, mostly nothing.
+    def run(self, frames: NDArray[np.int16], rows: Sequence[int]) -> list[ToneStarted | ToneEnded]:
+        """The next frames of some rows, int16 [n, 160]; what they tell, mostly nothing.
 
-        A press is told at the end of its second frame, or of its third where half a frame or less
-        of it was in the first. ValueError for another shape.
+        rows: whose, each of them once. A press is told at the end of its second frame, or of its
+        third where half a frame or less of it was in the first. ValueError for another shape.
         """
-        count = self.rows
+        count = len(rows)
         if frames.shape != (count, FRAME):
             raise ValueError(f"frames: wanted [{count}, {FRAME}], got {list(frames.shape)}")
+        if count > len(self._sound):
+            self._makeRoom(2 * count)
         sound, filtered = self._sound[:count], self._filtered[:count]
         powers, now = self._powers[:count], self._now[:count]
         sound[:] = frames
@@ -203,17 +206,20 @@ class DTMFDetector:
         both = (low + high) * _BOUND
         likely = both >= np.maximum(PURE * energy, below / BELOW)
         likely &= np.minimum(low, high) * _BOUND >= _QUIETEST
-        likely |= self._busy[:count]
+        places = np.array(rows, np.intp)
+        likely |= self._busy[places]
         told: list[ToneStarted | ToneEnded] = []
         if likely.any():
-            told = self._look(np.flatnonzero(likely))
-        self._before, self._now = self._now, self._before
+            among = np.flatnonzero(likely)
+            told = self._look(places[among], now[among], powers[among])
+        self._before[places] = now
         return told
 
-    def _look(self, rows: NDArray[np.intp]) -> list[ToneStarted | ToneEnded]:
+    def _look(
+        self, rows: NDArray[np.intp], now: Floats, powers: Floats
+    ) -> list[ToneStarted | ToneEnded]:
         """Closely at these rows: those that hear a key, or are in the middle of one."""
-        now = self._now[rows]
-        heard = self._keys(rows, now)
+        heard = _keys(now, powers)
         matter = self._busy[rows]
         matter |= heard >= 0
         if not matter.any():
@@ -266,20 +272,20 @@ class DTMFDetector:
         self._busy[rows] = (state[:, _KEY] >= 0) | (state[:, _WAITS] >= 0)
         return told
 
-    def _keys(self, rows: NDArray[np.intp], now: Floats) -> NDArray[np.intp]:
-        """The key that fills the frame of each of these rows, as a place in _KEYS; -1 for none."""
-        each = np.arange(len(rows))
-        low = now[:, :4].argmax(axis=1)
-        high = now[:, 4:8].argmax(axis=1) + 4
-        powers = self._powers
-        lowPower, lowRight = _measured(low, powers[rows, 8 + low], now[each, low])
-        highPower, highRight = _measured(high, powers[rows, 8 + high], now[each, high])
-        good = lowRight & highRight
-        good &= np.minimum(lowPower, highPower) >= _QUIETEST
-        good &= (lowPower <= highPower * _TWIST_LOW) & (highPower <= lowPower * _TWIST_HIGH)
-        good &= lowPower + highPower >= PURE * now[:, 8]
-        good &= powers[rows, 16] <= BELOW * (lowPower + highPower)
-        return np.where(good, low * 4 + high - 4, _NOTHING)
+
+def _keys(now: Floats, powers: Floats) -> NDArray[np.intp]:
+    """The key that fills each of these frames, as a place in _KEYS; -1 for none."""
+    each = np.arange(len(now))
+    low = now[:, :4].argmax(axis=1)
+    high = now[:, 4:8].argmax(axis=1) + 4
+    lowPower, lowRight = _measured(low, powers[each, 8 + low], now[each, low])
+    highPower, highRight = _measured(high, powers[each, 8 + high], now[each, high])
+    good = lowRight & highRight
+    good &= np.minimum(lowPower, highPower) >= _QUIETEST
+    good &= (lowPower <= highPower * _TWIST_LOW) & (highPower <= lowPower * _TWIST_HIGH)
+    good &= lowPower + highPower >= PURE * now[:, 8]
+    good &= powers[:, 16] <= BELOW * (lowPower + highPower)
+    return np.where(good, low * 4 + high - 4, _NOTHING)
 
 
 def _measured(

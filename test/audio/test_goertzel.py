@@ -33,10 +33,9 @@ def run(*sounds: Sound) -> list[list[ToneStarted | ToneEnded]]:
         leg[: len(sound)] = sound
     detector = DTMFDetector()
     told: list[list[ToneStarted | ToneEnded]] = [[] for _ in sounds]
-    for _ in sounds:
-        detector.add()
+    rows = [detector.add() for _ in sounds]
     for start in range(0, length, 160):
-        for what in detector.run(legs[:, start : start + 160]):
+        for what in detector.run(legs[:, start : start + 160], rows):
             told[what.row].append(what)
     return told
 
@@ -62,7 +61,7 @@ class KeyTests(SynchronousTestCase):
         """Each of the sixteen pairs (Q.23)."""
         self.assertEqual(keys(dialled(KEYS)), KEYS)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(
         st.text(KEYS, min_size=1, max_size=8),
         st.floats(0.045, 0.3),
@@ -73,10 +72,10 @@ class KeyTests(SynchronousTestCase):
         """45 ms of tone and of pause suffice, wherever frames begin; each press is told once."""
         self.assertEqual(keys(dialled(digits, on, off, lead)), digits)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(
         st.sampled_from(KEYS),
-        st.floats(-25.0, -5.0),
+        st.floats(-25.0, -10.0),
         st.floats(-8.0, 4.0),
         st.floats(-0.015, 0.015),
         st.floats(-0.015, 0.015),
@@ -97,7 +96,7 @@ class KeyTests(SynchronousTestCase):
             detector.add()
             sound = np.concatenate([np.zeros(lead, np.int16), dtmf("5", 0.2)])
             frames = (sound[i : i + 160] for i in range(0, 960, 160))
-            told = [detector.run(frame.reshape(1, 160)) for frame in frames]
+            told = [detector.run(frame.reshape(1, 160), [0]) for frame in frames]
             first = next(i for i, what in enumerate(told) if what)
             self.assertLessEqual((first + 1) * 160 - lead, 480)
 
@@ -202,34 +201,32 @@ class RowTests(SynchronousTestCase):
         got = ["".join(w.key for w in leg if isinstance(w, ToneStarted)) for leg in told]
         self.assertEqual(got, wanted)
 
-    def test_aRowThatGoesGivesItsNumberToTheLast(self) -> None:
-        """And what the last row had begun goes on under that number."""
+    def test_someRowsAtATime(self) -> None:
+        """A leg whose frame is not among them stays as it is."""
         detector = DTMFDetector()
         self.assertEqual([detector.add() for _ in range(3)], [0, 1, 2])
         tone = dtmf("4", 0.1).reshape(5, 160)
-        frames = np.zeros((3, 160), np.int16)
-        frames[2] = tone[0]
-        self.assertEqual(detector.run(frames), [])
-        detector.remove(0)
-        self.assertEqual(detector.rows, 2)
-        frames[0] = tone[1]
-        self.assertEqual(detector.run(frames[:2]), [ToneStarted(0, "4")])
+        quiet = np.zeros((1, 160), np.int16)
+        self.assertEqual(detector.run(np.concatenate([quiet, tone[:1]]), [0, 2]), [])
+        self.assertEqual(detector.run(quiet, [1]), [])
+        self.assertEqual(detector.run(tone[1:2], [2]), [ToneStarted(2, "4")])
 
     def test_aNewRowHasNoPast(self) -> None:
         """A leg does not take over the press of the one whose row it gets."""
         detector = DTMFDetector()
-        detector.add()
+        row = detector.add()
         tone = dtmf("4", 0.1).reshape(5, 160)
-        detector.run(tone[:1])
-        detector.run(tone[1:2])
-        detector.remove(0)
-        detector.add()
-        self.assertEqual(detector.run(tone[2:3]), [])
-        self.assertEqual(detector.run(tone[3:4]), [ToneStarted(0, "4")])
+        detector.run(tone[:1], [row])
+        detector.run(tone[1:2], [row])
+        detector.remove(row)
+        self.assertEqual(detector.add(), row)
+        self.assertEqual(detector.run(tone[2:3], [row]), [])
+        self.assertEqual(detector.run(tone[3:4], [row]), [ToneStarted(row, "4")])
 
     def test_framesMustFitTheRows(self) -> None:
         """ValueError says how many are wanted."""
         detector = DTMFDetector()
         detector.add()
-        error = self.assertRaises(ValueError, detector.run, np.zeros((2, 160), np.int16))
+        frames = np.zeros((2, 160), np.int16)
+        error = self.assertRaises(ValueError, detector.run, frames, [0])
         self.assertIn("[1, 160]", str(error))

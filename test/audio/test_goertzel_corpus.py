@@ -25,7 +25,7 @@ def pressed(samples: NDArray[np.int16], offset: int) -> tuple[str, list[float]]:
     sound = np.concatenate([lead, samples, tail])
     keys, times = "", []
     for start in range(0, len(sound) - 159, 160):
-        for told in detector.run(sound[start : start + 160].reshape(1, 160)):
+        for told in detector.run(sound[start : start + 160].reshape(1, 160), [0]):
             if isinstance(told, ToneStarted):
                 keys += told.key
                 times.append((start + 160 - offset) / 8)
