@@ -21,6 +21,12 @@ SAME = {
     "doug.source:EchoSource": ["shtoom.doug.source"],
     "doug.source:FileSource": ["shtoom.doug.source"],
     "doug.source:convertToSource": ["shtoom.doug.source"],
+    "doug.conferencing:Room": ["shtoom.doug.conferencing"],
+    "doug.conferencing:ConfSource": ["shtoom.doug.conferencing"],
+    "doug.conferencing:newConferenceMember": ["shtoom.doug.conferencing"],
+    "doug.conferencing:ConferenceError": ["shtoom.doug.conferencing"],
+    "doug.conferencing:ConferenceClosedError": ["shtoom.doug.conferencing"],
+    "doug.conferencing:ConferenceMemberNotFoundError": ["shtoom.doug.conferencing"],
     "doug.application:DougApplication": ["shtoom.app.doug"],
     "doug.service:DougService": ["shtoom.doug.service"],
 }
