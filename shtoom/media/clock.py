@@ -1,20 +1,13 @@
 """The beat of all media: 20 ms, on an absolute schedule, in phases.
 
-Lives here: when sessions send and hear, what happens when the reactor was late, when sockets are
-read. Not here: what is sent and heard (media.outgoing, media.incoming, media.listening).
+Lives here: what happens when the reactor was late, when sockets are read, faults of one session.
+Not here: who is due when (media.schedule), what is sent and heard (media.outgoing,
+media.incoming, media.listening).
 
-Time is cut into slots, a phase apart (5 ms for four phases), numbered from the clock's origin. A
-session keeps its place in them for its life: it hears in each slot of its phase, and sends in
-every slot of its packet time, which is any multiple of 10 ms.
-
-    slot     0    1    2    3    4    5    6    7    8
-    phase    0    1    2    3    0    1    2    3    0
-    20 ms    A    B    C    .    A    B    C    .    A
-    30 ms    D    .    .    .    .    .    D    .    .
-
-While few sessions are up they share a phase, only the slots that hold one are run, and the
-reactor wakes the clock when a datagram comes. With many, every slot is run and reads all sockets,
-which costs less than to be woken for each datagram. Without sessions the clock sleeps.
+While few sessions are up they share a phase, only the slots with something to do are run, and the
+reactor wakes the clock when a datagram comes. With many, every slot of a phase in use is run and
+reads all sockets, which costs less than to be woken for each datagram. Without sessions the clock
+sleeps.
 """
 
 from __future__ import annotations
@@ -31,9 +24,9 @@ from shtoom.media.io import Address, IMediaIO, IMediaSocket
 from shtoom.media.listening import Listening, deliver
 from shtoom.media.outgoing import Outgoing
 from shtoom.media.ports import PortPool
+from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.session import MediaSession
 from shtoom.media.stream import BEAT, SILENCE, Idle
-from shtoom.media.timeline import Timeline
 
 LATEST = 2 * BEAT  # seconds: beats that are later are left out
 _LONGEST_PADDING = 3000  # beats of silence that a listener gets for those left out, a minute
@@ -71,16 +64,14 @@ class MediaClock:
             wanted = ", ".join(policy.value for policy in Idle)
             raise ValueError(f"idle: wanted one of {wanted}, got {idle!r}")
         self._reactor, self._io, self._ports, self._rng = reactor, io, ports, rng
-        self._phases, self._few, self._idle, self._isLocal = phases, few, Idle(idle), isLocal
-        self._timeline = Timeline(phases)
-        self._step = self._timeline.length
+        self._few, self._idle, self._isLocal = few, Idle(idle), isLocal
+        self._schedule = Schedule(phases, self._presentSlot, self._sooner)
+        self._step = self._schedule.length
         self._origin = reactor.seconds() + BEAT * rng.random()
         self._armed = 0  # the slot that _call is for
         self._call: IDelayedCall | None = None
         self._waking = False  # the reactor watches the sockets
-        self._hearing: list[tuple[Incoming, ...]] = [()] * phases
-        self._sending: dict[int, list[tuple[Outgoing, ...]]] = {}  # by slots a packet
-        self._places: dict[MediaSession, tuple[int, int, int]] = {}  # phase, slots a packet, offset
+        self._ticking = False
         self._listening = Listening()
         self._faultLoggedAt = self._lateLoggedAt = float("-inf")
         self.sessions: set[MediaSession] = set()
@@ -97,7 +88,7 @@ class MediaClock:
         Raises MediaPortsExhausted when no port is left, OSError when host is not this machine's.
         """
         socket = self._io.open(host, self._ports)
-        session = MediaSession(self, socket, self._rng, self._idle, self._timeline)
+        session = MediaSession(self, socket, self._rng, self._idle, self._schedule)
         self.sessions.add(session)
         return session
 
@@ -109,37 +100,21 @@ class MediaClock:
 
     # --- for sessions -------------------------------------------------------------------------
 
-    def sessionStarted(self, session: MediaSession, incoming: Incoming, outgoing: Outgoing) -> None:
-        """It takes its place in the beat, or another one if its packet time has changed."""
-        slots = self._timeline.slots(outgoing.packetTime / 1000)
-        place = self._places.get(session)
-        if place is None:
-            self._passEmptySlots()
-            phase = self._choosePhase()
-            self._hearing[phase] += (incoming,)
-        elif place[1] == slots:
-            return
+    def sessionStarted(self, incoming: Incoming, outgoing: Outgoing, packetTime: int) -> None:
+        """It takes its place in the beat, or another one if its packet time (ms) has changed."""
+        if outgoing.group is None:
+            phase = self._schedule.choosePhase(self._phasesFor(self._schedule.placed))
+            self._schedule.place(incoming, outgoing, phase, packetTime)
         else:
-            phase = place[0]
-            self._takeOut(outgoing, place)
-        buckets = self._sending.setdefault(slots, [()] * slots)
-        offset = phase
-        if slots != self._phases:
-            offset = min(range(slots), key=lambda n: len(buckets[n]))
-        buckets[offset] += (outgoing,)
-        self._places[session] = phase, slots, offset
-        self._arm()
+            self._schedule.packetTimeChanged(outgoing, packetTime)
 
     def sessionClosed(
         self, session: MediaSession, incoming: Incoming, outgoing: Outgoing, socket: IMediaSocket
     ) -> None:
         """It leaves the beat, and its port is free."""
         self.sessions.discard(session)
-        place = self._places.pop(session, None)
-        if place is not None:
-            phase = place[0]
-            self._hearing[phase] = tuple(i for i in self._hearing[phase] if i is not incoming)
-            self._takeOut(outgoing, place)
+        if outgoing.group is not None:
+            self._schedule.remove(incoming, outgoing)
             self._arm()
         socket.close()
         self._ports.giveBack(socket.port)
@@ -150,91 +125,91 @@ class MediaClock:
 
     def poll(self) -> None:
         """Reads all that waits, now."""
+        self._schedule.passEmpty()
         self._receive(self._reactor.seconds())
 
-    def _takeOut(self, outgoing: Outgoing, place: tuple[int, int, int]) -> None:
-        _, slots, offset = place
-        buckets = self._sending[slots]
-        buckets[offset] = tuple(o for o in buckets[offset] if o is not outgoing)
-        if not any(buckets):
-            del self._sending[slots]
-
-    def _choosePhase(self) -> int:
-        """The one that is used already while sessions are few, else the emptiest."""
-        sizes = [len(group) for group in self._hearing]
-        wanted = max(sizes) if len(self._places) < self._few else min(sizes)
-        return sizes.index(wanted)
+    def _phasesFor(self, sessions: int) -> int:
+        """Over how many phases so many sessions are spread."""
+        return 1 if sessions < self._few else self._schedule.perBeat
 
     # --- time ---------------------------------------------------------------------------------
 
     def _timeOf(self, slot: int) -> float:
         return self._origin + slot * self._step
 
-    def _busy(self, slot: int) -> bool:
-        if self._hearing[slot % self._phases]:
-            return True
-        for slots, buckets in self._sending.items():  # noqa: SIM110 - half the time of any()
-            if buckets[slot % slots]:
-                return True
-        return False
+    def _presentSlot(self) -> int:
+        return ceil((self._reactor.seconds() - self._origin) / self._step)
 
-    def _passEmptySlots(self) -> None:
-        """Slots that have passed without a session in them are no business of a new one."""
-        now = self._reactor.seconds()
-        timeline = self._timeline
-        if not self._places:
-            timeline.slot = max(timeline.slot, ceil((now - self._origin) / self._step))
-        while self._timeOf(timeline.slot) <= now and not self._busy(timeline.slot):
-            timeline.slot += 1
+    def _sooner(self) -> None:
+        """Something is to be done that was not; a tick looks for itself at its end."""
+        if not self._ticking:
+            self._arm()
+
+    def _nextSlot(self) -> int:
+        """The next that has to be run."""
+        schedule = self._schedule
+        if self._waking:
+            return schedule.nextBusy()
+        slot = schedule.slot
+        while not (schedule.isUsed(slot) or schedule.isBusy(slot)):
+            slot += 1
+        return slot
 
     def _arm(self) -> None:
         """Sees to it that the next slot is run, and that datagrams wake the clock if need be."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
-        active = len(self._places)
+        active = self._schedule.placed
         waking = 0 < active < self._few
         if waking != self._waking:
             self._waking = waking
             self._io.wakeOn(self.poll if waking else None)
-        if active:
-            slot = self._timeline.slot
-            while waking and not self._busy(slot):
-                slot += 1
-            self._armed = slot
+        slot = self._nextSlot() if active else NEVER
+        call = self._call
+        if call is not None:
+            if slot == self._armed:
+                return
+            self._call = None
+            call.cancel()
+        self._armed = slot
+        if slot < NEVER:
             delay = self._timeOf(slot) - self._reactor.seconds()
             self._call = self._reactor.callLater(max(0.0, delay), self._tick)
 
     def _tick(self) -> None:
         """Reads all sockets, then runs the slots that are due."""
         self._call = None
-        timeline = self._timeline
-        now = self._reactor.seconds()
-        late = now - self._timeOf(self._armed)
-        timeline.slot = self._armed  # no session is in those before it
-        self._receive(now)
-        if late > BEAT:
-            self.lateBeats += 1
-            if late > LATEST:
-                self._skip(late, now)
-        now += _EPSILON
-        while self._timeOf(timeline.slot) <= now:
-            slot = timeline.slot
-            timeline.slot = slot + 1
-            self._run(slot, now)
-        self._arm()
+        self._ticking = True
+        schedule = self._schedule
+        try:
+            now = self._reactor.seconds()
+            late = now - self._timeOf(self._armed)
+            schedule.slot = self._armed  # nothing is to be done in those before it
+            self._receive(now)
+            if late > BEAT:
+                self.lateBeats += 1
+                if late > LATEST:
+                    self._skip(late, now)
+            now += _EPSILON
+            while self._timeOf(schedule.slot) <= now:
+                slot = schedule.slot
+                schedule.slot = slot + 1
+                self._run(slot, now)
+        finally:  # a fault of one beat is not the end of all
+            self._ticking = False
+            self._arm()
 
     def _run(self, slot: int, now: float) -> None:
-        group = self._hearing[slot % self._phases]
-        if group:
-            self._listening.run(group, now)
-        for slots, buckets in tuple(self._sending.items()):
-            for outgoing in buckets[slot % slots]:
-                if outgoing.wakeAt <= slot:
-                    try:
-                        outgoing.tick(slot)
-                    except Exception:
-                        self._fault(outgoing.label)
+        schedule = self._schedule
+        schedule.ring(slot)
+        hearers = schedule.hearers(slot)
+        if hearers:
+            self._listening.run(hearers, now)
+        for outgoing in schedule.senders(slot):
+            try:
+                outgoing.tick(slot)
+            except Exception:
+                self._fault(outgoing.label)
+            if outgoing.wakeAt > slot:
+                schedule.sleep(outgoing)
 
     def _receive(self, now: float) -> None:
         for incoming, data, source in self._io.receive():
@@ -246,12 +221,12 @@ class MediaClock:
     def _skip(self, late: float, now: float) -> None:
         """The reactor stood still: what could not be said or heard meanwhile is left out."""
         beats = int(late / BEAT)
-        self._timeline.slot = self._armed + beats * self._phases
-        for group in tuple(self._hearing):
-            for incoming in group:
-                for _ in range(min(beats, _LONGEST_PADDING)):
-                    deliver(incoming, SILENCE)
-        self.skippedFrames += beats * len(self._places)
+        schedule = self._schedule
+        schedule.skipTo(self._armed + beats * schedule.perBeat)
+        for incoming in schedule.allHearers():
+            for _ in range(min(beats, _LONGEST_PADDING)):
+                deliver(incoming, SILENCE)
+        self.skippedFrames += beats * schedule.placed
         if now - self._lateLoggedAt >= _QUIET:
             self._lateLoggedAt = now
             _log.warn(
@@ -259,7 +234,7 @@ class MediaClock:
                 "out; something held it for that long, or the machine stood still",
                 late=late,
                 beats=beats,
-                sessions=len(self._places),
+                sessions=schedule.placed,
             )
         if self.onLate is not None:
             self.onLate(late)

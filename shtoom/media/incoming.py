@@ -17,6 +17,7 @@ from shtoom.exceptions import MalformedMessage
 from shtoom.media.io import Address
 from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
+from shtoom.media.schedule import Schedule
 from shtoom.media.stream import IListener, StreamParameters
 from shtoom.media.translate import translated
 from shtoom.rtp.jitterbuffer import JitterBuffer
@@ -46,12 +47,16 @@ class Incoming:
 
     __slots__ = (
         "_accepts", "_eventTypes", "_expected", "_held", "_heldTypes", "_isOurs", "_lostBefore",
-        "_outgoing", "_received", "_runStart", "_ssrc", "_tracker", "codec", "described", "dropped",
-        "firstAt", "jitter", "keys", "label", "latch", "listeners", "onKey", "target",
+        "_outgoing", "_received", "_runStart", "_schedule", "_ssrc", "_tracker", "codec",
+        "described", "dropped", "firstAt", "group", "jitter", "keyIsDown", "keys", "label", "latch",
+        "listeners", "onKey", "target",
     )  # fmt: skip
 
-    def __init__(self, outgoing: Outgoing, isOurs: Callable[[Address], bool]) -> None:
-        self._outgoing, self._isOurs = outgoing, isOurs
+    def __init__(
+        self, outgoing: Outgoing, schedule: Schedule, isOurs: Callable[[Address], bool]
+    ) -> None:
+        self._outgoing, self._schedule, self._isOurs = outgoing, schedule, isOurs
+        self.group: dict[Incoming, None] | None = None
         self._accepts: Mapping[int, Codec] = {}
         self._eventTypes: frozenset[int | None] = frozenset()
         self._held = False
@@ -67,6 +72,7 @@ class Incoming:
         self.listeners: tuple[IListener, ...] = ()
         self.target: Outgoing | None = None
         self.keys: TelephoneEventReceiver | None = None
+        self.keyIsDown = False
         self.onKey: Callable[[Key], None] | None = None
         self.dropped: dict[str, int] = {}
         self.firstAt: float | None = None
@@ -92,12 +98,19 @@ class Incoming:
         self.listeners += (listener,)
         if self.jitter is None:
             self._buffer()
+            self._schedule.hearingChanged(self)
 
     def removeListener(self, listener: IListener) -> None:
         """Without the last listener nothing is kept."""
         self.listeners = tuple(other for other in self.listeners if other is not listener)
         if not self.listeners:
             self.jitter = None
+            self._schedule.hearingChanged(self)
+
+    @property
+    def needsBeat(self) -> bool:
+        """Has it something to do in each beat: listeners, or a key that may end by itself?"""
+        return self.jitter is not None or self.keyIsDown
 
     def _buffer(self) -> None:
         codec = self.codec
@@ -246,13 +259,21 @@ class Incoming:
             keys = self.keys = TelephoneEventReceiver(clock)
         for key in keys.packetReceived(timestamp, ssrc, payload, marker, now):
             self._report(key)
+        self._keyLooked(keys)
 
     def timeReached(self, now: float) -> None:
-        """Ends a key whose last packets were lost; called once a beat while `keys` exists."""
+        """Ends a key whose last packets were lost; called once a beat while keyIsDown."""
         keys = self.keys
-        if keys is not None and keys.deadline is not None:
+        if keys is not None:
             for key in keys.timeReached(now):
                 self._report(key)
+            self._keyLooked(keys)
+
+    def _keyLooked(self, keys: TelephoneEventReceiver) -> None:
+        down = keys.deadline is not None
+        if down is not self.keyIsDown:
+            self.keyIsDown = down
+            self._schedule.hearingChanged(self)
 
     def _report(self, key: Key) -> None:
         onKey = self.onKey

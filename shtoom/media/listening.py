@@ -34,7 +34,7 @@ class Listening:
         """One beat for these sessions; now: seconds."""
         heard: dict[Codec, tuple[list[Incoming], list[bytes]]] = {}
         for incoming in group:
-            if incoming.keys is not None:
+            if incoming.keyIsDown:
                 incoming.timeReached(now)
             jitter, codec = incoming.jitter, incoming.codec
             if jitter is None or codec is None:

@@ -16,8 +16,8 @@ from twisted.logger import Logger
 
 from shtoom.codecs import Codec
 from shtoom.media.io import Address, IMediaSocket
+from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.stream import Idle, IFeed, StreamParameters
-from shtoom.media.timeline import Timeline
 from shtoom.media.translate import translated
 from shtoom.rtp.telephoneevent import TelephoneEventSender
 
@@ -32,7 +32,6 @@ _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _MARKER = 0x80
 _MASK32 = 0xFFFFFFFF
 _HALF32 = 0x80000000
-_NEVER = 1 << 62
 _NOWHERE: Address = ("", 0)
 
 _log = Logger()
@@ -47,20 +46,20 @@ class Outgoing:
 
     ssrc: in all packets sent. wakeAt: the first slot that tick() is of use in. packetTime:
     milliseconds of sound a packet. packetsSent, refusals (datagrams that the system did not
-    take): counts. label: names the call in log lines.
+    take): counts. label: names the call in log lines. phase, group, alarm: the schedule's.
     """
 
     __slots__ = (
         "_base", "_codec", "_event", "_eventTimestamp", "_eventType", "_events", "_feed", "_idle",
         "_idleAt", "_nextSlot", "_open", "_payloadType", "_perSlot", "_relayEnd", "_relayFirst",
-        "_relayOffset", "_relayable", "_relayed", "_relayedSSRC", "_send", "_sending", "_sequence",
-        "_silence", "_silenceUntil", "_size", "_slots", "_speaking", "_timeline", "_to", "label",
-        "packetTime", "packetsSent", "refusals", "ssrc", "wakeAt",
+        "_relayOffset", "_relayable", "_relayed", "_relayedSSRC", "_schedule", "_send", "_sending",
+        "_sequence", "_silence", "_silenceUntil", "_size", "_slots", "_speaking", "_to", "alarm",
+        "group", "label", "packetTime", "packetsSent", "phase", "refusals", "ssrc", "wakeAt",
     )  # fmt: skip
 
-    def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, timeline: Timeline) -> None:
+    def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
         self._send = socket.send
-        self._idle, self._timeline = idle, timeline
+        self._idle, self._schedule = idle, schedule
         self.ssrc = rng.getrandbits(32)
         self._sequence = rng.getrandbits(15)  # the highest sent; the first ones far from the wrap
         self._base = rng.getrandbits(32)  # timestamp of slot 0
@@ -85,19 +84,22 @@ class Outgoing:
         self.packetsSent = self.refusals = 0
         self.label = ""
         self.wakeAt = 0
+        self.phase = 0
+        self.group: dict[Outgoing, None] | None = None
+        self.alarm = NEVER
 
     def configure(self, stream: StreamParameters, packetTime: int) -> None:
         """From now on by these parameters, with packetTime milliseconds of sound a packet."""
-        timeline, codec = self._timeline, stream.codec
+        schedule, codec = self._schedule, stream.codec
         if self._codec is None:
-            self._silenceUntil = timeline.slot + timeline.slots(OPENING)
+            self._silenceUntil = schedule.slot + schedule.slots(OPENING)
         self._codec, self._payloadType = codec, stream.payloadType
         self._sending, self._eventType = stream.send, stream.eventType
-        perSlot = round(codec.clock * timeline.length)
-        self._base += timeline.slot * (self._perSlot - perSlot)  # no jump if the clock changes
+        perSlot = round(codec.clock * schedule.length)
+        self._base += schedule.slot * (self._perSlot - perSlot)  # no jump if the clock changes
         self._perSlot = perSlot
         self.packetTime = packetTime
-        self._slots = timeline.slots(packetTime / 1000)
+        self._slots = schedule.slots(packetTime / 1000)
         self._size = codec.rate * packetTime // 1000
         self._silence = (codec.silence * (packetTime // 20 + 1))[: self._size]
         self._relayedSSRC = None
@@ -114,6 +116,7 @@ class Outgoing:
     def feed(self, feed: IFeed | None) -> None:
         self._feed = feed
         self.wakeAt = 0
+        self._schedule.wake(self)
 
     @property
     def address(self) -> Address | None:
@@ -130,6 +133,7 @@ class Outgoing:
         self._open = self._sending and self._to is not _NOWHERE and self._event is None
         self._relayable = self._open and not self._speaking
         self.wakeAt = self._idleAt = 0
+        self._schedule.wake(self)
 
     # --- one packet time ----------------------------------------------------------------------
 
@@ -153,7 +157,7 @@ class Outgoing:
                 return
         if self._speaking:
             self._speaking, self._relayable = False, self._open
-            self._silenceUntil = slot + self._timeline.slots(TAIL)
+            self._silenceUntil = slot + self._schedule.slots(TAIL)
             self._idleAt = 0
         if slot >= self._idleAt:
             self._tickIdle(slot)
@@ -162,23 +166,23 @@ class Outgoing:
 
     def _tickIdle(self, slot: int) -> None:
         """Nothing to say: silence, or what keeps the way open, and when to look again."""
-        timeline = self._timeline
+        schedule = self._schedule
         if self._to is _NOWHERE:
-            self._idleAt = _NEVER
+            self._idleAt = NEVER
         elif not self._sending:
-            self._idleAt = slot + timeline.slots(KEEPALIVE)
+            self._idleAt = slot + schedule.slots(KEEPALIVE)
             self._sendDatagram(b"")
         elif self._relayed:
             self._relayed = False
-            self._idleAt = slot + timeline.slots(RELAY_PAUSE)
+            self._idleAt = slot + schedule.slots(RELAY_PAUSE)
         elif slot < self._silenceUntil or self._idle is Idle.SILENCE:
             self._idleAt = 0
             self._sendSound(self._silence, slot)
         elif self._idle is Idle.SPARSE:
-            self._idleAt = slot + timeline.slots(SPARSE)
+            self._idleAt = slot + schedule.slots(SPARSE)
             self._sendSound(self._silence, slot)
         else:
-            self._idleAt = _NEVER
+            self._idleAt = NEVER
 
     def _sendSound(self, payload: bytes, slot: int) -> None:
         """The packet of this slot."""
@@ -269,7 +273,7 @@ class Outgoing:
 
     def _beginRelay(self, sequence: int, timestamp: int, ssrc: int) -> None:
         """The forwarded stream goes on behind what was sent before."""
-        slot = max(self._timeline.slot, self._nextSlot)
+        slot = max(self._schedule.slot, self._nextSlot)
         start = (self._base + slot * self._perSlot) & _MASK32
         if self._relayedSSRC is not None and 0 < (self._relayEnd - start) & _MASK32 < _HALF32:
             start = self._relayEnd
@@ -343,5 +347,3 @@ class Outgoing:
         self._sending = False
         self._to, self._feed = _NOWHERE, None
         self._dropEvents()
-        self._changed()
-        self.wakeAt = _NEVER

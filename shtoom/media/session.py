@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from shtoom.media.incoming import Incoming
 from shtoom.media.io import IMediaSocket
 from shtoom.media.outgoing import Outgoing
+from shtoom.media.schedule import Schedule
 from shtoom.media.stats import MediaStats
 from shtoom.media.stream import (
     LONGEST_PACKET,
@@ -24,7 +25,6 @@ from shtoom.media.stream import (
     IListener,
     StreamParameters,
 )
-from shtoom.media.timeline import Timeline
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ class MediaSession:
         socket: IMediaSocket,
         rng: Random,
         idle: Idle,
-        timeline: Timeline,
+        schedule: Schedule,
     ) -> None:
         self._clock: MediaClock | None = clock
         self._socket = socket
-        self._outgoing = Outgoing(socket, rng, idle, timeline)
-        self._incoming = Incoming(self._outgoing, clock.isOurs)
+        self._outgoing = Outgoing(socket, rng, idle, schedule)
+        self._incoming = Incoming(self._outgoing, schedule, clock.isOurs)
         self._forwardTo: MediaSession | None = None
         self._forwardedBy: set[MediaSession] = set()
         self._final: MediaStats | None = None
@@ -111,7 +111,7 @@ class MediaSession:
         clock.poll()  # what came before the session was up is not part of it
         self._outgoing.configure(stream, ptime)
         self._incoming.configure(stream, remote, clock.seconds())
-        clock.sessionStarted(self, self._incoming, self._outgoing)
+        clock.sessionStarted(self._incoming, self._outgoing, ptime)
 
     # --- what it sends ------------------------------------------------------------------------
 
