@@ -231,6 +231,7 @@ class PhoneCall:
         """
         codec = codecs.find(self._mustBeUp("said").codec)
         self._toSay += codec.encode(self._read(sound))
+        self.session.feed = self
 
     def sayTone(self, hz: float, seconds: float, level: float = 0.3) -> None:
         """Speaks a tone; level 1.0 is full scale."""
@@ -336,11 +337,13 @@ class PhoneCall:
 
     # --- sound, frame by frame ----------------------------------------------------------------
 
-    def nextPayload(self, size: int) -> bytes | None:
-        """What the user says in this packet; None for nothing."""
+    def nextPayload(self, size: int) -> bytes:
+        """What the user says in this packet."""
         payload = bytes(self._toSay[:size])
         del self._toSay[:size]
-        return payload or None
+        if not self._toSay:
+            self.session.feed = None  # who has nothing to say need not be asked
+        return payload
 
     def frameReceived(self, pcm: bytes) -> None:
         """20 ms of sound for the user's ear."""
@@ -401,7 +404,6 @@ class PhoneCall:
         self.stream = stream
         self.session.start(streamParameters(stream, None))
         if first:
-            self.session.feed = self
             self.session.addListener(self)
             self.session.onKey = self._keyHeard
 
