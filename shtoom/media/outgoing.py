@@ -302,6 +302,34 @@ class Outgoing:
         event = TelephoneEventSender(
             digit, duration, clock=self._codec.clock, packetTime=self.packetTime
         )
+        return self._queueEvent(event)
+
+    def pressKey(self, digit: str) -> TelephoneEventSender | None:
+        """A key goes down until release() of what is returned; else as sendEvent().
+
+        None if nothing can be sent now (hold): by its end the key would be an old one.
+        """
+        if self._eventType is None or self._codec is None:
+            raise ValueError("pressKey: telephone-events were not agreed on with the far end")
+        event = TelephoneEventSender(
+            digit, None, clock=self._codec.clock, packetTime=self.packetTime
+        )
+        if not self.sends:
+            return None
+        self._queueEvent(event)
+        return event
+
+    @property
+    def sends(self) -> bool:
+        """May anything be said now, by what was agreed on?"""
+        return self._sending and self._to is not _NOWHERE
+
+    @property
+    def takesEvents(self) -> bool:
+        """Were telephone-events agreed on?"""
+        return self._eventType is not None
+
+    def _queueEvent(self, event: TelephoneEventSender) -> Deferred[None]:
         done: Deferred[None] = Deferred()
         self._events.append((event, done))
         if self._event is None:

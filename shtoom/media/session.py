@@ -25,7 +25,7 @@ from shtoom.media.stream import (
     IListener,
     StreamParameters,
 )
-from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
+from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased, TelephoneEventSender
 
 if TYPE_CHECKING:
     from shtoom.media.clock import MediaClock
@@ -132,6 +132,23 @@ class MediaSession:
         not take telephone-events.
         """
         return self._outgoing.sendEvent(digit, duration)
+
+    def pressKey(self, digit: str) -> TelephoneEventSender | None:
+        """A key goes down; release(seconds) of what is returned ends it. Else as sendEvent().
+
+        None if nothing can be sent now, as the far end holds the call.
+        """
+        return self._outgoing.pressKey(digit)
+
+    @property
+    def takesEvents(self) -> bool:
+        """Does the far end take telephone-events?"""
+        return self._outgoing.takesEvents
+
+    @property
+    def sends(self) -> bool:
+        """May anything be said now? Not before start(), not on hold."""
+        return self._outgoing.sends
 
     # --- what it hears ------------------------------------------------------------------------
 

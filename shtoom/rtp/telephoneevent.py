@@ -19,6 +19,7 @@ MAX_PRESSES_A_SECOND = 20  # nobody dials faster: 40 ms of tone and 40 ms of pau
 _EVENT = Struct("!BBH")
 _END = 0x80
 _MAX_DURATION = 0xFFFF
+_ENDLESS = 1 << 62  # ticks
 _END_PACKETS = 3  # RFC 4733 2.5.1.4: the last packet is sent three times in all
 _REMEMBERED = 256  # presses whose repeats are known as such
 
@@ -207,17 +208,28 @@ class EventPayload(NamedTuple):
 class TelephoneEventSender:
     """The packets of one press (RFC 4733 2.5.1), one for each packet time: iterate, or nextPacket.
 
-    digit: one of 0-9 * # A-D. duration: seconds, at least one packet time. clock: RTP clock in Hz;
+    digit: one of 0-9 * # A-D. duration: seconds, at least one packet time; None for a key that is
+    down until release(). clock: RTP clock in Hz;
     packetTime: ms between packets. volume: -dBm0, 0 to 63. All packets have the RTP timestamp of
     the press plus timestampOffset; sequence numbers go on as ever. ValueError for anything else.
     """
 
-    __slots__ = ("_code", "_endsLeft", "_offset", "_sent", "_step", "_total", "_volume", "digit")
+    __slots__ = (
+        "_clock",
+        "_code",
+        "_endsLeft",
+        "_offset",
+        "_sent",
+        "_step",
+        "_total",
+        "_volume",
+        "digit",
+    )
 
     def __init__(
         self,
         digit: str,
-        duration: float,
+        duration: float | None,
         *,
         clock: int = 8000,
         packetTime: int = 20,
@@ -227,13 +239,14 @@ class TelephoneEventSender:
             raise ValueError(f"digit: wanted one of {DIGITS}, got {digit!r}")
         if not 0 <= volume <= 63:
             raise ValueError(f"volume: wanted 0 to 63 (below 0 dBm0), got {volume}")
-        if not duration > 0:
+        if duration is not None and not duration > 0:
             raise ValueError(f"duration: wanted seconds above 0, got {duration}")
         self.digit = digit.upper()
         self._code = DIGITS.index(self.digit)
         self._volume = volume
+        self._clock = clock
         self._step = clock * packetTime // 1000
-        self._total = max(self._step, round(duration * clock))
+        self._total = _ENDLESS if duration is None else max(self._step, round(duration * clock))
         self._sent = 0  # ticks of the press that were told so far
         self._offset = 0  # ticks from its start to the present segment
         self._endsLeft = _END_PACKETS
@@ -251,6 +264,13 @@ class TelephoneEventSender:
             self._endsLeft -= 1
         event = TelephoneEvent(self._code, end, self._volume, self._sent - self._offset)
         return EventPayload(event.toBytes(), marker, self._offset)
+
+    def release(self, duration: float) -> None:
+        """The key that was down comes up after so many seconds, not before what was told already.
+
+        It is sent for one packet time at least, even if it came up before anything was sent.
+        """
+        self._total = max(self._sent, self._step, round(duration * self._clock))
 
     def stop(self) -> None:
         """Let the key go now: only end packets follow, three in all."""
