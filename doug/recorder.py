@@ -26,17 +26,17 @@ from doug.events import (
     MediaRecordTimeoutExceededEvent,
 )
 from doug.source import FileSource, Source, SourceUses, isFile
-from shtoom.audio.frames import FRAME, FRAME_BYTES, FRAME_SECONDS
+from shtoom.audio.frames import FRAME_BYTES, FRAME_SECONDS
 from shtoom.audio.tones import sine
 from shtoom.media.recording import Recording, RecordingFailed
+from shtoom.media.stereo import BothSides
 from shtoom.media.stream import IListener
 
 __all__ = ["IRecorderHost", "Limits", "Record", "Recorder"]
 
 BEEP = sine(1000.0, 0.25, 0.25)
 QUIET = 256.0  # root mean square of a frame, of 32768, up to which it counts as silence
-_QUIET_POWER = QUIET * QUIET * FRAME
-_SILENCE = bytes(FRAME_BYTES)
+_SILENCES = (bytes(FRAME_BYTES), bytes(2 * FRAME_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,20 @@ class Record:
     """One mediaRecord().
 
     dest: as given. source: the Source, if dest is one. recording: the file behind it, if there is
-    one. limits: what ends it. beeping: it begins when the beep is over. wanted: does anybody want
-    to hear of its end? how: the class of its end event, once it is over. reason: why it failed.
+    one. both: what joins the two sides of a bridge, if both are recorded. limits: what ends it.
+    beeping: it begins when the beep is over. wanted: does anybody want to hear of its end? how: the
+    class of its end event, once it is over. reason: why it failed.
     """
 
     __slots__ = ("_aside", "_asideSeconds", "_check", "_frames", "_quiet", "_recorder", "_write",
-                 "beeping", "dest", "how", "limits", "reason", "recording", "source",
+                 "beeping", "both", "dest", "how", "limits", "reason", "recording", "source",
                  "wanted")  # fmt: skip
 
     def __init__(self, recorder: Recorder, dest: Any, limits: Limits) -> None:
         self._recorder, self.dest, self.limits = recorder, dest, limits
         self.source = dest if isinstance(dest, Source) else None
         self.recording: Recording | None = None
+        self.both: BothSides | None = None
         self._write: Callable[[bytes], object] = self._writeSource
         self._check = limits.maxDuration is not None or limits.maxSilence is not None
         self._frames = self._quiet = 0
@@ -109,9 +111,11 @@ class Record:
         self.reason = ""
 
     @property
-    def toFile(self) -> bool:
-        """Does it go to a file?"""
-        return self.source is None or self.recording is not None
+    def kind(self) -> str:
+        """Of those of one kind there is one at a time."""
+        if self.both is not None:
+            return "bridge"
+        return "file" if self.source is None or self.recording is not None else "source"
 
     @property
     def duration(self) -> float:
@@ -123,7 +127,7 @@ class Record:
         self.recording, self._write = recording, recording.write
 
     def frameReceived(self, pcm: bytes) -> None:
-        """20 ms from the far end, once a beat."""
+        """20 ms from the far end, once a beat; of a recording of both sides, two channels."""
         self._write(pcm)
         self._frames += 1
         if self._check:
@@ -132,6 +136,7 @@ class Record:
     def forget(self) -> None:
         """It is over, and its file closed: lets go of what would keep it."""
         self.recording, self._write = None, _nowhere
+        self.both = None
 
     def standAside(self, aside: bool, now: float) -> None:
         """The Source hears the far end by another way (an echo), or no more."""
@@ -159,7 +164,7 @@ class Record:
 
 
 class Recorder:
-    """What one leg records: at most one file and one Source at a time."""
+    """What one leg records: at most one file, one Source and one bridge at a time."""
 
     __slots__ = ("_closing", "_host", "_whenClosed", "records")
 
@@ -189,17 +194,41 @@ class Recorder:
                 f"close, got {dest!r}"
             )
         record = Record(self, dest, limits)
+        if self._begin(record) and beep:
+            record.beeping = True
+            host.playTone(BEEP, lambda: self._beeped(record))
+        host.recorderChanged()
+
+    def recordBoth(self, dest: Any, limits: Limits) -> Record:
+        """Begins one of both sides of the leg's bridge; otherwise as record().
+
+        dest: a path that ends in .wav, or an open binary file that can seek; else ValueError or
+        TypeError. Its frames come by record.both.
+        """
+        host = self._openHost()
+        if isinstance(dest, Source) or not (
+            isinstance(dest, str | os.PathLike) or isFile(dest, "w")
+        ):
+            raise TypeError(
+                "mediaRecord: wanted a path or an open binary file with write, seek and close, "
+                f"got {dest!r}"
+            )
+        record = Record(self, dest, limits)
+        record.both = BothSides(record.frameReceived)
+        self._begin(record)
+        host.recorderChanged()
+        return record
+
+    def _begin(self, record: Record) -> bool:
+        """Opens its file and ends one of the same kind. False: it could not be opened."""
         failure = self._open(record)
         for other in self.records:
-            if other.toFile == record.toFile:
+            if other.kind == record.kind:
                 self.end(other, MediaRecordDoneEvent)
         self.records += (record,)
         if failure is not None:
             self.end(record, MediaRecordFailedEvent, failure)
-        elif beep:
-            record.beeping = True
-            host.playTone(BEEP, lambda: self._beeped(record))
-        host.recorderChanged()
+        return failure is None
 
     def keyPressed(self, digit: str) -> bool:
         """A key. Does it end a recording? Then it has no other meaning."""
@@ -236,6 +265,11 @@ class Recorder:
         for record in self.records:
             self.end(record, MediaRecordDoneEvent)
 
+    def stopOne(self, record: Record) -> None:
+        """One is over and nobody wants to hear of it; again: nothing."""
+        record.wanted = False
+        self.end(record, MediaRecordDoneEvent)
+
     def close(self, how: type[MediaRecordDoneEvent]) -> Sequence[Record]:
         """The leg is over. Returns those that still ran; the end of the others is told as ever."""
         running = self.records
@@ -261,7 +295,11 @@ class Recorder:
         try:
             host = self._openHost()
             recording = Recording(
-                target, host.deferToThread, partial(self._failed, record), host.writeTogether
+                target,
+                host.deferToThread,
+                partial(self._failed, record),
+                host.writeTogether,
+                channels=1 if record.both is None else 2,
             )
         except ValueError as error:  # a suffix that cannot be written
             return str(error)
@@ -306,10 +344,10 @@ class Recorder:
 
 def isQuiet(pcm: bytes) -> bool:
     """Is a frame of int16 samples silence, give or take a noisy line?"""
-    if pcm == _SILENCE:
+    if pcm in _SILENCES:
         return True
     samples = np.frombuffer(pcm, np.int16).astype(np.float32)
-    return float(samples @ samples) <= _QUIET_POWER
+    return float(samples @ samples) <= QUIET * QUIET * len(samples)
 
 
 def _nowhere(pcm: bytes) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recording", "RecordingFailed", "WritableFile"]
 
-SECOND = 2 * RATE  # bytes of PCM
+SECOND = 2 * RATE  # bytes of PCM, of each channel
 PIECE = SECOND // 2  # handed to the thread at a time, or more
 BEHIND = 2 * SECOND  # that may wait for a slow disk
 
@@ -51,6 +51,7 @@ class Recording:
     """
 
     __slots__ = (
+        "_channels",
         "_closed",
         "_closing",
         "_deferToThread",
@@ -72,6 +73,7 @@ class Recording:
         deferToThread: DeferToThread,
         onFailed: Callable[[RecordingFailed], object],
         writeTogether: DeferToThread | None = None,
+        channels: int = 1,
     ) -> None:
         """dest: a path, overwritten, by its suffix .wav, .raw, .sln, .ul or .al; or an open binary
         file, closed at the end, which gets what its name says and else 8 kHz 16-bit PCM.
@@ -79,9 +81,11 @@ class Recording:
         deferToThread: f(*args) in a thread, its result by a Deferred that fires later. onFailed: in
         the reactor thread, possibly out of write(). writeTogether: as deferToThread, for pieces
         that may share a job with those of other files (Disk.together); None for a job each.
-        ValueError: a suffix that cannot be written.
+        channels: of the sound; two are always written as WAV. ValueError: a suffix that cannot be
+        written.
         """
-        self._writer = writerFor(dest)
+        self._writer = writerFor(dest, channels)
+        self._channels = channels
         self._deferToThread, self._onFailed = deferToThread, onFailed
         self._writeTogether = writeTogether
         self._pending: list[bytes] = []
@@ -99,10 +103,10 @@ class Recording:
     @property
     def duration(self) -> float:
         """Seconds of sound that were taken; the last of them may still wait for the disk."""
-        return self._received / SECOND
+        return self._received / SECOND / self._channels
 
     def write(self, pcm: bytes) -> None:
-        """Takes whole samples of 8 kHz 16-bit little-endian mono PCM; from the tick, never blocks.
+        """Takes whole samples of 8 kHz 16-bit little-endian PCM; from the tick, never blocks.
 
         Ignored once the recording has failed or is closing.
         """
@@ -111,12 +115,12 @@ class Recording:
         self._pending.append(pcm)
         self._received += len(pcm)
         self._pendingBytes += len(pcm)
-        if self._pendingBytes < PIECE:
+        if self._pendingBytes < PIECE * self._channels:
             return
         if not self._working:
             self._writePending()
-        elif self._pendingBytes > BEHIND:
-            waits = self._pendingBytes / SECOND
+        elif self._pendingBytes > BEHIND * self._channels:
+            waits = self._pendingBytes / SECOND / self._channels
             self._fail(f"{self.name}: the disk is too slow, {waits:.1f} s of sound wait for it")
 
     def close(self) -> Deferred[None]:
@@ -160,7 +164,7 @@ class Recording:
     def _goOn(self) -> None:
         """No job is under way: the next piece, or the end."""
         self._working = False
-        if self._pendingBytes >= PIECE or (self._closing and self._pending):
+        if self._pendingBytes >= PIECE * self._channels or (self._closing and self._pending):
             self._writePending()
         elif self._closing and not self._closed:
             self._closed = True

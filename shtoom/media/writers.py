@@ -38,6 +38,16 @@ class _Kind(NamedTuple):
 
     headed: bool
     codec: Codec | None
+    channels: int = 1
+
+    @property
+    def sampleBytes(self) -> int:
+        """Of one moment, all channels."""
+        return self.channels * (1 if self.codec else 2)
+
+    def header(self, dataBytes: int) -> bytes:
+        """What stands before so much sound."""
+        return wavHeader(dataBytes, channels=self.channels)
 
 
 _RAW = _Kind(headed=False, codec=None)
@@ -67,12 +77,12 @@ class Writer(ABC):
     @property
     def seconds(self) -> float:
         """Of sound in it so far."""
-        return self.bytes / RATE / (1 if self._kind.codec else 2)
+        return self.bytes / RATE / self._kind.sampleBytes
 
     def open(self) -> None:
         """Makes the file, with no sound in it yet."""
         if self._kind.headed:
-            self._append(wavHeader(0))
+            self._append(self._kind.header(0))
 
     def write(self, pcm: bytes) -> None:
         """Adds whole samples of 8 kHz 16-bit PCM; a WAV's header counts what is in the file."""
@@ -83,7 +93,7 @@ class Writer(ABC):
             self.bytes += count
             data = data[count:]
         if self._kind.headed:
-            self._putHeader(wavHeader(self.bytes))
+            self._putHeader(self._kind.header(self.bytes))
 
     @abstractmethod
     def close(self) -> None:
@@ -118,8 +128,8 @@ class _PathWriter(Writer):
         fd, self._fd = self._fd, -1
         try:
             if self._kind.headed:  # a full disk may have cut the last piece within a sample
-                self.bytes -= self.bytes % 2
-                os.pwrite(fd, wavHeader(self.bytes), 0)
+                self.bytes -= self.bytes % self._kind.sampleBytes
+                os.pwrite(fd, self._kind.header(self.bytes), 0)
                 os.ftruncate(fd, _HEADER + self.bytes)
         finally:
             os.close(fd)
@@ -163,11 +173,12 @@ class _FileWriter(Writer):
         self._file.seek(self._start + _HEADER + self.bytes)
 
 
-def writerFor(dest: str | os.PathLike[str] | WritableFile) -> Writer:
+def writerFor(dest: str | os.PathLike[str] | WritableFile, channels: int = 1) -> Writer:
     """The writer for a path by its suffix, or for an open file by its name's, else headerless.
 
-    Opens nothing yet. Raises ValueError for a suffix that cannot be written, and for a WAV in an
-    open file that cannot seek.
+    More than one channel is always a WAV: nothing else says how many there are. Opens nothing yet.
+    Raises ValueError for a suffix that cannot be written, and for a WAV in an open file that
+    cannot seek.
     """
     if isinstance(dest, str | os.PathLike):
         path = Path(dest)
@@ -175,9 +186,13 @@ def writerFor(dest: str | os.PathLike[str] | WritableFile) -> Writer:
         if kind is None:
             what = f"a {path.suffix} file" if path.suffix else "a file without a suffix"
             raise ValueError(f"{path}: cannot record to {what}, wanted one of {', '.join(_KINDS)}")
-        return _PathWriter(path, kind)
+        if channels > 1 and not kind.headed:
+            raise ValueError(f"{path}: {channels} channels are recorded to a .wav file alone")
+        return _PathWriter(path, kind._replace(channels=channels))
     name = str(getattr(dest, "name", None) or f"a {type(dest).__name__}")
-    kind = _KINDS.get(Path(name).suffix.lower(), _RAW)
+    kind = _KINDS.get(Path(name).suffix.lower(), _RAW)._replace(channels=channels)
+    if channels > 1:
+        kind = _KINDS[".wav"]._replace(channels=channels)
     seekable = getattr(dest, "seekable", None)
     if kind.headed and not (seekable is not None and seekable()):
         raise ValueError(f"{name}: a WAV's header is renewed, so the file must be able to seek")
