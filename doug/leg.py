@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from doug.bridge import Bridge
 from doug.dialog import Dialog, Party
 from doug.digits import DigitMode
 from doug.events import (
@@ -362,6 +363,18 @@ class Leg:
                 timeout=timeout,
             )
         )
+
+    def connect(self, other: Leg, relayKeys: bool) -> Bridge:
+        """Bridges this leg and another, both of which are up; as VoiceApp.connectLegs()."""
+        return Bridge((self, other), (self._media, other._media), relayKeys)
+
+    def withdrawRecord(self, dest: Any) -> None:
+        """Takes back the end of the recording to `dest`, if that is still queued."""
+        app = self.getVoiceApp()
+        if app is not None:
+            app.va_withdraw(
+                lambda e: isinstance(e, MediaRecordDoneEvent) and e.leg is self and e.dest is dest
+            )
 
     def failed(self, failure: CallFailed) -> None:
         """The call could not even be placed."""

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,11 @@ from doug.recorder import Limits, Record, Recorder
 from doug.scope import CallScope, Opened
 from doug.source import EchoSource, Source, SourceUses
 from doug.voiceapp import VoiceApp
-from shtoom.media.stream import StreamParameters
+from shtoom.media.stream import IListener, StreamParameters
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
+    from doug.bridge import Bridge
     from doug.leg import ILegApplication, Leg
     from shtoom.media.prompts import PromptCache
     from shtoom.media.session import MediaSession
@@ -48,12 +49,19 @@ __all__ = ["LegMedia", "findFile"]
 log = Logger()
 
 
+class HeldKey(Protocol):
+    """A key that is down at the far end."""
+
+    def release(self, duration: float, /) -> None:
+        """It comes up when it was down for so many seconds, if that is not past."""
+
+
 class LegMedia:
     """What one leg hears and says.
 
     session: None for a leg that never got one. player, recorder, sources: its parts. digits: the
-    collector. Between start() and close() the session is at work; what is asked for before is kept
-    until then.
+    collector. bridge: the one that the leg is in. Between start() and close() the session is at
+    work; what is asked for before is kept until then.
     """
 
     def __init__(
@@ -75,9 +83,10 @@ class LegMedia:
         self.player = Player(self)
         self.recorder = Recorder(self)
         self.digits = DigitCollector()
+        self.bridge: Bridge | None = None
         self._digitTimer: IDelayedCall | None = None
         self._barged: Play | None = None  # stopped by a key of the string that is being collected
-        self._listening: tuple[Record, ...] = ()
+        self._listening: dict[Record, tuple[tuple[MediaSession, IListener], ...]] = {}
         self._opened: dict[Record, Opened] = {}
         self._opening: Opened | None = None
         if session is not None:
@@ -110,6 +119,8 @@ class LegMedia:
     def reset(self) -> None:
         """Another application takes over: nothing of the old one's stays."""
         self.stop()
+        if self.bridge is not None:
+            self.bridge.close()
         self._stopDigitTimer()
         self.digits = DigitCollector()
 
@@ -128,6 +139,8 @@ class LegMedia:
         self._stopDigitTimer()
         records = self.recorder.close(MediaRecordRemoteClosedEvent)
         play = self.player.close() or self._barged
+        if self.bridge is not None:
+            self.bridge.sideEnded()
         if self.session is not None:
             self.session.close()
         if self._opening is not None:
@@ -140,6 +153,25 @@ class LegMedia:
         self.recorder.forgetLeg()
         self.sources.forgetLeg()
         self._opened.clear()
+
+    # What a bridge does with it
+
+    def join(self, bridge: Bridge | None) -> None:
+        """The leg is in this bridge from now on, or in none."""
+        self.bridge = bridge
+        self._route()
+
+    def pressKey(self, digit: str) -> HeldKey | None:
+        """A key goes down at the far end; None if the far end cannot hear it now."""
+        session = self.session
+        if session is None or session.closed or not session.takesEvents:
+            return None
+        return session.pressKey(digit)
+
+    def stopRecord(self, record: Record) -> None:
+        """One recording is over without event, even if that is queued already."""
+        self.recorder.stopOne(record)
+        self._leg.withdrawRecord(record.dest)
 
     # What player and recorder ask of it
 
@@ -205,6 +237,8 @@ class LegMedia:
             return
         echo = self._directEcho()
         target = None if echo is None else session
+        if self.bridge is not None:
+            target = self.bridge.sessionBehind(self)
         if session.forwardTo is not target:
             session.forwardTo = target
         feed = self.player if self.player.busy and echo is None else None
@@ -213,17 +247,35 @@ class LegMedia:
         now = self.reactor.seconds()
         for record in self.recorder.records:
             record.standAside(record is echo, now)
-        wanted = tuple(r for r in self.recorder.records if r is not echo and not r.beeping)
-        for record in self._listening:
-            if record not in wanted:
-                session.removeListener(record)
+        wanted = [r for r in self.recorder.records if r is not echo and not r.beeping]
+        for record in [record for record in self._listening if record not in wanted]:
+            for heard, listener in self._listening.pop(record):
+                heard.removeListener(listener)
         for record in wanted:
             if record not in self._listening:
-                session.addListener(record)
-        self._listening = wanted
+                self._listening[record] = self._taps(record, session)
+                for heard, listener in self._listening[record]:
+                    heard.addListener(listener)
+
+    def _taps(
+        self, record: Record, session: MediaSession
+    ) -> tuple[tuple[MediaSession, IListener], ...]:
+        """Who listens to which session for a recording: itself, or one on each side."""
+        both = record.both
+        if both is None:
+            return ((session, record),)
+        other = None if self.bridge is None else self.bridge.sessionBehind(self)
+        if other is None:
+            return ((session, both.left),)
+        return ((session, both.left), (other, both.right))
 
     def _directEcho(self) -> Record | None:
-        """The recording to an EchoSource whose packets may go back as they come."""
+        """The recording to an EchoSource whose packets may go back as they come.
+
+        Not in a bridge: there the far end hears another leg's packets, and the echo goes before.
+        """
+        if self.bridge is not None:
+            return None
         source = self.player.source
         if not isinstance(source, EchoSource) or not source.isDirect:
             return None
@@ -235,9 +287,13 @@ class LegMedia:
     def _keyHeard(self, key: KeyPressed | KeyReleased) -> None:
         if isinstance(key, KeyReleased):
             self.digits.keyReleased(key.digit, key.duration)
+            if self.bridge is not None:
+                self.bridge.keyHeard(self, key)
             return
         if self.recorder.keyPressed(key.digit):
             return
+        if self.bridge is not None:
+            self.bridge.keyHeard(self, key)
         barged = self.player.bargeIn()
         if barged is not None:
             self._barged = barged

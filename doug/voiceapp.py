@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
+from doug.bridge import Bridge
 from doug.events import (
     IGNORE_EVENT,
     BaseEvent,
@@ -132,6 +133,22 @@ class VoiceApp(StateMachine):
         headers: more of them for the INVITE; ValueError for CR, LF or NUL in one.
         """
         return self.va_application.placeLeg(self, toURI, fromURI, timeout, headers or {})
+
+    def connectLegs(self, leg1: Leg, leg2: Leg | None = None, relayKeys: bool = True) -> Bridge:
+        """Bridges two legs: each far end hears the other. Returns the Bridge, which has close().
+
+        leg2: None for the default leg. relayKeys: a key that goes down at one end goes down at the
+        other too; it is reported either way. A bridge that one of the legs is in closes. When a
+        leg has ended, nothing happens and the Bridge is a closed one. ValueError: a leg with
+        itself.
+        """
+        first = self.va_legFor("connectLegs", leg1)
+        second = self.va_legFor("connectLegs", leg2)
+        if leg1 is leg2 or (first is second and first is not None):
+            raise ValueError(f"connectLegs: wanted two legs, got {leg1!r} and itself")
+        if first is None or second is None:
+            return Bridge(tuple(leg for leg in (leg1, leg2) if leg is not None), None)
+        return first.connect(second, relayKeys)
 
     # Media: see the methods of Leg
 

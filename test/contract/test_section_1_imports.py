@@ -16,6 +16,7 @@ SAME = {
     "doug.exceptions:EventNotSpecifiedError": ["shtoom.doug.exceptions"],
     "doug.exceptions:NonEventError": ["shtoom.doug.exceptions"],
     "doug.leg:Leg": ["shtoom.doug.leg"],
+    "doug.bridge:Bridge": ["shtoom.doug.leg"],
     "doug.source:Source": ["shtoom.doug.source"],
     "doug.source:SilenceSource": ["shtoom.doug.source"],
     "doug.source:EchoSource": ["shtoom.doug.source"],
