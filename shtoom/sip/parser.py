@@ -151,7 +151,7 @@ def _answerable(request: Request) -> Request | None:
     headers = request.headers
     if not all(headers.get(name) for name in ("Via", "From", "To", "Call-ID", "CSeq")):
         return None
-    if not request.callID.isprintable():  # what we send can always be parsed
+    if not request.callID.isprintable():  # no client has such a one; it is not to be passed on
         return None
     try:
         request.via  # noqa: B018
