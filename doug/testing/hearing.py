@@ -42,13 +42,9 @@ def locate(heard: Samples, prompt: Samples, enough: float | None = None) -> Matc
 
     Only pieces that are not silence count. A run begins with one of the prompt's first pieces.
     """
-    sound = prompt.astype(np.float64)
-    starts = range(0, max(len(sound) - PIECE, 0) + 1, PIECE)
-    places = [i for i in starts if _rms(sound[i : i + PIECE]) > QUIET]
+    places, pieces = _cut(prompt)
     if not places:
         return None
-    pieces = np.array([sound[i : i + PIECE] for i in places])
-    pieces /= np.linalg.norm(pieces, axis=1, keepdims=True)
     wanted = len(places) * pieces.shape[-1] / RATE
     best: Match | None = None
     for at, begin in _beginnings(heard, pieces[:BEGINNINGS]):
@@ -75,6 +71,18 @@ def toneShare(heard: Samples, hz: float) -> float:
         return 0.0
     turn = np.exp(-2j * np.pi * hz / RATE * np.arange(len(audio)))
     return min(1.0, float(2 * abs(np.dot(audio, turn)) ** 2 / len(audio) / power))
+
+
+def _cut(prompt: Samples) -> tuple[list[int], Floats]:
+    """Where the pieces of a prompt begin, those of silence left out, and the pieces, of norm 1."""
+    sound = prompt.astype(np.float64)
+    if len(sound) < PIECE:
+        pieces = sound[np.newaxis]
+    else:
+        pieces = sound[: len(sound) // PIECE * PIECE].reshape(-1, PIECE)
+    norms = np.linalg.norm(pieces, axis=1)
+    loud = np.flatnonzero(norms > QUIET * np.sqrt(pieces.shape[-1]))
+    return [int(number) * PIECE for number in loud], pieces[loud] / norms[loud, np.newaxis]
 
 
 def _beginnings(heard: Samples, pieces: Floats) -> Iterator[tuple[int, int]]:
@@ -147,7 +155,3 @@ def _alike(heard: Samples, spectra: Floats, length: int) -> Floats:
 def _floor(length: int) -> float:
     """The least energy that so many samples are taken to have: silence resembles nothing."""
     return QUIET * QUIET / 4 * length
-
-
-def _rms(piece: Floats) -> float:
-    return float(np.sqrt(np.mean(piece * piece))) if len(piece) else 0.0
