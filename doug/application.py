@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from doug.dialplan import DialWishes
 from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
 from doug.leg import Leg
@@ -191,7 +192,7 @@ class DougApplication:
         Returns its cookie; as startVoiceApp otherwise.
         """
         app = self._makeApp(self._appFor(""), args)
-        leg = self.placeLeg(app, toURI, fromURI)
+        leg = self.placeLeg(app, toURI, DialWishes(fromURI))
         app.va_start(OutboundCallStartedEvent(leg, args))
         return app.va_cookie
 
@@ -264,32 +265,29 @@ class DougApplication:
             leg.ringing()
         app.va_start(InboundCallStartedEvent(leg, self.settings.args))
 
-    def placeLeg(
-        self,
-        app: VoiceApp,
-        toURI: str,
-        fromURI: str | None = None,
-        timeout: float = 60.0,
-        headers: Mapping[str, str] | None = None,
-    ) -> Leg:
+    def placeLeg(self, app: VoiceApp, toURI: str, wishes: DialWishes | None = None) -> Leg:
         """Dials for an application; what goes wrong comes to it as CallRejectedEvent.
 
         ValueError for what the application may not say: a broken header, a timeout below 0.
         """
+        wishes = wishes if wishes is not None else DialWishes()
         exchange = self.exchange
         try:
             if self._stopping:
                 raise ServiceUnavailable("this server is shutting down")
-            peer = exchange.peerFor(toURI)
+            address = exchange.dialPlan.address(toURI)
+            peer = exchange.peerFor(address)
             session = exchange.openSession(peer)
         except CallFailed as failure:
             leg = Leg(self, None)
+            leg.dialled(toURI, wishes.fromURI)
             leg.hijackLeg(app)
             leg.failed(failure)
             return leg
         leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port))
         try:
-            leg.dial(exchange.agent, toURI, fromURI, timeout=timeout, headers=headers or {})
+            leg.dialled(toURI, wishes.fromURI)
+            leg.dial(exchange.agent, address, wishes)
         except ValueError:
             leg.failed(CallFailed("never dialled"))
             raise

@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from shtoom.sip.headers import Headers
+
 if TYPE_CHECKING:
     from doug.dialog import Dialog
     from doug.leg import Leg
     from doug.timer import Timer
+    from shtoom.exceptions import CallFailed
 
 __all__ = [
     "IGNORE_EVENT",
@@ -129,6 +132,19 @@ class _Reasoned(BaseEvent):
         if getattr(self, "reason", ""):
             details["reason"] = self.reason
         return details
+
+
+class _FarEndSaid(BaseEvent):
+    """An event with a SIP message of the far end behind it.
+
+    headers: (name, value) of each of its lines, () if there is no message.
+    """
+
+    headers: Sequence[tuple[str, str]] = ()
+
+    def getHeader(self, name: str) -> str | None:
+        """The first such header of that message, compact forms included; None if there is none."""
+        return Headers.trusted(self.headers).get(name)
 
 
 class DTMFReceivedEvent(_OnLeg, Event):
@@ -257,16 +273,29 @@ class CallLegEvent(_OnLeg, Event):
         self.leg = leg
 
 
-class CallAnsweredEvent(CallLegEvent):
-    """The call is up; both sides can speak."""
+class CallAnsweredEvent(_FarEndSaid, CallLegEvent):
+    """The call is up; both sides can speak. getHeader(): of the answer to a placed call."""
 
 
-class CallRejectedEvent(_Reasoned, CallLegEvent):
-    """A call that was placed did not come about. reason: in words. sipCode: 300..699 or None."""
+class CallRejectedEvent(_Reasoned, _FarEndSaid, CallLegEvent):
+    """A call that was placed did not come about. reason: in words. sipCode: 300..699 or None.
 
-    def __init__(self, leg: Leg, reason: str, sipCode: int | None = None) -> None:
+    failure: the same as an exception of shtoom.exceptions: UserBusy, CallNotAnswered, HostNotKnown
+    ... getHeader(): of the response that refused it, if one did.
+    """
+
+    def __init__(
+        self,
+        leg: Leg,
+        reason: str,
+        sipCode: int | None = None,
+        failure: CallFailed | None = None,
+    ) -> None:
         super().__init__(leg)
         self.reason, self.sipCode = reason, sipCode
+        self.failure = failure
+        if failure is not None:
+            self.headers = failure.headers
 
 
 class CallStartedEvent(CallLegEvent):
@@ -290,12 +319,13 @@ class OutboundCallStartedEvent(CallStartedEvent):
     """The application is to place a call, or (leg not None) one is being placed for it."""
 
 
-class CallEndedEvent(_Reasoned, CallLegEvent):
+class CallEndedEvent(_Reasoned, _FarEndSaid, CallLegEvent):
     """The call is over; the one end of each leg.
 
     reason: in words. sipCode: the status that ended it, None where none did. duration: seconds
     from answer to end, 0.0 if it was never answered. verdict: what was found wrong with the call,
-    in words with the remedy; empty for a sound one.
+    in words with the remedy; empty for a sound one. getHeader(): of the far end's BYE, if it hung
+    up.
     """
 
     def __init__(
@@ -329,11 +359,16 @@ class ApplicationSpecificEvent(Event):
     """For applications: derive own events from this, or from Event."""
 
 
-class CallProgressEvent(_Reasoned, _OnLeg, OptionalEvent):
-    """A call that was placed rings, or gets on. sipCode: 100..199. reason: its phrase."""
+class CallProgressEvent(_Reasoned, _FarEndSaid, _OnLeg, OptionalEvent):
+    """A call that was placed rings, or gets on. sipCode: 101..199. reason: its phrase.
 
-    def __init__(self, leg: Leg, sipCode: int, reason: str = "") -> None:
+    earlyMedia: from now on it is heard what the far end says before it answers, as placeCall was
+    asked. getHeader(): of that response.
+    """
+
+    def __init__(self, leg: Leg, sipCode: int, reason: str = "", earlyMedia: bool = False) -> None:
         self.leg, self.sipCode, self.reason = leg, sipCode, reason
+        self.earlyMedia = earlyMedia
 
 
 class CallHeldEvent(_OnLeg, OptionalEvent):

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorSocket
 from twisted.logger import Logger
 
 from doug._version import __version__
+from doug.dialplan import DialPlan
 from doug.settings import Endpoint, Settings
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.exceptions import TransportFailed
@@ -48,6 +49,7 @@ class StartFailed(Exception):
 
 class Exchange:
     """The network side of a server. agent: its calls. media: the clock of its sessions.
+    dialPlan: what may be dialled.
 
     mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
     machine leads to a host. Nothing is open before listen().
@@ -76,6 +78,8 @@ class Exchange:
             timers=timers,
             product=f"Doug/{__version__}",
         )
+        self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
+        self.agent.mayDial = self.dialPlan.mayDial
         self.io = mediaIO(reactor)
         ports = PortPool(*settings.rtpPorts, rng)
         self.media = MediaClock(

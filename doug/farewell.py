@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from doug.player import Play
     from doug.recorder import Record
     from shtoom.agent.call import Call
+    from shtoom.agent.calluser import CallEnding
+    from shtoom.exceptions import CallFailed
     from shtoom.sdp.offeranswer import AgreedStream
 
 __all__ = ["Ending", "KeyLosses", "factsOf", "logEnd"]
@@ -29,13 +31,11 @@ log = Logger()
 class Ending(NamedTuple):
     """What is kept of a leg between its end and the event that tells of it.
 
-    reason: in words. sipCode: the status that ended it, or None. rejected: it was never answered
-    by the far end. play: what was heard. records: the recordings that ran. facts: for the verdict.
+    how: a CallFailed if the far end has never answered. play: what was heard. records: the
+    recordings that ran. facts: for the verdict.
     """
 
-    reason: str
-    sipCode: int | None
-    rejected: bool
+    how: CallEnding | CallFailed
     play: Play | None
     records: Sequence[Record]
     facts: CallFacts

@@ -44,10 +44,15 @@ from doug.source import Source
 from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
 from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.inbound import InboundCall
+from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, CallNotAnswered
 from shtoom.media.prompts import PromptCache
+from shtoom.sip.body import sdpBody
+from shtoom.sip.headers import Headers
+from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
+    from doug.dialplan import DialWishes
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.call import Call
@@ -127,6 +132,7 @@ class Leg:
         self._answerTold: VoiceApp | None = None  # who had CallAnsweredEvent
         self._answeredAt: float | None = None
         self._held = False
+        self._earlyMedia = False  # is it heard what comes before the answer?
         self._byUs = False  # the application wants it to end
         self._ending: Ending | None = None
         self._patience: IDelayedCall | None = None
@@ -169,10 +175,11 @@ class Leg:
         else:
             log.warn("call {callID}: answerCall on a call that was placed", callID=self.callID)
 
-    def rejectCall(self, exception: CallFailed) -> None:
+    def rejectCall(self, exception: CallFailed, headers: Mapping[str, str] | None = None) -> None:
         """Refuses a call that rings, with the code and reason of `exception`; CallEndedEvent comes.
 
-        exception: CallRejected (603), UserBusy (486) or any CallFailed; else TypeError.
+        exception: CallRejected (603), UserBusy (486) or any CallFailed; else TypeError. headers:
+        more of them for the response; ValueError for CR, LF or NUL in one.
         """
         if not isinstance(exception, CallFailed):
             raise TypeError(
@@ -184,19 +191,23 @@ class Leg:
         if self._answering or not isinstance(self._call, InboundCall):
             log.info("call {callID}: rejectCall comes too late: ignored", callID=self.callID)
             return
+        lines = _lines(headers)
         self._byUs = True
-        self._call.reject(exception)
+        self._call.reject(exception, lines)
 
-    def hangupCall(self) -> Deferred[None]:
+    def hangupCall(self, headers: Mapping[str, str] | None = None) -> Deferred[None]:
         """Ends the call: BYE, CANCEL or 480, as it stands. Its sound ends at once.
 
+        headers: more of them for that message, such as Reason (RFC 3326: 'SIP;cause=200;text="..."'
+        or 'Q.850;cause=16'); ValueError for CR, LF or NUL in one.
         CallEndedEvent comes on the next turn (when a recording runs: as soon as it is complete);
         the Deferred fires when the far end has confirmed, or will not any more.
         """
         if self._isOver("hangupCall") or self._call is None:
             return succeed(None)
+        lines = _lines(headers)
         self._byUs = True
-        return self._call.hangup()
+        return self._call.hangup(lines)
 
     def ringing(self) -> None:
         """180 to the caller; the server does so by itself unless autoRinging is False."""
@@ -346,23 +357,25 @@ class Leg:
         self,
         agent: UserAgent,
         toURI: str,
-        fromURI: str | None,
-        *,
-        timeout: float,
-        headers: Mapping[str, str],
+        wishes: DialWishes,
     ) -> None:
-        """Places the call of a leg that was made without one. Raises ValueError for a header."""
-        self._dialled = (fromURI or "", toURI)
+        """Places the call of a leg that was made without one. Raises ValueError for a wish."""
+        self._earlyMedia = wishes.earlyMedia
         self._setCall(
             agent.placeCall(
                 toURI,
                 self._offers.offer(),
                 self,
-                fromURI=fromURI,
-                headers=tuple(headers.items()),
-                timeout=timeout,
+                fromURI=wishes.fromURI,
+                headers=_lines(wishes.headers),
+                timeout=wishes.timeout,
+                auth=wishes.auth,
             )
         )
+
+    def dialled(self, toURI: str, fromURI: str | None) -> None:
+        """What the dialog says of both parties until the INVITE is sent."""
+        self._dialled = (fromURI or "", toURI)
 
     def connect(self, other: Leg, relayKeys: bool) -> Bridge:
         """Bridges this leg and another, both of which are up; as VoiceApp.connectLegs()."""
@@ -378,14 +391,14 @@ class Leg:
 
     def failed(self, failure: CallFailed) -> None:
         """The call could not even be placed."""
-        self._end(failure.reason, failure.sipCode, rejected=True)
+        self._end(failure)
 
     def drop(self, reason: str = "dropped by the server") -> Deferred[None]:
         """Ends the call for the application as the far end's hang-up does; as hangupCall()."""
         if self.ended or self._call is None:
             return succeed(None)
         call = self._call
-        self._end(reason, None)
+        self._end(CallEnding(reason, None, False))
         return call.hangup()
 
     def appEnded(self, failed: bool) -> None:
@@ -427,8 +440,12 @@ class Leg:
 
     def callProgress(self, call: Call, response: Response) -> None:
         """It rings there, or goes on."""
-        if response.code > 100:
-            self.raiseEvent(CallProgressEvent(self, response.code, response.reason))
+        if response.code == 100:
+            return
+        heard = self._earlyMedia and self._takeEarly(call, response)
+        event = CallProgressEvent(self, response.code, shown(response.reason), heard)
+        event.headers = tuple(response.headers)
+        self.raiseEvent(event)
 
     def callAnswered(self, call: Call) -> None:
         """It is up."""
@@ -440,16 +457,17 @@ class Leg:
 
     def callRejected(self, call: Call, failure: CallFailed) -> None:
         """Nobody answered."""
-        self._end(failure.reason, failure.sipCode, rejected=True)
+        self._end(failure)
 
     def callEnded(self, call: Call, ending: CallEnding) -> None:
         """It is over."""
         failure = self._failure
         if failure is None:
-            self._end(ending.reason, ending.sipCode)
+            self._end(ending)
+        elif call.direction == "outbound" and self._answerTold is None:
+            self._end(failure)
         else:
-            rejected = call.direction == "outbound" and self._answerTold is None
-            self._end(failure.reason, failure.sipCode, rejected)
+            self._end(CallEnding(failure.reason, failure.sipCode, False))
 
     def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
         """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
@@ -486,15 +504,37 @@ class Leg:
         call.answer(sdp, tuple(headers.items()))
         self._answering = True
 
+    def _takeEarly(self, call: Call, response: Response) -> bool:
+        """The description of an 18x, if it has one, is that of the last one for what is heard."""
+        sdp = sdpBody(response)
+        if sdp is None:
+            return False
+        before = self._offers.stream
+        try:
+            self._offers.early(sdp)
+        except CallFailed as failure:
+            call.findings.append(
+                f"what the far end said before it answered was not heard: {failure.reason}"
+            )
+            return False
+        if self._offers.stream != before:  # a repeat leaves the sound as it is
+            self._startMedia()
+        return True
+
     def _takeAnswer(self, call: Call, sdp: bytes) -> bool:
         """The answer to our offer; one that cannot be used ends the call."""
+        heard = self._offers.stream if self._earlyMedia else None
+        self._earlyMedia = False
         try:
             call.findings += self._offers.answered(sdp)
         except CallFailed as failure:
             self._failure = failure
             call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
             return False
-        self._startMedia()
+        if self._offers.stream == heard:  # that is to be heard already
+            self._tellHold()
+        else:
+            self._startMedia()
         return True
 
     def _startMedia(self) -> None:
@@ -504,13 +544,20 @@ class Leg:
             return
         host = call.peer.address[0] if call.peer is not None else None
         self._media.start(streamParameters(offers.stream, host))
-        if offers.held != self._held:
-            self._held = offers.held
+        if not self._earlyMedia:
+            self._tellHold()
+
+    def _tellHold(self) -> None:
+        if self._offers.held != self._held:
+            self._held = self._offers.held
             self.raiseEvent(CallHeldEvent(self) if self._held else CallResumedEvent(self))
 
     def _tellAnswered(self) -> None:
         self._answerTold = self.getVoiceApp()
-        self.raiseEvent(CallAnsweredEvent(self))
+        event = CallAnsweredEvent(self)
+        if isinstance(self._call, OutboundCall) and self._call.answer is not None:
+            event.headers = tuple(self._call.answer.headers)
+        self.raiseEvent(event)
 
     def _withdraw(self, kind: type[BaseEvent], keys: list[MediaPlayUserBargeInEvent]) -> None:
         """Takes back queued events of that kind; those that hold keys are added to `keys`."""
@@ -533,14 +580,17 @@ class Leg:
 
     # The end
 
-    def _end(self, reason: str, sipCode: int | None, rejected: bool = False) -> None:
-        """The one end, whatever its cause: sound ends at once, the event comes with the files."""
+    def _end(self, how: CallEnding | CallFailed) -> None:
+        """The one end, whatever its cause: sound ends at once, the event comes with the files.
+
+        how: a CallFailed for a call that was placed and never answered.
+        """
         if self.ended:
             return
         self.ended = True
         self._dialog = self.getDialog()
         play, records = self._media.close()
-        self._ending = Ending(reason, sipCode, rejected, play, records, self._facts())
+        self._ending = Ending(how, play, records, self._facts())
         self._call = None
         self._media.recorder.whenClosed(self._finish)
         if self._ending is not None:
@@ -557,7 +607,7 @@ class Leg:
         self.scope.close()
         facts = replace(ending.facts, survivors=self.scope.survivors())
         verdict = judge(facts)
-        logEnd(self.scope.name, ending.reason, facts, verdict)
+        logEnd(self.scope.name, ending.how.reason, facts, verdict)
         app = self.getVoiceApp()
         if app is not None and not app.va_over:
             app.va_hangUp(self, self._mediaEvents(ending), self._endEvent(ending, verdict))
@@ -573,10 +623,13 @@ class Leg:
         return events
 
     def _endEvent(self, ending: Ending, verdict: Sequence[Finding]) -> BaseEvent:
-        if ending.rejected:
-            return CallRejectedEvent(self, ending.reason, ending.sipCode)
+        how = ending.how
+        if isinstance(how, CallFailed):
+            return CallRejectedEvent(self, how.reason, how.sipCode, how.with_traceback(None))
         duration = ending.facts.answeredFor or 0.0
-        return CallEndedEvent(self, ending.reason, ending.sipCode, duration, verdict)
+        event = CallEndedEvent(self, how.reason, how.sipCode, duration, verdict)
+        event.headers = how.headers
+        return event
 
     def _facts(self) -> CallFacts:
         """What is known of the call at its end."""
@@ -597,3 +650,8 @@ class Leg:
         self._answerTold = None
         self._media.forget()
         del self._media
+
+
+def _lines(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """An application's headers; ValueError names the one that may not stand in a message."""
+    return tuple(Headers((headers or {}).items()))

@@ -59,9 +59,13 @@ class Negotiation:
 
     def answered(self, sdp: bytes) -> list[str]:
         """The answer to our offer. Returns what is odd about it, in words with the remedy."""
+        self.offering = False
+        return self.early(sdp)
+
+    def early(self, sdp: bytes) -> list[str]:
+        """An answer that came before the call was answered: another may replace it (RFC 3960)."""
         if self._local is None:
             raise RuntimeError("an answer came where nothing was offered")
-        self.offering = False
         answer = _parsed(sdp)
         self.stream = readAnswer(self._local, answer, self._capabilities)
         if len(answer.media) <= len(self._local.media):

@@ -16,6 +16,7 @@ from twisted.python import usage
 
 import twisted
 from doug._version import __version__
+from doug.dialplan import parseGateway, parsePattern
 from doug.loader import AppNotLoaded, importFromHere, loadApp
 from doug.settings import (
     IDLE,
@@ -45,6 +46,7 @@ class Options(usage.Options):
         self.given: dict[str, Any] = {}
         self.args: dict[str, str] = {}
         self.listen: list[Endpoint] = []
+        self.dialOut: list[str] = []
 
     def opt_app(self, value: str) -> None:
         """module.Class for all calls, or USER=module.Class for calls to USER; repeatable."""
@@ -94,6 +96,14 @@ class Options(usage.Options):
             raise usage.UsageError(f"--max-calls={value}: wanted a number")
         self.given["maxCalls"] = int(value)
 
+    def opt_dial_out(self, value: str) -> None:
+        """[USER@]HOST with * that applications may dial, and no other; repeatable. [default: *]"""
+        self.dialOut.append(self._read("dial-out", value, parsePattern))
+
+    def opt_gateway(self, value: str) -> None:
+        """HOST[:PORT] that tel: addresses are dialled at. [default: they cannot be dialled]"""
+        self.given["gateway"] = self._read("gateway", value, parseGateway)
+
     def settings(
         self, default: type[VoiceApp] | None = None, before: Settings | None = None
     ) -> Settings:
@@ -121,6 +131,8 @@ class Options(usage.Options):
                 raise usage.UsageError(f"--args: {e}") from e
         if self.listen:
             self.given["listen"] = tuple(self.listen)
+        if self.dialOut:
+            self.given["dialOut"] = tuple(self.dialOut)
         args = {**before.args, **self.args}
         return replace(before, apps=apps, args=args, **self.given)
 

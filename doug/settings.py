@@ -40,7 +40,9 @@ class Settings:
     idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
     apps: called user -> application, beside the default one. args: attributes of all applications.
     maxCalls: None for as many as there are media ports. maxQueuedEvents, pendingLimit (seconds):
-    see VoiceApp. drainTimeout: seconds that calls may go on at shutdown.
+    see VoiceApp. drainTimeout: seconds that calls may go on at shutdown. dialOut: patterns of what
+    may be dialled, () for everything; gateway: HOST[:PORT] that tel: addresses are dialled at, None
+    for nowhere (see doug.dialplan).
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -53,6 +55,8 @@ class Settings:
     maxQueuedEvents: int = 1000
     pendingLimit: float = 60.0
     drainTimeout: float = 0.0
+    dialOut: tuple[str, ...] = ()
+    gateway: str | None = None
 
 
 def parseEndpoint(text: str) -> Endpoint:

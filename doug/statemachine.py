@@ -140,8 +140,8 @@ class StateMachine:
         return type(self).__name__
 
     def va_start(self, *events: BaseEvent) -> None:
-        """Enters __start__; events are queued behind it."""
-        self.va_queue.extend(events)
+        """Enters __start__; events are queued behind it, before what has happened already."""
+        self.va_queue.extendleft(reversed(events))
         self.va_enter(self.__start__, "__start__", ())
         self.va_poke()
 

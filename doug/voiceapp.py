@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from doug.bridge import Bridge
+from doug.dialplan import DialWishes
 from doug.events import (
     IGNORE_EVENT,
     BaseEvent,
@@ -125,14 +126,24 @@ class VoiceApp(StateMachine):
         *,
         timeout: float = 60.0,
         headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        earlyMedia: bool = False,
     ) -> Leg:
         """Dials; returns the new leg at once.
 
         Later CallAnsweredEvent(leg) or CallRejectedEvent(leg, reason), the latter also for a broken
-        address. fromURI: who calls, as the called party sees it. timeout: seconds to answer.
-        headers: more of them for the INVITE; ValueError for CR, LF or NUL in one.
+        address; before, CallProgressEvents for an application that lists them.
+
+        toURI: sip:USER@HOST, or tel:NUMBER where the server has a gateway. fromURI: who calls, as
+        the called party sees it: a URI, '"Name" <URI>', or "anonymous" (with Privacy: id).
+        timeout: seconds to answer. headers: more of them for the INVITE. auth: (user, password)
+        for the host of toURI, if it asks. earlyMedia: what the far end says before it answers is
+        heard, and played to.
+        ValueError for CR, LF or NUL in a header, and for a timeout or an auth that is none.
         """
-        return self.va_application.placeLeg(self, toURI, fromURI, timeout, headers or {})
+        caller = None if fromURI is None else str(fromURI)  # a Party, too
+        wishes = DialWishes(caller, timeout, headers or {}, auth, earlyMedia)
+        return self.va_application.placeLeg(self, str(toURI), wishes)
 
     def connectLegs(self, leg1: Leg, leg2: Leg | None = None, relayKeys: bool = True) -> Bridge:
         """Bridges two legs: each far end hears the other. Returns the Bridge, which has close().

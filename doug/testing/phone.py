@@ -35,6 +35,7 @@ from shtoom.media.session import IFeed, IListener, MediaSession
 from shtoom.rtp.telephoneevent import DIGITS, KeyPressed, KeyReleased
 from shtoom.sdp.description import parseSDP
 from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
+from shtoom.sip.digest import Challenge, parseAnswer
 from shtoom.sip.message import Response
 from shtoom.sip.resolver import Resolver, ResolvingReactor
 from shtoom.sip.timers import Timers
@@ -49,6 +50,7 @@ RTP_PORTS = (40000, 41998)
 FRAME_BYTES = 320
 ON_CALL = ("answer", "ring", "busy", "decline")
 SERVER = re.compile(r"@doug(?![\w.-])")
+REALM = "doug.testing"  # that of a phone's challenges
 ENOUGH = 0.3  # seconds of a prompt's sound that must be heard to say that it is heard
 
 Sound = str | Path | NDArray[np.int16]
@@ -60,8 +62,10 @@ class Phone:
 
     name: its user part. codecs: by name, best first. ptime: milliseconds of sound a packet.
     events: does it know RFC 4733? onCall: what it does when it rings, one of "answer", "ring"
-    (for ever), "busy", "decline". answerAfter: seconds of ringing. findFile: where the sound of a
-    relative path is. ValueError for an onCall that there is not.
+    (for ever), "busy", "decline". answerAfter: seconds of ringing. earlySound: what it says while
+    it rings, to those who hear early media. redirectTo: addresses that it sends every caller to.
+    auth: user and password that it asks every caller for. findFile: where the sound of a relative
+    path is. ValueError for an onCall that there is not.
     """
 
     def __init__(
@@ -77,6 +81,9 @@ class Phone:
         events: bool = True,
         onCall: str = "answer",
         answerAfter: float = 0.0,
+        earlySound: Sound | None = None,
+        redirectTo: Iterable[str] = (),
+        auth: tuple[str, str] | None = None,
         timers: Timers | None = None,
         findFile: Callable[[str], str] = str,
     ) -> None:
@@ -86,6 +93,7 @@ class Phone:
         self.serverAddress = serverAddress
         self.codecs, self.ptime, self.events = tuple(codecs), ptime, events
         self.onCall, self.answerAfter, self.findFile = onCall, answerAfter, findFile
+        self.earlySound, self.redirectTo, self.auth = earlySound, tuple(redirectTo), auth
         self.calls: list[PhoneCall] = []
         self.io = MemoryMediaIO(host)
         self.clock = MediaClock(reactor, self.io, PortPool(*RTP_PORTS, rng), rng=rng, phases=2)
@@ -100,6 +108,7 @@ class Phone:
         transport = UDPTransport(
             self.agent.layer, localAddressFor=lambda remoteHost: self.host.address
         )
+        self._nonces: set[str] = set()
         self.port = host.listenUDP(5060, transport)
         self.agent.addTransport(transport)
         self.rng = rng
@@ -131,7 +140,17 @@ class Phone:
         return call
 
     def callReceived(self, call: InboundCall) -> None:
-        """The phone rings, or refuses, as onCall says."""
+        """The phone rings, or refuses, as onCall and the rest say."""
+        if self.auth is not None and not self._isKnown(call, *self.auth):
+            challenge = Challenge(REALM, f"{self.rng.getrandbits(64):016x}", "SHA-256", ("auth",))
+            self._nonces.add(challenge.nonce)
+            headers = [("WWW-Authenticate", str(challenge))]
+            call.reject(CallFailed("Unauthorized", 401), headers)
+            return
+        if self.redirectTo:
+            contacts = [("Contact", f"<{uri}>") for uri in self.redirectTo]
+            call.reject(CallFailed("Moved Temporarily", 302), contacts)
+            return
         if self.onCall == "busy":
             raise CallFailed("Busy Here", 486)
         if self.onCall == "decline":
@@ -140,9 +159,25 @@ class Phone:
         self.calls.append(mine)
         mine.began(call)
         call.user = mine
-        call.ring()
+        if self.earlySound is None:
+            call.ring()
+        else:
+            mine.speakEarly(self.earlySound)
         if self.onCall == "answer":  # "ring" leaves it at that
             mine.later(self.answerAfter, mine.answer)
+
+    def _isKnown(self, call: InboundCall, user: str, password: str) -> bool:
+        """Has the INVITE the right answer to a challenge of this phone?"""
+        request = call.request
+        value = request.header("Authorization") if request is not None else None
+        if request is None or value is None:
+            return False
+        answer = parseAnswer(value)
+        return (
+            answer.nonce in self._nonces
+            and (answer.username, answer.realm, answer.uri) == (user, REALM, request.uriText)
+            and answer.matches(password, request.method, request.body)
+        )
 
     def close(self) -> None:
         """Takes the phone off the network."""
@@ -187,6 +222,16 @@ class PhoneCall:
 
     # --- what the user does -------------------------------------------------------------------
 
+    def speakEarly(self, sound: Sound) -> None:
+        """Rings with an announcement: 183 with a description, and sound before the answer."""
+        call = self.call
+        if not isinstance(call, InboundCall) or call.remoteSDP is None:
+            raise AssertionError("speakEarly: only a call with an offer that rings has early media")
+        agreed = negotiate(parseSDP(call.remoteSDP), self._capabilities())
+        self._talk(agreed.stream)
+        call.ring(183, sdp=agreed.answer.toBytes())
+        self._speak(agreed.stream, sound)
+
     def answer(self) -> None:
         """Answers a call that rings."""
         call = self.call
@@ -229,9 +274,7 @@ class PhoneCall:
 
         AssertionError unless the call is up.
         """
-        codec = codecs.find(self._mustBeUp("said").codec)
-        self._toSay += codec.encode(self._read(sound))
-        self.session.feed = self
+        self._speak(self._mustBeUp("said"), sound)
 
     def sayTone(self, hz: float, seconds: float, level: float = 0.3) -> None:
         """Speaks a tone; level 1.0 is full scale."""
@@ -368,6 +411,10 @@ class PhoneCall:
     def _keyHeard(self, key: KeyPressed | KeyReleased) -> None:
         if isinstance(key, KeyPressed):
             self.keys += key.digit
+
+    def _speak(self, stream: AgreedStream, sound: Sound) -> None:
+        self._toSay += codecs.find(stream.codec).encode(self._read(sound))
+        self.session.feed = self
 
     def _mustBeUp(self, done: str) -> AgreedStream:
         if self.stream is None or self.state != "answered":
