@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The demo: a menu with an announcement, an echo, and a recording that is played back.
+"""The demo: a menu with an announcement, an echo, a recording that is played back, a conference
 
-dougdemo.py --listen=udp:*:5060
+room, the time, a call back, and a connection to another address (8) if one is named:
+
+dougdemo.py --listen=udp:*:5060 --args=target=sip:bob@192.0.2.1
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The demo application: menu, announcement, echo, recording, playing back, goodbye.
+"""The demo application: a menu with a choice for each thing that Doug can do.
 
 Lives here: the conversation alone, as an example of how one is written. The prompts beside it are
 made by scripts/make_prompts.py.
@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from datetime import datetime
 from typing import Any
 
+from doug.conferencing import newConferenceMember
 from doug.events import (
+    IGNORE_EVENT,
     CallAnsweredEvent,
     CallEndedEvent,
+    CallRejectedEvent,
     CallStartedEvent,
     DTMFReceivedEvent,
     MediaDoneEvent,
@@ -23,17 +27,24 @@ from doug.events import (
 )
 from doug.source import EchoSource
 from doug.voiceapp import VoiceApp
+from shtoom.sip.fields import parseNameAddress
 
 PATIENCE = 6.0  # seconds without a key after the menu before it is said again
 TIMES = 3  # how often the menu is said to somebody who presses nothing
 LONGEST = 60.0  # seconds of a recording
 QUIET = 4.0  # seconds of silence that end a recording
+ROOM = "demo"  # the conference of all callers
 
 
 class Demo(VoiceApp):
-    """1 hears an announcement, 2 an echo, 3 records, 4 plays it back, 9 or # says goodbye."""
+    """1 hears an announcement, 2 an echo, 3 records, 4 plays it back, 5 is the conference room,
+
+    6 says the time, 7 calls back, 8 connects with `target` (--args=target=sip:...), 9 or # says
+    goodbye.
+    """
 
     leg: Any
+    target = ""
     folder: str | None = None
     asked = 0
 
@@ -80,6 +91,10 @@ class Demo(VoiceApp):
             "2": self.echo,
             "3": self.record,
             "4": self.playBack,
+            "5": self.conference,
+            "6": self.time,
+            "7": self.callBack,
+            "8": self.connect,
             "9": self.goodbye,
             "#": self.goodbye,
         }
@@ -132,6 +147,74 @@ class Demo(VoiceApp):
         self.leg.mediaPlay(self.recording, bargeIn=True)
         return [(MediaPlayDoneEvent, self.back), self.whenGone]
 
+    def conference(self, event: DTMFReceivedEvent) -> Any:
+        """Everybody who is in the room hears everybody else, until a key is pressed."""
+        self.say("conference.wav")
+        return [(MediaPlayDoneEvent, self.enterRoom), self.whenGone]
+
+    def enterRoom(self, event: MediaDoneEvent) -> Any:
+        """The explanation is over."""
+        member = newConferenceMember(ROOM, self.leg)
+        self.leg.mediaPlay(member)
+        self.leg.mediaRecord(member)
+        return [(DTMFReceivedEvent, self.leaveRoom), self.whenGone]
+
+    def leaveRoom(self, event: DTMFReceivedEvent) -> Any:
+        """A key: the seat is free again."""
+        self.leg.mediaStop()
+        return self.menu()
+
+    def time(self, event: DTMFReceivedEvent) -> Any:
+        """This machine's, on the day of 24 hours."""
+        now = datetime.now().astimezone()
+        self.say("time.wav", *spokenTime(now.hour, now.minute), bargeIn=True)
+        return [(MediaPlayDoneEvent, self.back), self.whenGone]
+
+    def callBack(self, event: DTMFReceivedEvent) -> Any:
+        """Hangs up and calls the caller."""
+        self.say("callback.wav")
+        return [(MediaPlayDoneEvent, self.hangUp), (CallEndedEvent, self.dialCaller)]
+
+    def hangUp(self, event: MediaDoneEvent) -> Any:
+        """The caller knows what comes."""
+        self.leg.hangupCall()
+        return [(CallEndedEvent, self.dialCaller)]
+
+    def dialCaller(self, event: CallEndedEvent) -> Any:
+        """Where the phone says it is; the address of its owner may be known to no one but it."""
+        dialog = self.leg.getDialog()
+        contact = dialog.getHeader("Contact")
+        phone = dialog.getCaller() if contact is None else parseNameAddress(contact).uri
+        self.leg = self.placeCall(str(phone), str(dialog.getCallee()))
+        return [(CallAnsweredEvent, self.welcome), (CallRejectedEvent, self.gone), self.whenGone]
+
+    def connect(self, event: DTMFReceivedEvent) -> Any:
+        """With the address that the server was started with."""
+        if not self.target:
+            return self.menu("nobody.wav")
+        self.say("connecting.wav")
+        self.other = self.placeCall(self.target)
+        return [
+            (CallAnsweredEvent, self.connected),
+            (CallRejectedEvent, self.notConnected),
+            (MediaPlayDoneEvent, IGNORE_EVENT),
+            self.whenGone,
+        ]
+
+    def connected(self, event: CallAnsweredEvent) -> Any:
+        """Both hear each other until one of them hangs up."""
+        self.leg.mediaStop()
+        self.connectLegs(self.leg, self.other)
+        return [(CallEndedEvent, self.apart), (DTMFReceivedEvent, IGNORE_EVENT)]
+
+    def apart(self, event: CallEndedEvent) -> Any:
+        """Back to the menu, if it was not the caller who hung up."""
+        return self.menu() if event.getLeg() is self.other else self.gone(event)
+
+    def notConnected(self, event: CallRejectedEvent) -> Any:
+        """Busy, nobody there, no such address."""
+        return self.menu("nobody.wav")
+
     def back(self, event: MediaDoneEvent) -> Any:
         """From a leaf to the menu."""
         return self.menu()
@@ -157,3 +240,19 @@ class Demo(VoiceApp):
         if self.folder is None:
             self.folder = tempfile.mkdtemp(prefix="doug-demo-")
         return os.path.join(self.folder, "message.wav")
+
+
+def spokenTime(hour: int, minute: int) -> list[str]:
+    """The prompts that say a time: fourteen hundred, fourteen oh five, fourteen thirty two."""
+    if minute == 0:
+        words = ["00"]  # hundred
+    else:
+        words = [*(["0"] if minute < 10 else []), *number(minute)]
+    return [f"number-{word}.wav" for word in [*number(hour), *words]]
+
+
+def number(value: int) -> list[str]:
+    """The words of a number from 0 to 59."""
+    if value <= 20:
+        return [str(value)]
+    return [str(value - value % 10), *([str(value % 10)] if value % 10 else [])]

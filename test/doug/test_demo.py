@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import doug.demo
 from doug.demo import Demo
+from doug.demo.app import spokenTime
 from doug.testing import Lab, PhoneCall
 
 PROMPTS = Path(doug.demo.__file__).parent / "prompts"
@@ -40,7 +41,7 @@ class DemoTests(SynchronousTestCase):
 
     def test_welcomeAndMenu(self) -> None:
         """Both are said at once, in full."""
-        self.lab.advance(13.0)
+        self.lab.advance(20.0)
         self.hears("welcome", "menu").hangUp()
         self.over()
 
@@ -91,8 +92,80 @@ class DemoTests(SynchronousTestCase):
     def test_aKeyThatDoesNothing(self) -> None:
         """It is said, and the menu follows."""
         self.lab.advance(1.0)
-        self.press("7", 4.0)
+        self.press("0", 4.0)
         self.hears("unknown", "menu").hangUp()
+        self.over()
+
+    def test_conference(self) -> None:
+        """5: two callers hear each other and not themselves; a key leads back to the menu."""
+        other = self.lab.phone().dial("sip:demo@doug")
+        self.lab.advance(1.0)
+        other.press("5")
+        self.press("5", 5.0)
+        self.hears("conference")
+        self.call.sayTone(440, 2.0)
+        self.lab.advance(1.5)
+        other.assertHearsTone(440)
+        self.call.assertSilent()
+        self.lab.advance(1.0)
+        self.press("1", 2.0)
+        self.hears("menu").hangUp()
+        other.hangUp()
+        self.lab.assertNothingLeft()
+        self.assertEqual(self.lab.results, ["goodbye"] * 2)
+
+    def test_time(self) -> None:
+        """6: the time is said, the menu follows."""
+        self.lab.advance(1.0)
+        self.press("6", 7.0)
+        self.hears("time", "menu").hangUp()
+        self.over()
+
+    def test_timesInWords(self) -> None:
+        """On the hour, the first minutes, the others."""
+        for (hour, minute), words in {
+            (14, 0): "14 00",
+            (0, 5): "0 0 5",
+            (9, 10): "9 10",
+            (21, 19): "20 1 19",
+            (20, 30): "20 30",
+            (23, 59): "20 3 50 9",
+        }.items():
+            self.assertEqual(
+                spokenTime(hour, minute), [f"number-{word}.wav" for word in words.split()]
+            )
+        for hour in range(24):
+            for minute in range(60):
+                for name in spokenTime(hour, minute):
+                    self.assertTrue((PROMPTS / name).exists(), name)
+
+    def test_callsBack(self) -> None:
+        """7: the call ends, the phone rings, the menu is there again."""
+        self.lab.advance(1.0)
+        self.press("7", 4.0)
+        self.hears("callback")
+        self.assertEqual(self.call.state, "ended")
+        self.call = self.lab.phones[0].calls[-1]
+        self.assertEqual(self.call.state, "answered")
+        self.lab.advance(1.0)
+        self.hears("welcome").hangUp()
+        self.over()
+
+    def test_callsBackWhoHangsUpFirst(self) -> None:
+        """Who hears that a call comes does not wait to be hung up on."""
+        self.lab.advance(1.0)
+        self.press("7", 1.0)
+        self.call.hangUp()
+        self.lab.advance(1.5)
+        self.call = self.lab.phones[0].calls[-1]
+        self.hears("welcome").hangUp()
+        self.over()
+
+    def test_nobodyIsThereToBeCalledBack(self) -> None:
+        """The phone refuses: that is the end."""
+        self.lab.phones[0].onCall = "busy"
+        self.lab.advance(1.0)
+        self.press("7", 4.0)
         self.over()
 
     def test_goodbye(self) -> None:
@@ -104,16 +177,61 @@ class DemoTests(SynchronousTestCase):
 
     def test_whoPressesNothingIsLetGo(self) -> None:
         """The menu three times, then goodbye."""
-        self.lab.advance(60.0)
+        self.lab.advance(90.0)
         self.hears("welcome", "menu", "menu", "menu", "goodbye")
         self.over()
 
     def test_hangingUpAtAnyMoment(self) -> None:
         """Wherever the caller leaves, nothing stays behind."""
-        for keys in ("", "1", "2", "3", "9"):
+        for keys in ("", "1", "2", "3", "5", "6", "8", "9"):
             with self.subTest(keys):
                 self.setUp()
                 self.lab.advance(1.0)
-                self.press(keys, 5.5 if keys in "23" else 1.0)
+                self.press(keys, 5.5 if keys and keys in "235" else 1.0)
                 self.call.hangUp()
                 self.over()
+
+
+class ConnectTests(SynchronousTestCase):
+    """8, on a server that was told a target."""
+
+    def setUp(self) -> None:
+        self.lab = Lab(Demo, target="sip:bob@198.51.100.21")
+        self.call = self.lab.phone("alice").dial("sip:demo@doug")
+        self.lab.advance(1.0)
+
+    def test_connectsUntilOneHangsUp(self) -> None:
+        """Both hear each other; when the other is gone, the menu comes."""
+        bob = self.lab.phone("bob", answerAfter=1.0)
+        self.call.press("8")
+        self.lab.advance(2.0)
+        self.call.assertHears(PROMPTS / "connecting.wav")
+        self.call.sayTone(440, 2.0)
+        bob.calls[0].sayTone(600, 2.0)
+        self.lab.advance(1.5)
+        bob.calls[0].assertHearsTone(440)
+        self.call.assertHearsTone(600)
+        bob.calls[0].hangUp()
+        self.lab.advance(1.0)
+        self.call.assertHears(PROMPTS / "menu.wav")
+        self.call.hangUp()
+        self.lab.assertNothingLeft()
+        self.assertEqual(self.lab.results, ["goodbye"])
+
+    def test_theCallerHangsUp(self) -> None:
+        """So does the other leg."""
+        bob = self.lab.phone("bob")
+        self.call.press("8")
+        self.lab.advance(2.0)
+        self.call.hangUp()
+        self.lab.assertNothingLeft()
+        self.assertEqual(bob.calls[0].state, "ended")
+
+    def test_nobodyThere(self) -> None:
+        """The caller is told, and has the menu again."""
+        self.lab.phone("bob", onCall="busy")
+        self.call.press("8")
+        self.lab.advance(3.0)
+        self.call.assertHears(PROMPTS / "nobody.wav")
+        self.call.hangUp()
+        self.lab.assertNothingLeft()
