@@ -145,6 +145,11 @@ class RefusedTests(SynchronousTestCase):
         for heard in (silence(3.0), noise(3.0, 8), noise(3.0, 3000), silence(0.01), silence(0)):
             self.assertEqual(heardShare(heard, about), 0.0)
 
+    def test_whatNobodyCouldHear(self) -> None:
+        """The prompt itself, 46 dB down: crosstalk and the like."""
+        about = spoken("about")
+        self.assertEqual(heardShare(about // 200, about), 0.0)
+
     def test_anotherTone(self) -> None:
         """Tones that lie a semitone apart."""
         self.assertEqual(heardShare(sine(466.2, 1.0, 0.3), sine(440, 1.0, 0.3)), 0.0)
