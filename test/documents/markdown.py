@@ -13,7 +13,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
-_FENCE = re.compile(r"```(\w*)$")
+_FENCE = re.compile(r"```(\S*)$")
 _HEADING = re.compile(r"#+ (.+)$")
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _SPAN = re.compile(r"`([^`]+)`")
