@@ -215,7 +215,7 @@ class CredentialsTests(ChallengedTestCase):
             )
             self.assertNotIn("s3cr3t", str(error))
 
-    def test_noSecretInLogOrRepr(self) -> None:
+    def test_security_005_noSecretInLogOrRepr(self) -> None:
         """Neither password nor digest is in a log line, a repr or a failure."""
         call, listener = self.challenged(challenge("n1"))
         response = self.answerOf(self.trunk.request("INVITE")).response

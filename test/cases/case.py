@@ -162,9 +162,15 @@ class FieldCase(SynchronousTestCase):
         self.assertIn("CallAnsweredEvent", self.app.names)
         return response
 
-    def dial(self, uri: str = "sip:200@203.0.113.30", fromURI: str | None = None) -> Scripted:
-        """An application dials; its INVITE is on its way."""
-        self.lab.application.placeCall(uri, fromURI)
+    def dial(
+        self, uri: str = "sip:200@203.0.113.30", fromURI: str | None = None, **wishes: Any
+    ) -> Scripted:
+        """An application dials; its INVITE is on its way. wishes: those of VoiceApp.placeCall."""
+        if wishes:
+            self.lab.application.startVoiceApp()
+            self.app.legs.append(self.app.placeCall(uri, fromURI, **wishes))
+        else:
+            self.lab.application.placeCall(uri, fromURI)
         self.lab.advance(0.0)
         return self.app
 

@@ -1,8 +1,11 @@
-"""Answers before the answer (cases early-001, 003, 005), as far as calls have early media now."""
+"""Answers before the answer (cases early-001, 002, 003, 005, rtp-005)."""
 
 from __future__ import annotations
 
-from doug.events import CallProgressEvent, CallRejectedEvent
+import numpy as np
+
+from doug.events import CallEndedEvent, CallProgressEvent, CallRejectedEvent
+from doug.testing.hearing import toneShare
 from test.cases.actor import sdp
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless
@@ -54,6 +57,84 @@ class EarlyCases(FieldCase):
         self.trunk.reply(bye, 200)
         self.assertOneEnd(app, CallRejectedEvent)
         self.assertIn("session description", app.got(CallRejectedEvent)[0].reason)
+        self.assertStillWell()
+
+    def test_early_002_theLatestDescriptionIsHeard(self) -> None:
+        """183 of tag a, then 180 of tag b with another codec: b is heard (RFC 3960 3.1)."""
+        app = self.dial(earlyMedia=True)
+        second, third = self.actors["trunk2"], self.actors["trunk3"]
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        ear = self.listen()
+        call.says(183, "a", body=sdp(second.host, second.media.port, "0"))
+        self.lab.advance(0.1)
+        second.media.say(call.media, count=50, pt=0, ssrc=1, hz=440)
+        self.lab.advance(1.2)
+        self.assertGreater(toneShare(ear.heard[-4800:-1600], 440), 0.9)
+        call.says(180, "b", body=sdp(third.host, third.media.port, "8"))
+        self.lab.advance(0.1)
+        third.media.say(call.media, count=50, pt=8, seq=900, ts=5000, ssrc=2, hz=660)
+        self.lab.advance(0.9)
+        self.assertGreater(toneShare(ear.heard[-4000:], 660), 0.9)
+        self.assertEqual([event.earlyMedia for event in app.got(CallProgressEvent)], [True, True])
+        call.says(200, "b")
+        self.trunk.request("ACK")
+        self.hangUp(call)
+        self.assertOneEnd(app)
+        self.assertStillWell()
+
+    def test_early_003_whatIsHeardGoesOn(self) -> None:
+        """180 after 183 with SDP leaves the sound as it is; so does the answer of that tag."""
+        app = self.dial(earlyMedia=True)
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        ear = self.listen()
+        call.says(183, body=self.trunk.answer)
+        self.lab.advance(0.1)
+        self.trunk.media.say(call.media, count=100)
+        self.lab.advance(0.5)
+        call.says(180)
+        self.lab.advance(0.5)
+        call.says(200, body=self.trunk.answer)
+        self.trunk.request("ACK")
+        self.lab.advance(0.9)
+        loud = np.abs(ear.heard[-12000:].astype(int)).reshape(-1, 160).max(axis=1)
+        self.assertGreater(int(loud.min()), 5000)
+        self.assertEqual([event.earlyMedia for event in app.got(CallProgressEvent)], [True, False])
+        self.assertEqual(app.names.count("CallHeldEvent"), 0)
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_early_aDescriptionThatCannotBeUsed(self) -> None:
+        """It is passed over with a finding; the call goes on to its answer."""
+        app = self.dial(earlyMedia=True)
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        for body in (sdp(self.trunk.host, 31000, "9"), b"v=1"):
+            call.says(183, body=body)
+        call.says(200, body=self.trunk.answer)
+        self.trunk.request("ACK")
+        self.lab.advance(0.1)
+        self.assertIn("CallAnsweredEvent", app.names)
+        self.hangUp(call)
+        (end,) = app.got(CallEndedEvent)
+        self.assertIn("before it answered was not heard", str(end.verdict))
+        self.assertStillWell()
+
+    def test_rtp_005_earlyMediaFromThePortOfOurSDP(self) -> None:
+        """Whatever 183 and 200 say, sound leaves from the port that was offered (RFC 4961 3)."""
+        app = self.dial(earlyMedia=True)
+        second, third = self.actors["trunk2"], self.actors["trunk3"]
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        app.leg.mediaPlay(self.soundFile(3.0))
+        call.says(183, "a", body=sdp(second.host, second.media.port, "0"))
+        self.lab.advance(0.1)
+        packets = second.media.during(1.0)
+        assertGapless(packets)
+        call.says(200, "a", body=sdp(third.host, third.media.port, "0"))
+        self.trunk.request("ACK")
+        self.lab.advance(0.1)
+        packets += third.media.during(1.0)
+        self.assertEqual({packet.source for packet in packets}, {call.media})
+        self.assertEqual(len({packet.rtp.ssrc for packet in packets}), 1)
+        self.hangUp(call)
         self.assertStillWell()
 
     def test_early_003_theBodyDecidesNotTheNumber(self) -> None:

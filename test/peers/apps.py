@@ -13,13 +13,16 @@ from doug.events import (
     IGNORE_EVENT,
     CallAnsweredEvent,
     CallEndedEvent,
+    CallProgressEvent,
     CallRejectedEvent,
     CallStartedEvent,
     DTMFReceivedEvent,
     Event,
     MediaDoneEvent,
+    TimeoutEvent,
 )
 from doug.source import EchoSource
+from shtoom.exceptions import UserBusy
 
 
 def note(name: str, text: str) -> None:
@@ -129,3 +132,60 @@ class Relay(Answering):
 
     def refused(self, event: Any) -> Any:
         note("dialled.txt", f"{event.sipCode} {event.reason}")
+
+
+class Dials(VoiceApp):
+    """Refuses who calls and dials instead; writes down what comes of it.
+
+    login: USER:PASSWORD. patience: seconds to answer. giveUpAfter: hangs up so many seconds after
+    dialling. early: hears what comes before the answer, into early.wav.
+    """
+
+    target = login = giveUpAfter = early = ""
+    patience = "60"
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.dial)]
+
+    def dial(self, event: Any) -> Any:
+        event.getLeg().rejectCall(UserBusy())
+        user, colon, password = self.login.partition(":")
+        self.outbound = self.placeCall(
+            self.target,
+            '"Doug" <sip:doug@example.com>',
+            timeout=float(self.patience),
+            auth=(user, password) if colon else None,
+            earlyMedia=bool(self.early),
+        )
+        if self.early:
+            self.outbound.mediaRecord("early.wav")
+        if self.giveUpAfter:
+            self.setTimer(float(self.giveUpAfter))
+        return [
+            (CallProgressEvent, self.progress),
+            (TimeoutEvent, self.giveUp),
+            (CallAnsweredEvent, self.answered),
+            (CallRejectedEvent, self.rejected),
+            (CallEndedEvent, self.ended),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def progress(self, event: Any) -> Any:
+        note("dialled.txt", str(event.sipCode))
+
+    def giveUp(self, event: Any) -> Any:
+        self.outbound.hangupCall(headers={"Reason": "SIP;cause=200"})
+
+    def answered(self, event: Any) -> Any:
+        note("dialled.txt", "answered")
+        self.outbound.hangupCall(headers={"Reason": "Q.850;cause=16"})
+
+    def rejected(self, event: Any) -> Any:
+        what = f"{event.sipCode} {type(event.failure).__name__}: {event.reason}"
+        note("dialled.txt", f"{what} ({event.getHeader('Retry-After')})")
+        self.returnResult("rejected")
+
+    def ended(self, event: Any) -> Any:
+        if event.getLeg() is self.outbound:
+            note("dialled.txt", f"ended: {event.reason}")
+            self.returnResult("ended")
