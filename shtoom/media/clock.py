@@ -39,9 +39,11 @@ _log = Logger()
 class MediaClock:
     """Opens sessions and moves them through time.
 
-    phases: into how many parts a beat is cut: 2, 4 or 8. few: so many sessions are served as
-    they come instead of by polling. idle: "sparse", "silence" or "none" (stream.Idle). rng: for
-    the clock's origin, SSRCs and the like. isLocal: is that an address of this machine?
+    phases: into how many parts a beat is cut: 2, 4 or 8. few: below so many sessions datagrams
+    are served as they come instead of by polling; fewForwarding: the same while any session
+    forwards, where each wait is delay between two people. idle: "sparse", "silence" or "none"
+    (stream.Idle). rng: for the clock's origin, SSRCs and the like. isLocal: is that an address of
+    this machine?
 
     sessions: those that are open. lateBeats: slots that were run more than a beat late.
     skippedFrames: frames that were left out, over all sessions. onLate: called with the seconds
@@ -57,6 +59,7 @@ class MediaClock:
         rng: Random,
         phases: int = 4,
         few: int = 8,
+        fewForwarding: int = 32,
         idle: str = "sparse",
         isLocal: Callable[[str], bool] = lambda host: False,
     ) -> None:
@@ -65,6 +68,7 @@ class MediaClock:
             raise ValueError(f"idle: wanted one of {wanted}, got {idle!r}")
         self._reactor, self._io, self._ports, self._rng = reactor, io, ports, rng
         self._few, self._idle, self._isLocal = few, Idle(idle), isLocal
+        self._fewForwarding, self._forwarding = fewForwarding, 0
         self._schedule = Schedule(phases, self._presentSlot, self._sooner)
         self._step = self._schedule.length
         self._origin = reactor.seconds() + BEAT * rng.random()
@@ -119,6 +123,11 @@ class MediaClock:
         socket.close()
         self._ports.giveBack(socket.port)
 
+    def forwardingChanged(self, by: int) -> None:
+        """So many more sessions forward what they hear, or fewer."""
+        self._forwarding += by
+        self._sooner()
+
     def isOurs(self, address: Address) -> bool:
         """Is it the port of a session here?"""
         return self._ports.isTaken(address[1]) and self._isLocal(address[0])
@@ -158,7 +167,7 @@ class MediaClock:
     def _arm(self) -> None:
         """Sees to it that the next slot is run, and that datagrams wake the clock if need be."""
         active = self._schedule.placed
-        waking = 0 < active < self._few
+        waking = 0 < active < (self._fewForwarding if self._forwarding else self._few)
         if waking != self._waking:
             self._waking = waking
             self._io.wakeOn(self.poll if waking else None)

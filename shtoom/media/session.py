@@ -180,14 +180,18 @@ class MediaSession:
 
     @forwardTo.setter
     def forwardTo(self, other: MediaSession | None) -> None:
-        if other is not None and (other.closed or self.closed):
+        clock = self._clock
+        if other is not None and (other.closed or clock is None):
             raise ValueError(f"forwardTo: {(self if self.closed else other).label} is closed")
+        change = (other is not None) - (self._forwardTo is not None)
         if self._forwardTo is not None:
             self._forwardTo._forwardedBy.discard(self)
         self._forwardTo = other
         self._incoming.target = None if other is None else other._outgoing
         if other is not None:
             other._forwardedBy.add(self)
+        if change and clock is not None:
+            clock.forwardingChanged(change)
 
     # --- its end ------------------------------------------------------------------------------
 
@@ -219,8 +223,8 @@ class MediaSession:
         if clock is None:
             return
         self._final = self.stats
-        self._clock = None
         self.forwardTo = None
+        self._clock = None
         for other in tuple(self._forwardedBy):
             other.forwardTo = None
         clock.sessionClosed(self, self._incoming, self._outgoing, self._socket)

@@ -303,10 +303,28 @@ class ArrivalTests(SynchronousTestCase):
         bench.arrives(session, packet)
         self.assertEqual(bench.io.sent[-1][0], bench.clock.seconds())
 
+    def test_aBridgeIsServedAsDatagramsComeAmongMoreSessions(self) -> None:
+        """While any session forwards; without one they are polled again."""
+        bench = Bench()
+        sessions = [bench.session() for _ in range(20)]
+        self.assertIsNone(bench.io.waker)
+        sessions[0].forwardTo, sessions[1].forwardTo = sessions[1], sessions[0]
+        bench.runFor(0.0137)
+        (packet,) = speech(1)
+        bench.arrives(sessions[0], packet)
+        self.assertEqual(bench.io.sent[-1][0], bench.clock.seconds())
+        sessions[0].forwardTo = None
+        self.assertIsNotNone(bench.io.waker)
+        sessions[0].close()
+        self.assertIsNone(bench.io.waker)
+        more = [bench.session() for _ in range(20)]
+        more[0].forwardTo = more[0]
+        self.assertIsNone(bench.io.waker)
+
     def test_manySessionsAreServedWithinAPhase(self) -> None:
         """5 ms at most."""
         bench = Bench()
-        sessions = [bench.session() for _ in range(20)]
+        sessions = [bench.session() for _ in range(40)]
         sessions[0].forwardTo = sessions[0]
         bench.runFor(1.5)
         for n, packet in enumerate(speech(20)):
