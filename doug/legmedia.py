@@ -30,12 +30,13 @@ from doug.events import (
     MediaRecordRemoteClosedEvent,
     MediaRecordStoreFailedEvent,
 )
+from doug.keytones import KeyTones
 from doug.player import Play, Player
 from doug.recorder import Limits, Record, Recorder
 from doug.scope import CallScope, Opened
 from doug.source import EchoSource, Source, SourceUses
 from doug.voiceapp import VoiceApp
-from shtoom.media.stream import IListener, StreamParameters
+from shtoom.media.stream import IFeed, IListener, StreamParameters
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class LegMedia:
         self.recorder = Recorder(self)
         self.digits = DigitCollector()
         self.bridge: Bridge | None = None
+        self._tones: KeyTones | None = None  # keys that are being said
         self._digitTimer: IDelayedCall | None = None
         self._barged: Play | None = None  # stopped by a key of the string that is being collected
         self._listening: dict[Record, tuple[tuple[MediaSession, IListener], ...]] = {}
@@ -101,6 +103,11 @@ class LegMedia:
             return
         session.start(parameters)
         session.onKey = self._keyHeard
+        tones = self._tones
+        if tones is not None:
+            tones.codec = parameters.codec
+            if not parameters.send:
+                self._tones = None
         if self.player.codec is not parameters.codec:
             self.player.useCodec(parameters.codec)
         self._route()
@@ -162,11 +169,24 @@ class LegMedia:
         self._route()
 
     def pressKey(self, digit: str) -> HeldKey | None:
-        """A key goes down at the far end; None if the far end cannot hear it now."""
+        """A key goes down at the far end; None if the far end cannot hear it now.
+
+        As telephone-event (RFC 4733), or as tones before everything else if it takes none.
+        """
         session = self.session
-        if session is None or session.closed or not session.takesEvents:
+        codec = self.player.codec
+        if session is None or session.closed or not session.sends or codec is None:
             return None
-        return session.pressKey(digit)
+        if session.takesEvents:
+            return session.pressKey(digit)
+        if self._tones is None:
+            self._tones = KeyTones(codec, self._tonesSaid)
+            self._route()
+        return self._tones.press(digit)
+
+    def _tonesSaid(self) -> None:
+        self._tones = None
+        self._route()
 
     def stopRecord(self, record: Record) -> None:
         """One recording is over without event, even if that is queued already."""
@@ -241,7 +261,9 @@ class LegMedia:
             target = self.bridge.sessionBehind(self)
         if session.forwardTo is not target:
             session.forwardTo = target
-        feed = self.player if self.player.busy and echo is None else None
+        feed: IFeed | None = self.player if self.player.busy and echo is None else None
+        if self._tones is not None:
+            feed = self._tones
         if session.feed is not feed:
             session.feed = feed
         now = self.reactor.seconds()

@@ -146,6 +146,52 @@ class KeyTests(BridgeTestCase):
         self.assertEqual((self.bob.keys, self.app.names()), ("", ["DTMFReceived"]))
         self.finish()
 
+    def test_asTonesToAPhoneWithoutTelephoneEvents(self) -> None:
+        """While the key is down, instead of the sound; the sound is back behind it."""
+        self.beginBridge(bob={"events": False})
+        self.call.press("5", duration=0.3)
+        self.lab.advance(0.35)
+        self.bob.forget()
+        heard = self.bob.heard[-1600:]
+        self.assertGreater(toneShare(heard, 770), 0.4)
+        self.assertGreater(toneShare(heard, 1336), 0.4)
+        self.lab.advance(1.0)
+        loud = np.abs(self.bob.heard.astype(np.int32)) > 1000
+        places = np.flatnonzero(loud)
+        self.assertAlmostEqual((places[-1] - places[0]) / 8000, 0.3, 1)
+        self.assertEqual((self.bob.keys, self.app.names()), ("", ["DTMFReceived"]))
+        self.assertConnected()
+        self.finish()
+
+    def test_shortTonesAreLongEnoughAndApart(self) -> None:
+        """Two keys of 40 ms, 40 ms apart: each at least 70 ms, with 50 ms between (Q.24)."""
+        self.beginBridge(bob={"events": False})
+        self.call.press("15", duration=0.04, gap=0.0)
+        self.lab.advance(1.0)
+        sound = self.bob.heard[: len(self.bob.heard) // 80 * 80].reshape(-1, 80)
+        loud = (np.abs(sound.astype(np.int32)).max(axis=1) > 1000).astype(int)
+        edges = np.flatnonzero(np.diff(loud))
+        self.assertEqual(len(edges), 4)
+        tone1, pause, tone2 = np.diff(edges) / 100
+        for seconds, wanted in ((tone1, 0.07), (pause, 0.05), (tone2, 0.07)):
+            self.assertAlmostEqual(seconds, wanted, delta=0.021)
+        self.assertConnected()
+        self.finish()
+
+    def test_notToAFarEndThatHolds(self) -> None:
+        """By its end the key would be an old one."""
+        for events in (True, False):
+            self.beginBridge(bob={"events": events})
+            self.hold(self.bob, "inactive")
+            self.call.press("5")
+            self.lab.advance(1.0)
+            self.hold(self.bob, "sendrecv")
+            self.lab.advance(1.0)
+            self.assertEqual(self.bob.keys, "")
+            self.bob.assertSilent()
+            self.assertConnected()
+            self.finish()
+
     def test_bothWaysAtOnce(self) -> None:
         """Neither's keys are the other's echo."""
         self.beginBridge()
@@ -443,6 +489,80 @@ class MediaTests(BridgeTestCase):
         self.leg.mediaStop()
         self.lab.advance(0.5)
         self.assertConnected()
+        self.finish()
+
+
+class HoldTests(BridgeTestCase):
+    """One side holds."""
+
+    def test_holdIsSilenceForTheOtherAndItsEndBringsTheSoundBack(self) -> None:
+        """CallHeldEvent and CallResumedEvent of that leg; the bridge stays."""
+        self.beginBridge()
+        self.assertConnected()
+        self.hold(self.bob, "inactive")
+        self.lab.advance(0.5)
+        self.assertApart(self.call)
+        self.hold(self.bob, "sendrecv")
+        self.lab.advance(0.5)
+        self.assertConnected()
+        self.assertEqual(self.app.names(), ["CallHeld", "CallResumed"])
+        self.finish()
+
+    def test_musicOfTheOneWhoHoldsIsHeard(self) -> None:
+        """sendonly: it is sent to us and goes across."""
+        self.beginBridge()
+        self.hold(self.bob, "sendonly")
+        self.talk()
+        self.call.assertHearsTone(620)
+        self.finish()
+
+
+class EarlyTests(BridgeTestCase):
+    """Bridged before the answer."""
+
+    def test_connectedBeforeTheAnswerTheyHearEachOtherWithIt(self) -> None:
+        """Nothing more is to be done."""
+        self.begin()
+        self.phoneOfBob = self.lab.phone("bob", answerAfter=1.0)
+        self.other = self.app.placeCall(self.phoneOfBob.uri)
+        self.lab.advance(0.5)
+        bridge = self.app.connectLegs(self.leg, self.other)
+        self.call.press("5")
+        self.lab.advance(1.0)
+        [self.bob] = self.phoneOfBob.calls
+        self.assertConnected()
+        self.assertEqual((bridge.closed, self.bob.keys), (False, ""))
+        self.finish()
+
+    def test_stereoIsInStepWithALegThatAnswersLater(self) -> None:
+        """Its side is silence until then."""
+        self.begin()
+        self.phoneOfBob = self.lab.phone("bob", answerAfter=1.0)
+        self.other = self.app.placeCall(self.phoneOfBob.uri)
+        self.lab.advance(0.5)
+        path = self.folder / "call.wav"
+        self.app.connectLegs(self.leg, self.other).mediaRecord(str(path))
+        self.lab.advance(1.5)
+        [self.bob] = self.phoneOfBob.calls
+        self.talk(0.5)
+        self.lab.advance(0.5)
+        self.leg.mediaStopRecording()
+        self.lab.advance(0.5)
+        left, right = readStereo(path, 2)
+        begins = [int(np.flatnonzero(np.abs(side) > 1000)[0]) for side in (left, right)]
+        self.assertLessEqual(abs(begins[0] - begins[1]), 320)
+        self.assertAlmostEqual(len(left) / 8000, 2.5, 1)
+        self.finish()
+
+    def test_refusedItClosesTheBridge(self) -> None:
+        """CallRejectedEvent, and the caller stays."""
+        self.begin()
+        other = self.app.placeCall(self.lab.phone("bob", onCall="busy").uri)
+        bridge = self.app.connectLegs(self.leg, other)
+        self.lab.advance(1.0)
+        self.assertTrue(bridge.closed)
+        self.assertIn("CallRejected", self.app.names())
+        self.assertEqual(self.call.state, "answered")
         self.finish()
 
 

@@ -13,6 +13,8 @@ from doug.leg import Leg
 from doug.testing import PhoneCall
 from shtoom.exceptions import MalformedMessage
 from shtoom.rtp.packet import RTPPacket, parseRTP
+from shtoom.sdp.offeranswer import Capabilities, makeOffer
+from shtoom.sip.message import Response
 from test.doug.puppet import LegTestCase
 
 
@@ -30,6 +32,7 @@ class BridgeTestCase(LegTestCase):
     self.bob: Bob's."""
 
     bridge: Bridge
+    version = 1  # of the phones' descriptions
 
     def beginBoth(self, *, bob: dict[str, Any] | None = None, **options: Any) -> None:
         """Both are up, nothing is connected. options: of Alice's phone, bob: of his."""
@@ -52,6 +55,31 @@ class BridgeTestCase(LegTestCase):
         self.call.sayTone(440, seconds)
         self.bob.sayTone(620, seconds)
         self.lab.advance(seconds)
+
+    def hold(self, mine: PhoneCall, direction: str) -> None:
+        """The phone of that call offers another direction: "inactive", "sendonly", "sendrecv"."""
+        call, phone = mine.call, mine.phone
+        assert call is not None
+        assert call.dialog is not None
+        assert call.peer is not None
+        self.version += 1
+        ours = Capabilities(
+            codecs=phone.codecs,
+            events=phone.events,
+            address=phone.host.address,
+            port=mine.session.port,
+            sessionID=1000,
+            version=self.version,
+        )
+        request = call.dialog.request(
+            "INVITE", call.contact, (), makeOffer(ours, direction).toBytes(), "application/sdp"
+        )
+        responses: list[Response] = []
+        phone.agent.ask(call.dialog, request, call.peer, []).addCallback(responses.append)
+        self.lab.advance(0.2)
+        self.assertEqual([response.code for response in responses], [200])
+        phone.agent.layer.sendStateless(call.dialog.ack(request.cseq.number), call.peer)
+        self.lab.advance(0.2)
 
     def assertConnected(self) -> None:
         """That each hears the other's tone, and nobody else's."""
