@@ -79,11 +79,12 @@ def factsOf(
     *,
     answeredFor: float | None,
     leftOut: bool,
+    notPlayed: Sequence[str] = (),
 ) -> CallFacts:
     """What the floors know of a call at its end. stream: what was agreed on last.
 
     answeredFor: seconds, None if it was never answered. leftOut: did the media clock leave out
-    sound meanwhile?
+    sound meanwhile? notPlayed: items that could not be, and why.
     """
     dialog = call.dialog if call is not None else None
     peer = call.peer if call is not None else None
@@ -98,6 +99,7 @@ def factsOf(
         keysUnmatched=keys.unmatched,
         keysWaiting=keys.waited,
         leftOut=leftOut,
+        notPlayed=tuple(notPlayed),
     )
 
 

@@ -642,6 +642,7 @@ class Leg:
             self._keyLosses,
             answeredFor=None if answeredAt is None else self._reactor.seconds() - answeredAt,
             leftOut=self._clock.skippedFrames > self._skippedBefore,
+            notPlayed=self._media.notPlayed,
         )
 
     def _forget(self, app: VoiceApp | None) -> None:

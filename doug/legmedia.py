@@ -61,8 +61,8 @@ class LegMedia:
     """What one leg hears and says.
 
     session: None for a leg that never got one. player, recorder, sources: its parts. digits: the
-    collector. bridge: the one that the leg is in. Between start() and close() the session is at
-    work; what is asked for before is kept until then.
+    collector. bridge: the one that the leg is in. notPlayed: items that could not be, and why.
+    Between start() and close() the session is at work; what is asked for before is kept until then.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class LegMedia:
         self.bridge: Bridge | None = None
         self._tones: KeyTones | None = None  # keys that are being said
         self._digitTimer: IDelayedCall | None = None
+        self.notPlayed: list[str] = []
         self._barged: Play | None = None  # stopped by a key of the string that is being collected
         self._listening: dict[Record, tuple[tuple[MediaSession, IListener], ...]] = {}
         self._opened: dict[Record, Opened] = {}
@@ -145,7 +146,10 @@ class LegMedia:
         """
         self._stopDigitTimer()
         records = self.recorder.close(MediaRecordRemoteClosedEvent)
-        play = self.player.close() or self._barged
+        heard = self.player.close()
+        if heard is not None:
+            self._noteFailures(heard)
+        play = heard or self._barged
         if self.bridge is not None:
             self.bridge.sideEnded()
         if self.session is not None:
@@ -201,6 +205,7 @@ class LegMedia:
 
     def playEnded(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
         """A play is over by itself."""
+        self._noteFailures(play)
         self._leg.raiseEvent(self.playEvent(play, how))
 
     def playEvent(self, play: Play, how: type[MediaPlayDoneEvent]) -> MediaPlayDoneEvent:
@@ -354,6 +359,14 @@ class LegMedia:
         timer, self._digitTimer = self._digitTimer, None
         if timer is not None:
             timer.cancel()
+
+    def _noteFailures(self, play: Play) -> None:
+        """An application may not look at its event, and who listens hears only silence."""
+        for item, reason in play.failed:
+            named = reason if str(item) in reason else f"{item!r}: {reason}"
+            log.warn("call {callID}: playing failed: {named}", callID=self._leg.callID, named=named)
+            if named not in self.notPlayed:
+                self.notPlayed.append(named)
 
     def _closingFailed(self, source: Source, error: Exception) -> None:
         log.failure(

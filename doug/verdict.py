@@ -52,6 +52,7 @@ class CallFacts:
     session. expected: should packets have come (not held at the end)? keysUnmatched: keys that no
     state of the application wanted; keysWaiting: those of them, or not delivered at all, that came
     while a handler's Deferred pended. leftOut: did the media clock leave out sound meanwhile?
+    notPlayed: items that could not be played, and why, with the remedy.
     survivors: what was still open after the end, in words.
     """
 
@@ -65,6 +66,7 @@ class CallFacts:
     keysUnmatched: str = ""
     keysWaiting: str = ""
     leftOut: bool = False
+    notPlayed: Sequence[str] = ()
     survivors: Sequence[str] = ()
 
     @property
@@ -197,6 +199,13 @@ def late(facts: CallFacts) -> Finding | None:
     )
 
 
+def notPlayed(facts: CallFacts) -> Finding | None:
+    """The application asked for a sound that could not be read."""
+    if not facts.notPlayed:
+        return None
+    return Finding("not-played", f"not played: {'; '.join(facts.notPlayed)}")
+
+
 def survivors(facts: CallFacts) -> Finding | None:
     """Something that the call had opened was not closed in time."""
     if not facts.survivors:
@@ -218,6 +227,7 @@ RULES: tuple[Rule, ...] = (
     loss,
     keysUnmatched,
     keysWaiting,
+    notPlayed,
     late,
     survivors,
 )

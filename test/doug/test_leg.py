@@ -248,6 +248,33 @@ class VerdictTests(LegTestCase):
         app.returnResult(None)
         lab.assertNothingLeft()
 
+    def test_promptThatIsMissing(self) -> None:
+        """Is logged with path and cause, and in the verdict, though the application goes on."""
+        log = Lines(self)
+        self.begin()
+        self.app.mediaPlay(["no-such-prompt.wav", self.wav("there.wav", 440, 0.2)])
+        self.lab.advance(1.0)
+        [line] = [line for line in log.lines if "playing failed" in line]
+        self.assertIn(f"call {self.leg.callID}: playing failed: ", line)
+        self.assertIn("no-such-prompt.wav cannot be opened (No such file", line)
+        self.call.hangUp()
+        self.lab.advance(1.0)
+        [finding] = self.app.last().verdict
+        self.assertEqual(finding.rule, "not-played")
+        self.assertIn("no-such-prompt.wav", finding.text)
+        self.finish()
+
+    def test_promptThatIsMissingWhenTheCallEnds(self) -> None:
+        """It is told of too if the rest of its list was still being played."""
+        self.begin()
+        self.app.mediaPlay(["no-such-prompt.wav", self.wav("there.wav", 440, 5.0)])
+        self.lab.advance(1.0)
+        self.call.hangUp()
+        self.lab.advance(1.0)
+        [ended] = [event for event in self.app.events if isinstance(event, CallEndedEvent)]
+        self.assertEqual([finding.rule for finding in ended.verdict], ["not-played"])
+        self.finish()
+
     def test_keysThatNobodyWanted(self) -> None:
         """Dropped keys are named; so are those that a pending handler kept waiting."""
 

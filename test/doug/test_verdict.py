@@ -100,6 +100,13 @@ class VerdictTests(SynchronousTestCase):
         """Sound that was left out."""
         self.assertEqual(self.rules(leftOut=True), ["late"])
 
+    def test_soundsThatCouldNotBePlayed(self) -> None:
+        """Each is named, with why."""
+        missing = "hello.wav cannot be opened (No such file or directory): see the path"
+        [finding] = judge(replace(SOUND, notPlayed=(missing,)))
+        self.assertEqual(finding.rule, "not-played")
+        self.assertIn(missing, finding.text)
+
     def test_survivors(self) -> None:
         """What was still open."""
         self.assertEqual(self.rules(survivors=["recording x.wav"]), ["survivors"])
