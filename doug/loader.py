@@ -10,6 +10,7 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from sysconfig import get_paths
 from traceback import walk_tb
@@ -53,6 +54,14 @@ def loadApp(name: str) -> type[VoiceApp]:
             f"{name} has no method __start__, which returns the first list of "
             f"(event class, handler) pairs ({_file(module)})"
         )
+    try:
+        signature(found.__init__).bind(None, None, None, None)
+    except TypeError:
+        raise AppNotLoaded(
+            f"{name}: its __init__{signature(found.__init__)} is not what the server calls, "
+            "__init__(self, deferred, application, cookie, **kwargs): set up in __start__ instead, "
+            f"and take settings as attributes, --args=name=value ({_file(module)})"
+        ) from None
     return found
 
 

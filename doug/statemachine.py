@@ -12,9 +12,10 @@ Names that begin with va_ belong to the implementation, so that applications may
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from inspect import iscoroutine
+from inspect import iscoroutine, unwrap
 from itertools import islice
 from threading import get_ident
 from typing import Any, Protocol
@@ -74,6 +75,7 @@ class StateMachine:
         self.va_thread = get_ident()
         self.va_list: list[Transition] = []
         self.va_state = ""
+        self.va_lister: Any = None  # the function that returned the list
         self.va_queue: deque[BaseEvent | Expanding] = deque()
         self.va_turn: IDelayedCall | None = None
         self.va_pending: Deferred[Any] | None = None
@@ -282,12 +284,15 @@ class StateMachine:
             )
             self.va_dropped(event)
             return
-        handled = ", ".join(c.__name__ for c, _ in self.va_list) or "nothing"
-        self.returnError(
-            EventNotSpecifiedError(
-                f"no handler for {event!r} in state {self.va_state}, which handles {handled}"
+        if self.va_lister is None:
+            text = "__start__ returned None; is a return missing?"
+        else:
+            handled = ", ".join(c.__name__ for c, _ in self.va_list) or "nothing"
+            text = (
+                f"state {self.va_state} handles {handled}; add ({type(event).__name__}, ...) to "
+                f"the list that {_placeOf(self.va_lister)} returns"
             )
-        )
+        self.returnError(EventNotSpecifiedError(f"no handler for {event!r}: {text}"))
 
     def va_dropped(self, event: BaseEvent) -> None:
         """An event came that no state wanted, and the machine went on."""
@@ -307,17 +312,17 @@ class StateMachine:
             returned = Deferred.fromCoroutine(returned)
         if isinstance(returned, Deferred):
             self.va_pending = returned
-            returned.addCallback(self.va_handlerDone, name)
+            returned.addCallback(self.va_handlerDone, handler, name)
             returned.addErrback(self.va_handlerFailed, name)
             self.va_watchPending()
         else:
-            self.va_become(returned, name)
+            self.va_become(returned, handler, name)
 
-    def va_handlerDone(self, returned: Returned, name: str) -> None:
+    def va_handlerDone(self, returned: Returned, handler: Callable[..., Any], name: str) -> None:
         """The Deferred of a handler fired."""
         self.va_pending = None
         self.va_watchPending()
-        self.va_become(returned, name)
+        self.va_become(returned, handler, name)
         self.va_poke()
 
     def va_handlerFailed(self, failure: Failure, name: str) -> None:
@@ -334,41 +339,57 @@ class StateMachine:
                 handler=name,
             )
 
-    def va_become(self, returned: Returned, name: str) -> None:
+    def va_become(self, returned: Returned, handler: Callable[..., Any], name: str) -> None:
         """Makes what a handler returned the current list."""
         if returned is None or self.va_over:
             return
         try:
-            pairs = _pairs(returned, name)
+            pairs = _pairs(returned, f"{type(self).__name__}.{_placeOf(handler)}")
         except Exception:
             self.returnError(Failure())
             return
         if pairs or name != UNKNOWN:
             self.va_list = pairs
+            self.va_lister = getattr(handler, "__func__", handler)  # bound it would be a cycle
 
 
 def _nameOf(handler: object) -> str:
     return getattr(handler, "__name__", None) or repr(handler)
 
 
-def _pairs(returned: Returned, name: str) -> list[Transition]:
+def _placeOf(handler: Any) -> str:
+    """A handler by its name, file and line."""
+    code = getattr(unwrap(getattr(handler, "__func__", handler)), "__code__", None)
+    if code is None:
+        return _nameOf(handler)
+    return f"{_nameOf(handler)} ({os.path.basename(code.co_filename)}, line {code.co_firstlineno})"
+
+
+def _pairs(returned: Returned, handler: str) -> list[Transition]:
     """The pairs that a handler returned; TypeError names handler and value if they are none."""
+    wanted = "wanted a list of (event class, handler) pairs"
     if not isinstance(returned, Iterable) or isinstance(returned, str | bytes):
-        raise TypeError(f"{name} returned {returned!r}, wanted a list of (event class, handler)")
+        raise TypeError(f"{handler} returned {returned!r}: {wanted}")
     pairs = list(returned)
     for pair in pairs:
-        if not (
-            isinstance(pair, tuple | list)
-            and len(pair) == 2
-            and isinstance(pair[0], type)
-            and issubclass(pair[0], BaseEvent)
-            and (callable(pair[1]) or pair[1] is IGNORE_EVENT)
-        ):
-            raise TypeError(
-                f"{name} returned {pairs!r}, in which {pair!r} is no pair (event class, handler)"
-                + _hint(pairs)
-            )
+        wrong = _wrongWith(pair)
+        if wrong is not None:
+            raise TypeError(f"{handler} returned {pairs!r}: {wanted}, {wrong}{_hint(pairs)}")
     return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _wrongWith(pair: Any) -> str | None:
+    """Why that is no pair (event class, handler); None: it is one."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        return f"{pair!r} is none"
+    eventClass, handler = pair
+    if not isinstance(eventClass, type) or not issubclass(eventClass, BaseEvent):
+        return f"{eventClass!r} is no event class"
+    if callable(handler) or handler is IGNORE_EVENT:
+        return None
+    if handler is None:
+        return f"the handler of {eventClass.__name__} is None; IGNORE_EVENT drops an event"
+    return f"the handler of {eventClass.__name__}, {handler!r}, cannot be called"
 
 
 def _hint(pairs: list[Any]) -> str:

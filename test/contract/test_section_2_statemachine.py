@@ -366,6 +366,26 @@ class UnmatchedTests(AppTestCase):
         text = self.failureOf(EventNotSpecifiedError)
         for word in ("Second", "__start__", "First"):
             self.assertIn(word, text)
+        line = Unprepared.__start__.__code__.co_firstlineno
+        self.assertIn(
+            "add (Second, ...) to the list that __start__ "
+            f"(test_section_2_statemachine.py, line {line}) returns",
+            text,
+        )
+
+    def test_aStartThatReturnsNothingIsExplained(self) -> None:
+        """The commonest slip: the return was forgotten."""
+
+        class App(Keeping):
+            def __start__(self) -> Any:
+                self.forgotten = [(First, self.first)]
+
+        self.start(App, First())
+        self.turn(2)
+        self.assertIn(
+            "__start__ returned None; is a return missing?",
+            self.failureOf(EventNotSpecifiedError),
+        )
 
     def test_logMakesItAWarning(self) -> None:
         """D: unhandledEvents = "log"."""
@@ -482,6 +502,11 @@ class FailureTests(AppTestCase):
 
     def test_aReturnValueThatIsNoListOfPairs(self) -> None:
         """A TypeError that names handler and value."""
+        self.assertRegex(
+            self.wrong(42),
+            r"^App\.first \(test_section_2_statemachine\.py, line \d+\) returned 42: "
+            r"wanted a list of \(event class, handler\) pairs$",
+        )
         for value in (7, [Second], [(Second,)], [("Second", print)], [(int, print)], "text"):
             text = self.wrong(value)
             self.assertIn("first", text)
@@ -490,6 +515,7 @@ class FailureTests(AppTestCase):
     def test_aHandlerThatCannotBeCalled(self) -> None:
         """Neither callable nor IGNORE_EVENT: a TypeError, when the list is returned."""
         self.assertIn("'goodbye'", self.wrong([(Second, "goodbye")]))
+        self.assertIn("handler of Second is None", self.wrong([(Second, None)]))
 
     def test_aPairAloneIsExplained(self) -> None:
         """The commonest slip: the list around a single pair was forgotten."""

@@ -95,6 +95,18 @@ class LoaderTests(SynchronousTestCase):
         self.module("loadgood", GOOD)
         self.refused("loadgood.Unstarted", "__start__")
 
+    def test_anInitOfItsOwn(self) -> None:
+        """Which the server cannot call; one that hands everything on is fine."""
+        self.module(
+            "loadinit",
+            GOOD
+            + "class Named(Menu):\n    def __init__(self, name): pass\n"
+            + "class Passing(Menu):\n"
+            + "    def __init__(self, *args, **kwargs): super().__init__(*args, **kwargs)\n",
+        )
+        self.refused("loadinit.Named", "__init__(self, name)", "__start__", "--args", "loadinit.py")
+        self.assertEqual(loadApp("loadinit.Passing").__name__, "Passing")
+
     def test_anExceptionWhileImporting(self) -> None:
         """Module, class, cause, and the line of the module where it happened."""
         path = self.module("loadraises", "import json\n\nSETTINGS = json.loads('{')\n")
