@@ -1,4 +1,4 @@
-# Doug's two commands: `make run` and `make test`. `make lint` is what CI checks first.
+# Doug's two commands: `make run` and `make test`. `make lint` is what CI checks first, then `make docs`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -13,6 +13,7 @@ help:
 	@echo "make run    install into $(VENV), serve the demo   (PORT=5070 HOST=127.0.0.1 APP=mymodule.MyApp)"
 	@echo "make test   install what tests need, run the whole suite   (TESTS=test.sip for a part)"
 	@echo "make lint   ruff, mypy, the import contract"
+	@echo "make docs   the documentation's site and the reference into DOC/_build/html"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +28,11 @@ $(VENV)/.installed-dev: setup.py doug/_version.py | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: setup.py doug/_version.py | $(BIN)/python
+	@echo "Installing what the documentation is made with into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@ $(VENV)/.installed
+
 run: $(VENV)/.installed
 	@exec $(BIN)/python scripts/run_demo.py $(if $(PORT),--port=$(PORT)) $(if $(HOST),--host=$(HOST)) $(if $(APP),--app=$(APP))
 
@@ -39,5 +45,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: $(VENV)/.installed-docs
+	rm -rf DOC/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -d DOC/_build/doctrees DOC DOC/_build/html
+	$(BIN)/python -m pydoctor --quiet --quiet
+	@echo "DOC/_build/html/index.html"
+
 clean:
-	rm -rf build dist *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache
+	rm -rf build dist DOC/_build *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache

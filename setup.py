@@ -20,6 +20,12 @@ EXTRAS = {
         "types-PyYAML>=6.0",
         "build>=1.2",
     ],
+    "docs": [
+        "sphinx>=8.1",
+        "myst-parser>=4.0",
+        "furo>=2024.8",
+        "pydoctor>=25.4",
+    ],
 }
 
 setup(

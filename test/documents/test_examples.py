@@ -6,69 +6,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from textwrap import indent
 from typing import Any
-from unittest import TestResult
 
-from twisted.trial.unittest import SynchronousTestCase, TestSuite
+from twisted.trial.unittest import SynchronousTestCase
 
 from doug.loader import loadApp
 from doug.testing import Lab, PhoneCall
-from shtoom.audio.tones import sine
-from shtoom.audio.wav import wavHeader
-from test.documents.markdown import ROOT, Block, Document, documents
-
-TONES = {"welcome": 350, "one": 440, "two": 620}  # Hz of the sounds that examples play
-
-
-class ExampleTestCase(SynchronousTestCase):
-    """Modules of the reader's, in self.folder, beside some WAVs."""
-
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
-        for name, hz in TONES.items():
-            tone = sine(hz, 3.0, 0.3)
-            path = self.folder / f"{name}.wav"
-            path.write_bytes(wavHeader(2 * len(tone)) + tone.astype("<i2").tobytes())
-        sys.path.insert(0, str(self.folder))
-        self.addCleanup(sys.path.remove, str(self.folder))
-
-    def write(self, name: str, text: str) -> None:
-        """A module, saved."""
-        (self.folder / f"{name}.py").write_text(text, encoding="utf-8")
-
-    def load(self, name: str) -> Any:
-        """A module, imported, and forgotten when the test is over."""
-        module = import_module(name)
-        self.addCleanup(sys.modules.pop, name)
-        return module
-
-    def runTests(self, name: str) -> None:
-        """All tests of the reader's module pass."""
-        module = self.load(name)
-        cases = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == name]
-        names = [(case, n) for case in cases for n in vars(case) if n.startswith("test")]
-        result = TestResult()
-        TestSuite([case(test) for case, test in names]).run(result)
-        self.assertEqual([text for _, text in (*result.errors, *result.failures)], [])
-        self.assertGreater(result.testsRun, 0)
-
-
-def blockOf(document: str, heading: str, number: int = 0) -> str:
-    """The text of the number-th block of Python under a heading."""
-    return python(Document(document))[heading][number].text
-
-
-def python(document: Document) -> dict[str, list[Block]]:
-    """Its blocks of Python by heading."""
-    found: dict[str, list[Block]] = {}
-    for block in document.blocks:
-        if block.language == "python":
-            found.setdefault(block.heading, []).append(block)
-    return found
+from test.documents import test_tutorial
+from test.documents.example import ExampleTestCase, blockOf, python
+from test.documents.markdown import ROOT, Document, documents
 
 
 class READMETests(ExampleTestCase):
@@ -143,12 +90,9 @@ class TestingGuideTests(ExampleTestCase):
 class ApplicationsGuideTests(ExampleTestCase):
     """DOC/applications.md."""
 
-    def dial(self, text: str) -> tuple[Lab, PhoneCall]:
+    def answered(self, text: str) -> tuple[Lab, PhoneCall]:
         """A call to the application in that text."""
-        self.write("guide", text)
-        lab = Lab(self.load("guide").Answer)
-        call = lab.phone().dial("sip:guide@doug")
-        lab.advance(1.0)
+        lab, call = self.dial(self.saved("guide", text).Answer)
         self.assertEqual(call.state, "answered")
         return lab, call
 
@@ -160,14 +104,14 @@ class ApplicationsGuideTests(ExampleTestCase):
 
     def test_eventsAndHandlers(self) -> None:
         """It answers, stays up, and ends with the call."""
-        lab, call = self.dial(blockOf("DOC/applications.md", "Events and handlers"))
+        lab, call = self.answered(blockOf("DOC/applications.md", "Events and handlers"))
         lab.advance(60.0)
         self.assertEqual(call.state, "answered")
         self.over(lab, call)
 
     def test_sources(self) -> None:
         """The handler in the place of the one above: what is said comes back."""
-        lab, call = self.dial(
+        lab, call = self.answered(
             blockOf("DOC/applications.md", "Events and handlers")
             + "\n"
             + indent(blockOf("DOC/applications.md", "Sources"), "    ")
@@ -186,6 +130,7 @@ EXAMPLES: dict[tuple[str, str], list[Callable[..., None]]] = {
     ("DOC/testing.md", "Bad networks"): [TestingGuideTests.test_badNetworks],
     ("DOC/applications.md", "Events and handlers"): [ApplicationsGuideTests.test_eventsAndHandlers],
     ("DOC/applications.md", "Sources"): [ApplicationsGuideTests.test_sources],
+    **test_tutorial.EXAMPLES,
 }
 """Which test runs which block of Python: (document, heading) -> a test for each block."""
 
