@@ -219,6 +219,7 @@ class MediaClock:
                 self._fault(outgoing.label)
             if outgoing.wakeAt > slot:
                 schedule.sleep(outgoing)
+        self._flush()
 
     def _receive(self, now: float) -> None:
         for incoming, data, source in self._io.receive():
@@ -226,6 +227,16 @@ class MediaClock:
                 incoming.received(data, source, now)
             except Exception:
                 self._fault(incoming.label)
+        self._flush()
+
+    def _flush(self) -> None:
+        outbox = self._schedule.outbox
+        for send, data, address, outgoing in outbox:
+            try:
+                send(data, address)
+            except OSError as e:
+                outgoing.refused(e)
+        outbox.clear()
 
     def _skip(self, late: float, now: float) -> None:
         """The reactor stood still: what could not be said or heard meanwhile is left out."""

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from shtoom.codecs import Codec
 from shtoom.exceptions import MalformedMessage
+from shtoom.media.headers import LENGTH, header, packetsToWrap, step
 from shtoom.media.io import Address
 from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
@@ -21,14 +22,14 @@ from shtoom.media.schedule import Schedule
 from shtoom.media.stream import IListener, StreamParameters
 from shtoom.media.translate import translated
 from shtoom.rtp.jitterbuffer import JitterBuffer
-from shtoom.rtp.packet import isRTCP, unpackHeader
+from shtoom.rtp.packet import RTPPacket, isRTCP, unpackHeader
 from shtoom.rtp.sequence import SequenceTracker
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased, TelephoneEventReceiver
 
 Key = KeyPressed | KeyReleased
 
 _unpack = Struct("!BBHII").unpack_from  # the fixed header of RFC 3550 5.1
-_FIXED = 12
+_number = int.from_bytes
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _FIRST = bytes([_PLAIN])
 _COMFORT_NOISE = 13  # RFC 3389
@@ -36,20 +37,26 @@ _COMFORT_NOISE = 13  # RFC 3389
 _log = Logger()
 
 
+def _packet(data: bytes) -> RTPPacket:
+    """A packet with a plain header."""
+    _, second, sequence, timestamp, ssrc = _unpack(data)
+    return RTPPacket(second & 0x7F, sequence, timestamp, ssrc, data[LENGTH:], second > 0x7F)
+
+
 class Incoming:
     """The receiving half of a session: received() is called for each datagram.
 
     isOurs: is an address that of a session here? jitter: the play-out buffer, which exists while
-    there are listeners. target: the sending half of the session that sound is forwarded to. onKey:
-    told of keys as they come. dropped: counts by reason. firstAt: seconds of the first packet
-    taken. label: names the call in log lines.
+    there are listeners. target: the sending half of the session that sound is of the session that sound is forwarded to. onKey:
+    told of keys as they come. dropped: counts by reason. firstAt, heardAt: seconds of the first
+    and the last packet taken. label: names the call in log lines.
     """
 
     __slots__ = (
-        "_accepts", "_eventTypes", "_expected", "_held", "_heldTypes", "_isOurs", "_lostBefore",
-        "_outgoing", "_received", "_runStart", "_schedule", "_ssrc", "_tracker", "codec",
-        "described", "dropped", "firstAt", "group", "jitter", "keyIsDown", "keys", "label", "latch",
-        "listeners", "onKey", "target",
+        "_accepts", "_eventTypes", "_held", "_heldTypes", "_isOurs", "_lostBefore", "_outgoing",
+        "_received", "_rowCount", "_rowFirst", "_rowLimit", "_rowStep", "_schedule", "_source",
+        "_ssrc", "_tracker", "codec", "described", "dropped", "firstAt", "group", "heardAt",
+        "jitter", "keyIsDown", "keys", "label", "latch", "listeners", "onKey", "target",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +69,10 @@ class Incoming:
         self._held = False
         self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
-        self._expected = self._runStart = -1  # sequence that comes next; where the tracker stands
+        self._rowCount = self._rowLimit = 0  # packets in the present row, and how many it can have
+        self._rowFirst = self._rowStep = 0
+        self._source: Address | None = None  # of the row
+        self.heardAt = float("-inf")
         self._tracker = SequenceTracker()
         self._received = self._lostBefore = 0  # packets told of to trackers; lost by earlier ones
         self.codec: Codec | None = None
@@ -85,10 +95,12 @@ class Incoming:
             self.codec = codec
             self.keys = None
             self._buffer()
+        self._endRow()
         self._held = not stream.receive
         self._accepts = {} if self._held else dict(stream.accepts)
         self._heldTypes = frozenset(stream.accepts if self._held else ())
         self._eventTypes = stream.eventTypes | {stream.eventType}
+        self.latch.heardAt = self.heardAt
         self.latch.expect(remote, stream.signallingHost, self._held, now)
         if remote is not None:
             self.described = remote
@@ -120,44 +132,94 @@ class Incoming:
     # --- the hot path -------------------------------------------------------------------------
 
     def received(self, data: bytes, source: Address, now: float) -> None:
-        """One datagram. now: seconds of its fetching."""
-        if len(data) < _FIXED:
-            self._dropStrange(data)
-            return
-        first, second, sequence, timestamp, ssrc = _unpack(data)
-        if first != _PLAIN:
+        """One datagram. now: seconds of its fetching.
+
+        A packet that follows the last one in every respect is known by its header alone, as
+        outgoing ones are made (media.headers).
+        """
+        count = self._rowCount
+        if (
+            count < self._rowLimit
+            and _number(data[:LENGTH], "big") == self._rowFirst + count * self._rowStep
+            and source == self._source
+        ):
+            self._rowCount = count + 1
+            self.heardAt = now
+            if self.target is not None and not self.target.relayNext(self, data[LENGTH:]):
+                self._relay(data)
+            if self.jitter is not None:
+                _, _, sequence, timestamp, ssrc = _unpack(data)
+                self.jitter.put(sequence, timestamp, ssrc, data[LENGTH:], False, now)
+        else:
+            self._receivedAnyhow(data, source, now)
+
+    # --- the rest of the way ------------------------------------------------------------------
+
+    def _receivedAnyhow(self, data: bytes, source: Address, now: float) -> None:
+        if len(data) < LENGTH or data[0] != _PLAIN:
             plain = self._plain(data)
             if plain is None:
                 return
             data = plain
-        codec = self._accepts.get(second & 0x7F)
+        packet = _packet(data)
+        codec = self._accepts.get(packet.payloadType)
         if codec is None:
-            self._receivedOther(data, source, now)
+            self._receivedOther(packet, source, now)
             return
-        latch = self.latch
-        if source == latch.source:
-            latch.heardAt = now
-        elif not self._admit(source, ssrc, sequence, now):
+        if not self._isTaken(packet, source, now):
             return
-        if sequence == self._expected and ssrc == self._ssrc:
-            self._expected = sequence + 1
-        else:
-            self._track(sequence, timestamp, ssrc, now)
-        target = self.target
-        if target is not None:
-            target.relay(data[_FIXED:], codec, second & 0x80, sequence, timestamp, ssrc)
-        jitter = self.jitter
-        if jitter is not None:
-            payload = data[_FIXED:]
+        self._track(packet, now)
+        if self.target is not None:
+            self.target.relay(self, packet, codec)
+        if self.jitter is not None:
+            _, sequence, timestamp, ssrc, payload, marker = packet
             if codec is not self.codec:
                 payload = self._asListened(payload, codec)
-            jitter.put(sequence, timestamp, ssrc, payload, second > 0x7F, now)
+            self.jitter.put(sequence, timestamp, ssrc, payload, marker, now)
+        if codec is self.codec:
+            self._beginRow(packet)
 
-    # --- the rest of the way ------------------------------------------------------------------
+    def _relay(self, data: bytes) -> None:
+        """A packet in a row which the target is not in step with."""
+        if self.target is not None and self.codec is not None:
+            self.target.relay(self, _packet(data), self.codec)
+
+    def _beginRow(self, packet: RTPPacket) -> None:
+        """What the next packet will be like, if all goes on as it is."""
+        samples = len(packet.payload)
+        if samples and packet.sequence == self._tracker.highest & 0xFFFF:
+            following = packet.sequence + 1, packet.timestamp + samples, packet.ssrc
+            self._rowFirst = header(packet.payloadType, *following)
+            self._rowStep = step(samples)
+            self._rowLimit = packetsToWrap(self._rowFirst, samples)
+
+    def _endRow(self) -> None:
+        """The next packet takes the long way."""
+        self._flush()
+        self._rowLimit = 0
+
+    def _flush(self) -> None:
+        """Tells the tracker of the packets in the row until now."""
+        run, self._rowCount = self._rowCount, 0
+        if run:
+            self._received += run
+            self._tracker.followed(run)
+            self._rowFirst += run * self._rowStep
+            self._rowLimit -= run
+
+    def _isTaken(self, packet: RTPPacket, source: Address, now: float) -> bool:
+        """Does it come from the far end?"""
+        latch = self.latch
+        if source != latch.source:
+            latch.heardAt = self.heardAt
+            if not self._admit(source, packet.ssrc, packet.sequence, now):
+                return False
+        self._source, self.heardAt = source, now
+        return True
 
     def _plain(self, data: bytes) -> bytes | None:
         """The packet without CSRCs, extension and padding; None if it is no good."""
-        if data[0] >> 6 != 2 or isRTCP(data):
+        if len(data) < LENGTH or data[0] >> 6 != 2 or isRTCP(data):
             self._dropStrange(data)
             return None
         try:
@@ -165,7 +227,7 @@ class Incoming:
         except MalformedMessage:
             self._drop("malformed RTP")
             return None
-        return _FIRST + data[1:_FIXED] + data[start:end]
+        return _FIRST + data[1:LENGTH] + data[start:end]
 
     def _admit(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is the stream taken from a source that is new? (The latch is asked.)"""
@@ -199,24 +261,15 @@ class Incoming:
             )
         return True
 
-    def _track(self, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
-        """A packet that is not the one after the last, or came in another way."""
-        self._flush()
-        if ssrc != self._ssrc:
-            self.latch.ssrc = self._ssrc = ssrc
+    def _track(self, packet: RTPPacket, now: float) -> None:
+        """A packet that is not known to be the one after the last."""
+        self._endRow()
+        if packet.ssrc != self._ssrc:
+            self.latch.ssrc = self._ssrc = packet.ssrc
             self._lostBefore += self._tracker.lost
             self._tracker = SequenceTracker()
         self._received += 1
-        if self._tracker.packetReceived(sequence, timestamp, now):
-            self._expected = self._runStart = (self._tracker.highest + 1) & 0xFFFF
-
-    def _flush(self) -> None:
-        """Tells the tracker of the packets that came in sequence since it was last told."""
-        run = self._expected - self._runStart
-        if run:
-            self._runStart = self._expected
-            self._received += run
-            self._tracker.followed(run)
+        self._tracker.packetReceived(packet.sequence, packet.timestamp, now)
 
     def _asListened(self, payload: bytes, codec: Codec) -> bytes:
         """In the codec that is listened in; a payload that cannot be so is as good as lost."""
@@ -226,27 +279,25 @@ class Incoming:
             return b""
         return converted
 
-    def _receivedOther(self, data: bytes, source: Address, now: float) -> None:
+    def _receivedOther(self, packet: RTPPacket, source: Address, now: float) -> None:
         """No sound that is wanted: a key, RTCP, comfort noise, a type that was not agreed on."""
-        if isRTCP(data):
+        kind, sequence, timestamp, ssrc, payload, marker = packet
+        if marker and 64 <= kind < 96:  # RFC 5761 4: the second byte of RTCP
             self._drop("RTCP")
             return
-        _, second, sequence, timestamp, ssrc = _unpack(data)
-        kind = second & 0x7F
-        if source == self.latch.source:
-            self.latch.heardAt = now
-        elif kind not in self._eventTypes and kind not in self._heldTypes:
+        agreed = kind in self._eventTypes or kind in self._heldTypes
+        if not agreed and source != self.latch.source:
             self._drop("payload type")
             return
-        elif not self._admit(source, ssrc, sequence, now):
+        if not self._isTaken(packet, source, now):
             return
-        self._track(sequence, timestamp, ssrc, now)
+        self._track(packet, now)
         if self.target is not None:
-            self.target.relayLacks(sequence, ssrc)
+            self.target.relayLacks(self, sequence)
         if self._held:
             self._drop("held")
         elif kind in self._eventTypes:
-            self._keyReceived(timestamp, ssrc, data[_FIXED:], second > 0x7F, now)
+            self._keyReceived(timestamp, ssrc, payload, marker, now)
         else:
             self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
 
@@ -306,8 +357,7 @@ class Incoming:
     @property
     def packetsReceived(self) -> int:
         """Packets taken from the far end, sound or not, repeats too."""
-        self._flush()
-        return self._received
+        return self._received + self._rowCount
 
     @property
     def lost(self) -> int:
@@ -317,6 +367,7 @@ class Incoming:
 
     def close(self) -> None:
         """Takes nothing any more."""
+        self._endRow()
         self._accepts = {}
         self._eventTypes = frozenset()
         self.listeners = ()

@@ -55,8 +55,8 @@ class Latch:
     the source stays, unless a better one is heard; a new description opens the latch again, and so
     do REOPENS seconds without RTP, off hold, for the same SSRC.
 
-    source: (host, port), None before the first. ssrc, heardAt: of its last packet. Who finds a
-    packet to come from source may set both itself instead of calling admits().
+    source: (host, port), None before the first. ssrc, heardAt: of its last packet. Who finds that
+    packets come from source need not ask admits(), but keeps both true for when it does.
     """
 
     __slots__ = ("_candidates", "_held", "_host", "_rank", "_signalling", "_since", "heardAt",

@@ -8,6 +8,7 @@ where packets go (media.latch decides, media.incoming tells).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from random import Random
 from struct import Struct
 
@@ -15,10 +16,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from shtoom.codecs import Codec
+from shtoom.media.headers import header, packetsToWrap, step
 from shtoom.media.io import Address, IMediaSocket
 from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.stream import Idle, IFeed, StreamParameters
 from shtoom.media.translate import translated
+from shtoom.rtp.packet import RTPPacket
 from shtoom.rtp.telephoneevent import TelephoneEventSender
 
 OPENING = 1.0  # seconds of silence at the start: they open NATs and let the far end latch
@@ -41,32 +44,47 @@ class Outgoing:
     """The sending half of a session: tick() is called once a packet time.
 
     One SSRC, one sequence and one line of timestamps last for the session's life, whatever is
-    played or forwarded. The timestamp follows the slots of the timeline, so it goes on while
+    played or forwarded. The timestamp follows the slots of the schedule, so it goes on while
     nothing is sent; the packet after such a gap has the marker (RFC 3551 4.1).
 
+    Packets in a row have their headers from one sum (media.headers): own ones as long as each
+    packet time has its packet, forwarded ones as long as they come in sequence. Whatever breaks
+    the row takes the long way. What is to be sent is left in the schedule's outbox.
+
     ssrc: in all packets sent. wakeAt: the first slot that tick() is of use in. packetTime:
-    milliseconds of sound a packet. packetsSent, refusals (datagrams that the system did not
-    take): counts. label: names the call in log lines. phase, group, alarm: the schedule's.
+    milliseconds of sound a packet. refusals: datagrams that the system did not take. label: names
+    the call in log lines. phase, group, alarm: the schedule's.
     """
 
     __slots__ = (
-        "_base", "_codec", "_event", "_eventTimestamp", "_eventType", "_events", "_feed", "_idle",
-        "_idleAt", "_nextSlot", "_open", "_payloadType", "_perSlot", "_relayEnd", "_relayFirst",
-        "_relayOffset", "_relayable", "_relayed", "_relayedSSRC", "_schedule", "_send", "_sending",
-        "_sequence", "_silence", "_silenceUntil", "_size", "_slots", "_speaking", "_to", "alarm",
-        "group", "label", "packetTime", "packetsSent", "phase", "refusals", "ssrc", "wakeAt",
+        "_ask", "_base", "_codec", "_end", "_event", "_eventTimestamp", "_eventType", "_events",
+        "_feed", "_idle", "_idleAt", "_open", "_outbox", "_ownLimit", "_payloadType", "_perSlot",
+        "_relayAdd", "_relayFrom", "_relayLimit", "_relayLowest", "_relaySSRC", "_relayable",
+        "_rowCount", "_rowFirst", "_rowSamples", "_rowStep", "_samples", "_schedule", "_send",
+        "_sending", "_sent", "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_size",
+        "_speaking", "_to", "alarm", "group", "label", "packetTime", "phase", "refusals", "ssrc",
+        "wakeAt",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
         self._send = socket.send
+        self._outbox = schedule.outbox
         self._idle, self._schedule = idle, schedule
         self.ssrc = rng.getrandbits(32)
-        self._sequence = rng.getrandbits(15)  # the highest sent; the first ones far from the wrap
-        self._base = rng.getrandbits(32)  # timestamp of slot 0
+        # The packet before the row: its sequence (the highest sent), and the timestamp behind it.
+        self._sequence = rng.getrandbits(15)  # the first ones far from the wrap
+        self._base = self._end = rng.getrandbits(32)  # _base: the timestamp of slot 0
         self._perSlot = 0  # ticks of the RTP clock
-        self._nextSlot = -1  # where a packet would follow the last one without a gap
+        self._rowCount = 0  # packets in the present row
+        self._rowFirst = self._rowStep = self._rowSamples = 0
+        self._ownLimit = self._relayLimit = 0  # how long the row may get; one of them is 0
+        self._relayFrom: object = None  # who it is that the row is in step with
+        self._relaySSRC = 0
+        self._relayAdd = (0, 0)  # to a forwarded packet's sequence and timestamp
+        self._relayLowest = 0  # sequence that a forwarded packet can have
         self._codec: Codec | None = None
         self._feed: IFeed | None = None
+        self._ask: Callable[[int], bytes | None] | None = None  # the feed, if it may speak
         self._to = _NOWHERE
         self._sending = self._speaking = False
         self._open = self._relayable = False  # sums of the above and of _event: see _changed
@@ -75,13 +93,9 @@ class Outgoing:
         self._events: deque[tuple[TelephoneEventSender, Deferred[None]]] = deque()
         self._event: TelephoneEventSender | None = None
         self._eventTimestamp = 0
-        self._relayedSSRC: int | None = None
-        self._relayOffset = (0, 0)  # what to add to a forwarded packet's sequence and timestamp
-        self._relayFirst = 0  # the lowest sequence that a forwarded packet can have
-        self._relayEnd = 0  # the timestamp behind the latest forwarded packet
-        self._relayed = False  # something was forwarded since the last look
+        self._sent = self._sentAtLook = 0  # before the row
         self.packetTime = 20
-        self.packetsSent = self.refusals = 0
+        self.refusals = 0
         self.label = ""
         self.wakeAt = 0
         self.phase = 0
@@ -99,10 +113,10 @@ class Outgoing:
         self._base += schedule.slot * (self._perSlot - perSlot)  # no jump if the clock changes
         self._perSlot = perSlot
         self.packetTime = packetTime
-        self._slots = schedule.slots(packetTime / 1000)
         self._size = codec.rate * packetTime // 1000
+        self._samples = codec.clock * packetTime // 1000
         self._silence = (codec.silence * (packetTime // 20 + 1))[: self._size]
-        self._relayedSSRC = None
+        self._relayFrom = None
         if stream.eventType is None:
             self._dropEvents()
         self._changed()
@@ -115,6 +129,7 @@ class Outgoing:
     @feed.setter
     def feed(self, feed: IFeed | None) -> None:
         self._feed = feed
+        self._ask = feed.nextPayload if feed is not None and self._open else None
         self.wakeAt = 0
         self._schedule.wake(self)
 
@@ -128,32 +143,55 @@ class Outgoing:
         self._to = _NOWHERE if address is None else address
         self._changed()
 
+    @property
+    def packetsSent(self) -> int:
+        """Sound, silence, keys, forwarded packets."""
+        return self._sent + self._rowCount
+
     def _changed(self) -> None:
         """What decides over sending is not what it was."""
+        self.endRow()
         self._open = self._sending and self._to is not _NOWHERE and self._event is None
         self._relayable = self._open and not self._speaking
-        self.wakeAt = self._idleAt = 0
-        self._schedule.wake(self)
+        self.feed = self._feed
+        self._idleAt = 0
 
     # --- one packet time ----------------------------------------------------------------------
 
     def tick(self, slot: int) -> None:
         """Sends what is to be said in this packet time, if anything."""
-        if self._event is not None and self._tickEvent(slot):
-            return
-        feed = self._feed
-        if feed is not None and self._open:
+        ask = self._ask
+        if ask is not None:
             try:
-                payload = feed.nextPayload(self._size)
+                payload = ask(self._size)
             except Exception:
                 _log.failure("{label}: what is to be played failed, it is off", label=self.label)
-                self._feed = payload = None
+                self.feed = payload = None
             if payload:
-                if len(payload) != self._size:
-                    payload = (payload + self._silence)[: self._size]
-                if not self._speaking:
-                    self._speaking, self._relayable = True, False
-                self._sendSound(payload, slot)
+                count = self._rowCount
+                if count < self._ownLimit and len(payload) == self._size:
+                    self._rowCount = count + 1
+                    packet = (self._rowFirst + count * self._rowStep).to_bytes(12, "big") + payload
+                    self._outbox.append((self._send, packet, self._to, self))
+                else:
+                    self._speak(payload, slot)
+                return
+        self._tickQuiet(slot)
+
+    def _speak(self, payload: bytes, slot: int) -> None:
+        """A packet from the feed that is short, or the first one, or behind a wrap."""
+        self._speaking, self._relayable = True, False
+        if len(payload) != self._size:
+            payload = (payload + self._silence)[: self._size]
+        self._sendSound(payload, slot)
+
+    def _tickQuiet(self, slot: int) -> None:
+        """A packet time in which the feed says nothing."""
+        if self._event is not None:
+            if self._tickEvent(slot):
+                return
+            if self._ask is not None:
+                self.tick(slot)
                 return
         if self._speaking:
             self._speaking, self._relayable = False, self._open
@@ -161,6 +199,8 @@ class Outgoing:
             self._idleAt = 0
         if slot >= self._idleAt:
             self._tickIdle(slot)
+        elif self._ownLimit:
+            self.endRow()
         if self._feed is None:
             self.wakeAt = self._idleAt
 
@@ -171,45 +211,58 @@ class Outgoing:
             self._idleAt = NEVER
         elif not self._sending:
             self._idleAt = slot + schedule.slots(KEEPALIVE)
-            self._sendDatagram(b"")
-        elif self._relayed:
-            self._relayed = False
+            self._outbox.append((self._send, b"", self._to, self))
+        elif self._relayFrom is not None and self.packetsSent != self._sentAtLook:
+            self._sentAtLook = self.packetsSent
             self._idleAt = slot + schedule.slots(RELAY_PAUSE)
         elif slot < self._silenceUntil or self._idle is Idle.SILENCE:
             self._idleAt = 0
             self._sendSound(self._silence, slot)
-        elif self._idle is Idle.SPARSE:
-            self._idleAt = slot + schedule.slots(SPARSE)
-            self._sendSound(self._silence, slot)
         else:
-            self._idleAt = NEVER
+            if self._idle is Idle.SPARSE:
+                self._idleAt = slot + schedule.slots(SPARSE)
+                self._sendSound(self._silence, slot)
+            else:
+                self._idleAt = NEVER
+            self.endRow()
 
     def _sendSound(self, payload: bytes, slot: int) -> None:
-        """The packet of this slot."""
-        if self._relayedSSRC is not None:
-            self._endRelay(slot)
-        second = self._payloadType
-        if slot != self._nextSlot:
-            second |= _MARKER
-        self._nextSlot = slot + self._slots
-        sequence = self._sequence = (self._sequence + 1) & 0xFFFF
+        """The packet of this slot, which goes on a row or begins one."""
+        follows = self._ownLimit > 0  # a packet was sent in the packet time before
+        self.endRow()
+        self._relayFrom = None
         timestamp = (self._base + slot * self._perSlot) & _MASK32
-        try:
-            self._send(_pack(_PLAIN, second, sequence, timestamp, self.ssrc) + payload, self._to)
-        except OSError as e:
-            self._refused(e)
-        else:
-            self.packetsSent += 1
+        ahead = (self._end - timestamp) & _MASK32
+        if ahead < _HALF32:  # what was forwarded ran ahead of our own clock
+            self._base += ahead
+            timestamp += ahead
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._end = timestamp + self._samples
+        self._sendPacket(payload, 0 if follows else _MARKER, self._sequence, timestamp)
+        self._ownLimit = self._beginRow(self._samples)
 
-    def _sendDatagram(self, data: bytes) -> bool:
-        try:
-            self._send(data, self._to)
-        except OSError as e:
-            self._refused(e)
-            return False
-        return True
+    def _sendPacket(self, payload: bytes, marker: int, sequence: int, timestamp: int) -> None:
+        second = self._payloadType | marker
+        head = _pack(_PLAIN, second, sequence, timestamp & _MASK32, self.ssrc)
+        self._outbox.append((self._send, head + payload, self._to, self))
+        self._sent += 1
 
-    def _refused(self, error: OSError) -> None:
+    def _beginRow(self, samples: int) -> int:
+        """Headers from one sum from here on; returns for how many packets."""
+        self._rowFirst = header(self._payloadType, self._sequence + 1, self._end, self.ssrc)
+        self._rowStep, self._rowSamples = step(samples), samples
+        return packetsToWrap(self._rowFirst, samples)
+
+    def endRow(self) -> None:
+        """The next packet takes the long way."""
+        count, self._rowCount = self._rowCount, 0
+        self._ownLimit = self._relayLimit = 0
+        if count:
+            self._sent += count
+            self._sequence = (self._sequence + count) & 0xFFFF
+            self._end += count * self._rowSamples
+
+    def refused(self, error: OSError) -> None:
         """A datagram that the system did not take is lost, like one that the network loses."""
         self.refusals += 1
         if self.refusals == 1:
@@ -222,71 +275,67 @@ class Outgoing:
 
     # --- forwarded packets --------------------------------------------------------------------
 
-    def relay(  # noqa: PLR0917 - the fields of a header, fifty times a second
-        self, payload: bytes, codec: Codec, marker: int, sequence: int, timestamp: int, ssrc: int
-    ) -> None:
+    def relayNext(self, source: object, payload: bytes) -> bool:
+        """A packet of `source` that follows its last one in every respect goes out at once.
+
+        False: something has come between, and relay() has to be asked.
+        """
+        count = self._rowCount
+        if count < self._relayLimit and source is self._relayFrom:
+            self._rowCount = count + 1
+            packet = (self._rowFirst + count * self._rowStep).to_bytes(12, "big") + payload
+            self._outbox.append((self._send, packet, self._to, self))
+            return True
+        return False
+
+    def relay(self, source: object, packet: RTPPacket, codec: Codec) -> None:
         """A packet of another session goes out at once, its sound untouched.
 
         The header is this session's own; sequence and timestamp keep the steps of the incoming
         ones, losses and pauses too. Nothing is forwarded while the feed speaks, a key is sent, or
-        the call is held. marker: 0x80 or 0.
+        the call is held. source: who forwards it.
         """
-        if not self._relayable:
+        if not self._relayable or self._codec is None:
             return
-        if codec is not self._codec:
-            converted = None if self._codec is None else translated(payload, codec, self._codec)
-            if converted is None:
-                return
-            payload = converted
-        if ssrc != self._relayedSSRC:
-            self._beginRelay(sequence, timestamp, ssrc)
+        payload = translated(packet.payload, codec, self._codec)
+        if payload is None:
+            return
+        self.endRow()
+        marker = _MARKER if packet.marker else 0
+        if source is not self._relayFrom or packet.ssrc != self._relaySSRC:
+            self._beginRelay(source, packet)
             marker = _MARKER
-        addSequence, addTimestamp = self._relayOffset
-        sequence = (sequence + addSequence) & 0xFFFF
-        timestamp = (timestamp + addTimestamp) & _MASK32
+        sequence = (packet.sequence + self._relayAdd[0]) & 0xFFFF
+        timestamp = packet.timestamp + self._relayAdd[1]
         if (sequence - self._sequence) & 0xFFFF < 0x8000:
-            self._sequence = sequence
-            self._relayEnd = timestamp + len(payload)
-        elif (sequence - self._relayFirst) & 0xFFFF >= 0x8000:
+            self._sequence, self._end = sequence, timestamp + len(payload)
+            if codec is self._codec and payload:
+                self._relayLimit = self._beginRow(len(payload))
+        elif (sequence - self._relayLowest) & 0xFFFF >= 0x8000:
             return  # so late that its number is taken
-        self._relayed = True
-        try:
-            self._send(
-                _pack(_PLAIN, self._payloadType | marker, sequence, timestamp, self.ssrc) + payload,
-                self._to,
-            )
-        except OSError as e:
-            self._refused(e)
-        else:
-            self.packetsSent += 1
+        self._sendPacket(payload, marker, sequence, timestamp)
 
-    def relayLacks(self, sequence: int, ssrc: int) -> None:
+    def relayLacks(self, source: object, sequence: int) -> None:
         """A packet of the forwarded stream is not passed on (it is a key, not sound).
 
         What follows it closes up, or the far end would take it for a loss.
         """
-        if ssrc == self._relayedSSRC:
-            addSequence, addTimestamp = self._relayOffset
+        if source is self._relayFrom:
+            self.endRow()
+            addSequence, addTimestamp = self._relayAdd
             if 0 < (sequence + addSequence - self._sequence) & 0xFFFF < 0x8000:
-                self._relayOffset = addSequence - 1, addTimestamp
-                self._relayFirst = self._sequence + 1
+                self._relayAdd = addSequence - 1, addTimestamp
+                self._relayLowest = self._sequence + 1
 
-    def _beginRelay(self, sequence: int, timestamp: int, ssrc: int) -> None:
+    def _beginRelay(self, source: object, packet: RTPPacket) -> None:
         """The forwarded stream goes on behind what was sent before."""
-        slot = max(self._schedule.slot, self._nextSlot)
-        start = (self._base + slot * self._perSlot) & _MASK32
-        if self._relayedSSRC is not None and 0 < (self._relayEnd - start) & _MASK32 < _HALF32:
-            start = self._relayEnd
-        self._relayedSSRC = ssrc
-        self._relayFirst = self._sequence + 1
-        self._relayOffset = self._relayFirst - sequence, start - timestamp
-
-    def _endRelay(self, slot: int) -> None:
-        """The session's own packets go on behind what was forwarded."""
-        self._relayedSSRC = None
-        ahead = (self._relayEnd - self._base - slot * self._perSlot) & _MASK32
+        start = self._base + self._schedule.slot * self._perSlot
+        ahead = (self._end - start) & _MASK32
         if ahead < _HALF32:
-            self._base += ahead
+            start = self._end
+        self._relayFrom, self._relaySSRC = source, packet.ssrc
+        self._relayLowest = self._sequence + 1
+        self._relayAdd = self._relayLowest - packet.sequence, start - packet.timestamp
 
     # --- keys ---------------------------------------------------------------------------------
 
@@ -346,16 +395,16 @@ class Outgoing:
         if packet is None:
             self._eventDone()
             return self._tickEvent(slot)
+        self.endRow()
+        self._relayFrom = None
         if packet.marker:
-            if self._relayedSSRC is not None:
-                self._endRelay(slot)
             self._eventTimestamp = self._base + slot * self._perSlot
             eventType |= _MARKER
         timestamp = (self._eventTimestamp + packet.timestampOffset) & _MASK32
         sequence = self._sequence = (self._sequence + 1) & 0xFFFF
-        header = _pack(_PLAIN, eventType, sequence, timestamp, self.ssrc)
-        if self._sendDatagram(header + packet.payload):
-            self.packetsSent += 1
+        head = _pack(_PLAIN, eventType, sequence, timestamp, self.ssrc)
+        self._outbox.append((self._send, head + packet.payload, self._to, self))
+        self._sent += 1
         return True
 
     def _eventDone(self) -> None:
@@ -375,3 +424,5 @@ class Outgoing:
         self._sending = False
         self._to, self._feed = _NOWHERE, None
         self._dropEvents()
+        self._changed()
+        self._relayFrom = None

@@ -19,11 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from shtoom.media.io import Address
 from shtoom.media.stream import BEAT
 
 if TYPE_CHECKING:
     from shtoom.media.incoming import Incoming
     from shtoom.media.outgoing import Outgoing
+
+Datagram = tuple[Callable[[bytes, Address], None], bytes, Address, "Outgoing"]
 
 NEVER = 1 << 62
 """A slot that does not come."""
@@ -44,6 +47,7 @@ class Schedule:
             raise ValueError(f"phases: wanted 2, 4 or 8, got {perBeat}")
         self.perBeat = perBeat
         self.slot = 0
+        self.outbox: list[Datagram] = []  # to be sent before the turn is over
         self.placed = 0  # sessions
         self._present, self._whenSooner = present, whenSooner
         self._inPhase = [0] * perBeat  # sessions
@@ -179,6 +183,10 @@ class Schedule:
         """Slots up to this one are left out; alarms in them ring now."""
         for missed in [at for at in self._alarms if at < slot]:
             self.ring(missed)
+        for groups in self._sending.values():
+            for group in groups:
+                for outgoing in group:
+                    outgoing.endRow()
         self.slot = slot
 
     def isUsed(self, slot: int) -> bool:

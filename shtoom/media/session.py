@@ -208,7 +208,7 @@ class MediaSession:
             lost=incoming.lost,
             dropped=dict(incoming.dropped),
             firstPacketAt=incoming.firstAt,
-            lastPacketAt=incoming.latch.heardAt if heard else None,
+            lastPacketAt=incoming.heardAt if heard else None,
             remoteAddress=outgoing.address,
             latchedFrom=incoming.latch.source,
             refusals=outgoing.refusals,
