@@ -23,7 +23,7 @@ BLOCK = 8192  # samples that are searched at once for a beginning
 WINDOW = 2048  # and for a piece that has its place: at least PIECE + 2 * SLACK
 
 Samples = NDArray[np.int16]
-Floats = NDArray[Any]  # float64, of _spectra complex128
+Floats = NDArray[Any]  # float32, of _spectra complex64: half the time
 
 
 class Match(NamedTuple):
@@ -75,7 +75,7 @@ def toneShare(heard: Samples, hz: float) -> float:
 
 def _cut(prompt: Samples) -> tuple[list[int], Floats]:
     """Where the pieces of a prompt begin, those of silence left out, and the pieces, of norm 1."""
-    sound = prompt.astype(np.float64)
+    sound = prompt.astype(np.float32)
     if len(sound) < PIECE:
         pieces = sound[np.newaxis]
     else:
@@ -114,7 +114,7 @@ def _follow(heard: Samples, at: int, pieces: Floats, places: list[int]) -> tuple
 
 def _findNear(heard: Samples, expected: int, piece: Floats) -> int | None:
     """Where a piece is: at the expected place, as nearly always, or else near it."""
-    there = heard[expected : expected + len(piece)].astype(np.float64)
+    there = heard[expected : expected + len(piece)].astype(np.float32)
     if len(there) == len(piece):
         energy = max(float(np.dot(there, there)), _floor(len(piece)))
         if np.dot(there, piece) >= ALIKE * np.sqrt(energy):
@@ -143,10 +143,10 @@ def _spectra(pieces: Floats, size: int) -> Floats:
 
 def _alike(heard: Samples, spectra: Floats, length: int) -> Floats:
     """The normalised correlation of each piece, a row, with each place of `heard`, a column."""
-    audio = heard.astype(np.float64)
+    audio = heard.astype(np.float32)
     size = 2 * (spectra.shape[-1] - 1)
     correlation = np.fft.irfft(np.fft.rfft(audio, size) * spectra, size)
-    squares = np.concatenate(([0.0], np.cumsum(audio * audio)))
+    squares = np.concatenate(([0.0], np.cumsum(audio * audio, dtype=np.float64)))
     energy = squares[length:] - squares[:-length]
     alike: Floats = correlation[:, : len(energy)] / np.sqrt(np.maximum(energy, _floor(length)))
     return alike
