@@ -189,3 +189,24 @@ class Dials(VoiceApp):
         if event.getLeg() is self.outbound:
             note("dialled.txt", f"ended: {event.reason}")
             self.returnResult("ended")
+
+
+class Connect(Answering):
+    """Dials `target` for its caller and connects the two."""
+
+    target = ""
+
+    def answered(self) -> None:
+        self.connected = self.placeCall(self.target)
+
+    def begin(self, event: Any) -> Any:
+        self.answered()
+        return [(CallAnsweredEvent, self.join), (CallRejectedEvent, self.over), *self.waiting()]
+
+    def join(self, event: Any) -> Any:
+        self.connectLegs(self.leg, event.getLeg())
+        return self.waiting()
+
+    def waiting(self) -> Any:
+        """Keys are noted; the first who hangs up ends it for both."""
+        return [(DTMFReceivedEvent, self.key), (CallEndedEvent, self.over), (Event, IGNORE_EVENT)]
