@@ -554,6 +554,22 @@ class EarlyTests(BridgeTestCase):
         self.assertAlmostEqual(len(left) / 8000, 2.5, 1)
         self.finish()
 
+    def test_theCallerHearsTheEarlyMedia(self) -> None:
+        """What the called network says before the answer goes across as well."""
+        self.begin()
+        phone = self.lab.phone("bob", answerAfter=2.0, earlySound=sine(620, 3.0, 0.3))
+        other = self.app.placeCall(phone.uri, earlyMedia=True)
+        self.app.connectLegs(self.leg, other)
+        self.lab.advance(1.5)
+        self.call.assertHearsTone(620)
+        [bob] = phone.calls
+        self.assertEqual(bob.state, "ringing")
+        self.lab.advance(1.0)
+        self.call.sayTone(440, 1.0)
+        self.lab.advance(1.0)
+        bob.assertHearsTone(440)
+        self.finish()
+
     def test_refusedItClosesTheBridge(self) -> None:
         """CallRejectedEvent, and the caller stays."""
         self.begin()

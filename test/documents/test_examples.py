@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.loader import loadApp
 from doug.testing import Lab, PhoneCall
+from doug.testing.hearing import toneShare
 from test.documents import test_tutorial
 from test.documents.example import ExampleTestCase, blockOf, python
 from test.documents.markdown import ROOT, Document, documents
@@ -109,6 +113,29 @@ class ApplicationsGuideTests(ExampleTestCase):
         self.assertEqual(call.state, "answered")
         self.over(lab, call)
 
+    def test_connectingTwoLegs(self) -> None:
+        """Caller and called hear each other; the recording has one left, the other right."""
+        guide = self.saved("guide", blockOf("DOC/applications.md", "Connecting two legs"))
+        self.addCleanup(os.chdir, Path.cwd())
+        os.chdir(self.folder)
+        lab = Lab(guide.Connect, target="sip:bob@198.51.100.20")
+        bob = lab.phone("bob")
+        call = lab.phone().dial("sip:connect@doug")
+        lab.advance(1.0)
+        call.sayTone(440, 1.0)
+        bob.calls[0].sayTone(620, 1.0)
+        lab.advance(1.0)
+        call.assertHearsTone(620)
+        bob.calls[0].assertHearsTone(440)
+        bob.calls[0].hangUp()
+        lab.advance(0.5)
+        self.assertEqual((call.state, lab.results), ("ended", ["over"]))
+        with wave.open("call.wav") as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+        self.assertGreater(toneShare(sound[-4000:, 0], 440), 0.9)
+        self.assertGreater(toneShare(sound[-4000:, 1], 620), 0.9)
+        lab.assertNothingLeft()
+
     def test_sources(self) -> None:
         """The handler in the place of the one above: what is said comes back."""
         lab, call = self.answered(
@@ -129,6 +156,7 @@ EXAMPLES: dict[tuple[str, str], list[Callable[..., None]]] = {
     ("DOC/testing.md", "Testing an application"): 2 * [TestingGuideTests.test_applicationAndTest],
     ("DOC/testing.md", "Bad networks"): [TestingGuideTests.test_badNetworks],
     ("DOC/applications.md", "Events and handlers"): [ApplicationsGuideTests.test_eventsAndHandlers],
+    ("DOC/applications.md", "Connecting two legs"): [ApplicationsGuideTests.test_connectingTwoLegs],
     ("DOC/applications.md", "Sources"): [ApplicationsGuideTests.test_sources],
     **test_tutorial.EXAMPLES,
 }
