@@ -58,7 +58,15 @@ setup(
         "shtoom": ["py.typed"],
         "twisted.plugins": ["doug_plugin.py"],
     },
-    scripts=["scripts/shmessage.py", "scripts/shecho.py", "scripts/dougdemo.py"],
+    scripts=[
+        "scripts/shmessage.py",
+        "scripts/shecho.py",
+        "scripts/shtam.py",
+        "scripts/shtoomcu.py",
+        "scripts/testcall.py",
+        "scripts/dougdemo.py",
+        "scripts/shtoominfo.py",
+    ],
     install_requires=[
         "twisted>=25.5",
         "zope.interface>=7.2",

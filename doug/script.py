@@ -1,25 +1,38 @@
 """One application as a program of its own: what the scripts share.
 
-Lives here: reading the options of `twistd doug`, logging to the terminal, running until a signal.
+Lives here: reading the options of `twistd doug`, logging to the terminal, serving until a signal
+(serve), one call that the program places and its exit code (dial).
 Not here: the reactor (the script hands it in), the options (doug.options).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
-from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
 from twisted.python import usage
+from twisted.python.failure import Failure
 
-from doug.application import StartFailed
+from doug.application import DougApplication, StartFailed
 from doug.options import Options
 from doug.process import tune
 from doug.service import DougService
+from doug.settings import Endpoint, Settings
 from doug.voiceapp import VoiceApp
+from shtoom.exceptions import CallFailed, UserNotFound
+
+MISTAKE, NO_CALL = 1, 2  # exit codes: the command line or a port; the call
 
 
 def serve(
@@ -30,40 +43,170 @@ def serve(
     description: the script's own words for --help. argv: the options, those of `twistd doug` with
     --app; sys.argv's by default.
     """
-    name = Path(sys.argv[0]).name
-    options = ScriptOptions(name, description)
+    options = ScriptOptions(description)
     try:
         options.parseOptions(sys.argv[1:] if argv is None else argv)
         settings = options.settings(app)
     except usage.UsageError as e:
-        sys.stderr.write(f"{name}: {e}\n")
-        return 1
+        return options.complain(e)
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
     tune(reactor)
     service = DougService(reactor=reactor, settings=settings)
     try:
         service.startService()
     except StartFailed as e:
-        sys.stderr.write(f"{name}: {e}\n")
-        return 1
+        return options.complain(e)
     reactor.addSystemEventTrigger("before", "shutdown", maybeDeferred, service.stopService)
     reactor.run()
     return 0
 
 
+def dial(
+    app: type[VoiceApp],
+    reactor: Any,
+    description: str,
+    argv: Sequence[str] | None = None,
+    *,
+    address: Callable[[], str] | None = None,
+) -> int:
+    """Places one call, which is `app`'s from OutboundCallStartedEvent(leg) on, and ends with it.
+
+    address: tells whom to call, once the program runs; by default the command line does.
+    Returns the exit code: 0 if `app` returned a result, which is printed; 2 if it ended with an
+    error, which is a line on standard error; 1 for a mistake on the command line.
+    Warnings of the log go to standard error.
+    """
+    options: ScriptOptions
+    if address is None:
+        options = dialOptions = DialOptions(description)
+        address = dialOptions.address
+    else:
+        options = ScriptOptions(description)
+    try:
+        options.parseOptions(sys.argv[1:] if argv is None else argv)
+        settings = options.settings(app, Settings(listen=(Endpoint("udp", "", 0),)))
+    except usage.UsageError as e:
+        return options.complain(e)
+    warnings = FilteringLogObserver(
+        textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)]
+    )
+    globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
+    tune(reactor)
+    dialler = Dialler(options.name, reactor, settings)
+    try:
+        dialler.start()
+    except StartFailed as e:
+        return options.complain(e)
+    reactor.addSystemEventTrigger("before", "shutdown", maybeDeferred, dialler.shutdown)
+    reactor.callWhenRunning(dialler.begin, address, options.fromURI)
+    reactor.run()
+    return dialler.exitCode
+
+
+class Dialler(DougApplication):
+    """Places one call and stops the reactor when its application has ended. It answers nothing."""
+
+    def __init__(self, name: str, reactor: Any, settings: Settings) -> None:
+        super().__init__(reactor=reactor, settings=settings)
+        self.name, self.exitCode = name, NO_CALL
+        self._stopped = False
+
+    def begin(self, address: Callable[[], str], fromURI: str | None) -> None:
+        """The reactor runs."""
+        try:
+            self.placeCall(address(), fromURI)
+        except (StartFailed, ValueError) as e:
+            sys.stderr.write(f"{self.name}: {e}\n")
+            self._end(MISTAKE)
+
+    def callReceived(self, call: Any) -> None:
+        """Whoever calls here is mistaken."""
+        raise UserNotFound("This program only places a call")
+
+    def acceptResults(self, cookie: str, result: Any) -> None:
+        """Printed; None is nothing to print."""
+        if result is not None:
+            sys.stdout.write(f"{result}\n")
+            sys.stdout.flush()
+        self._end(0)
+
+    def acceptErrors(self, cookie: str, error: Failure) -> None:
+        """A call that did not come about is a line; anything else is a mistake in the program."""
+        if not error.check(CallFailed):
+            super().acceptErrors(cookie, error)
+        sys.stderr.write(f"{self.name}: {error.getErrorMessage()}\n")
+        self._end(NO_CALL)
+
+    def _end(self, exitCode: int) -> None:
+        if not self._stopped:
+            self._stopped, self.exitCode = True, exitCode
+            self.reactor.callLater(0, self.reactor.stop)
+
+
 class ScriptOptions(Options):
     """The options under the script's own name and words."""
 
-    def __init__(self, name: str, description: str) -> None:
+    arguments = ""
+    fromURI: str | None = None
+
+    def __init__(self, description: str) -> None:
         super().__init__()
-        self._name = name
+        self.name = Path(sys.argv[0]).name
         self._description = description
+
+    def complain(self, mistake: Exception) -> int:
+        """A mistake is one line on standard error; returns the exit code."""
+        sys.stderr.write(f"{self.name}: {mistake}\n")
+        return MISTAKE
 
     def getSynopsis(self) -> str:
         """How to call the script."""
-        return f"Usage: {self._name} [options]\n\n{self._description.strip()}\n"
+        return f"Usage: {self.name} [options]{self.arguments}\n\n{self._description.strip()}\n"
 
     def getUsage(self, width: int | None = None) -> str:
         """--help, without the words that are about twistd."""
         self.longdesc = ""
         return super().getUsage(width)
+
+
+class DialOptions(ScriptOptions):
+    """Those of a script that calls somebody."""
+
+    arguments = " ADDRESS"
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description)
+        self._address = ""
+
+    def address(self) -> str:
+        """Whom to call."""
+        return self._address
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Reads them, before the address or after it."""
+        words = sys.argv[1:] if options is None else options
+        try:
+            given, rest = gnu_getopt(words, self.shortOpt, self.longOpt)
+        except GetoptError as e:
+            raise usage.UsageError(str(e)) from e
+        flags = ("--help", "--version")
+        super().parseOptions(
+            [*(name if name in flags else f"{name}={value}" for name, value in given), *rest]
+        )
+
+    def parseArgs(self, *addresses: str) -> None:
+        """One address."""
+        if len(addresses) != 1:
+            got = " ".join(addresses) or "none"
+            raise usage.UsageError(
+                f"ADDRESS: wanted one to call, such as sip:alice@192.0.2.1, got {got}"
+            )
+        self._address = addresses[0]
+
+    def opt_from(self, value: str) -> None:
+        """The URI that the called party sees as the caller's. [default: Doug's own]"""
+        self.fromURI = value
+
+    def opt_listen(self, value: str) -> None:
+        """udp[:HOST]:PORT to call from; repeatable. [default: udp:*:0, any port]"""
+        super().opt_listen(value)

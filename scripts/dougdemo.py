@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The demo: a menu with an announcement, an echo, a recording that is played back, a conference
-
-room, the time, a call back, and a connection to another address (8) if one is named:
+"""The demo: a menu with a choice for each thing that Doug can do.
 
 dougdemo.py --listen=udp:*:5060 --args=target=sip:bob@192.0.2.1
+
+Announcement, echo, recording, conference room, time, call back, and a connection to the address
+that target= names.
 """
 
 import sys

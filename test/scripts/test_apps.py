@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import doug.demo
-from doug.testing import Lab
+from doug.testing import Lab, PhoneCall
+from doug.testing.hearing import toneShare
+from doug.testing.phone import readSound
+from shtoom.exceptions import CallFailed
 from test.peers.server import ROOT
 
 WELCOME = Path(doug.demo.__file__).parent / "prompts" / "welcome.wav"
@@ -80,3 +84,148 @@ class EchoTests(SynchronousTestCase):
                 call.hangUp()
                 lab.assertNothingLeft()
                 self.assertEqual(lab.results, ["done"])
+
+
+class VoicemailTests(SynchronousTestCase):
+    """shtam.py."""
+
+    def setUp(self) -> None:
+        self.spool = Path(self.mktemp())
+
+    def call(self, **args: Any) -> tuple[Lab, PhoneCall]:
+        """A caller who has heard the greeting and the tone."""
+        lab = Lab(load("shtam").VoicemailApp, spool=str(self.spool), greeting=str(WELCOME), **args)
+        call = lab.phone("../alice").dial("sip:x@doug")
+        lab.advance(1.7)
+        call.assertHears(WELCOME)
+        call.assertHearsTone(1000, 0.05)
+        lab.advance(0.3)
+        return lab, call
+
+    def messages(self) -> list[Path]:
+        """Those that are complete; there are no others."""
+        self.assertEqual(list((self.spool / "tmp").iterdir()), [])
+        return list((self.spool / "new").iterdir())
+
+    def test_aMessageIsKeptWhenTheCallerHangsUp(self) -> None:
+        """All that was said, under a name that leads nowhere else."""
+        lab, call = self.call()
+        call.sayTone(440, 3.0)
+        lab.advance(2.0)
+        self.assertEqual(list((self.spool / "new").iterdir()), [])
+        lab.advance(1.0)
+        call.hangUp()
+        lab.assertNothingLeft()
+        (message,) = self.messages()
+        self.assertRegex(message.name, r"\A\d{8}T\d{6}Z-_alice-[0-9a-f]{12}\.wav\Z")
+        heard = readSound(message)
+        self.assertLess(abs(len(heard) / 8000 - 3.1), 0.3)
+        self.assertGreater(toneShare(heard[8000:16000], 440), 0.9)
+        self.assertEqual((lab.results, lab.failures), (["done"], []))
+
+    def test_hashAndSilenceEndAMessageToo(self) -> None:
+        """The caller is thanked, then Doug hangs up."""
+        for key in ("#", ""):
+            with self.subTest(key):
+                self.setUp()
+                lab, call = self.call()
+                call.sayTone(440, 2.0)
+                lab.advance(2.0)
+                if key:
+                    call.press(key)
+                lab.advance(10.0)
+                call.assertHears(WELCOME.with_name("goodbye.wav"))
+                self.assertEqual(call.state, "ended")
+                lab.assertNothingLeft()
+                self.assertEqual(len(self.messages()), 1)
+
+    def test_whoHangsUpAtTheToneLeavesNothing(self) -> None:
+        """Nor does who hangs up during the greeting."""
+        lab, call = self.call()
+        call.hangUp()
+        lab.assertNothingLeft()
+        self.assertEqual(self.messages(), [])
+        lab = Lab(load("shtam").VoicemailApp, spool=str(self.spool))
+        call = lab.phone().dial("sip:x@doug")
+        lab.advance(1.0)
+        call.hangUp()
+        lab.assertNothingLeft()
+        self.assertEqual(self.messages(), [])
+
+    def test_aSpoolThatCannotBeWrittenEndsTheCall(self) -> None:
+        """The server lives, the failure names the path."""
+        self.spool.write_bytes(b"not a folder")
+        lab = Lab(load("shtam").VoicemailApp, spool=str(self.spool), greeting=str(WELCOME))
+        call = lab.phone().dial("sip:x@doug")
+        lab.advance(3.0)
+        self.assertEqual(call.state, "ended")
+        self.assertIn(str(self.spool), str(lab.failures[0].value))
+        lab.assertNothingLeft()
+        self.flushLoggedErrors(OSError)
+
+
+class ConferenceTests(SynchronousTestCase):
+    """shtoomcu.py."""
+
+    def test_theDialledUserIsTheRoom(self) -> None:
+        """Two in one room hear each other, a third in another hears nothing."""
+        lab = Lab(load("shtoomcu").ConferenceApp)
+        one, two = (lab.phone().dial("sip:planning@doug") for _ in range(2))
+        third = lab.phone().dial("sip:lunch@doug")
+        lab.advance(0.5)
+        one.sayTone(440, 2.0)
+        lab.advance(1.5)
+        two.assertHearsTone(440)
+        one.assertSilent()
+        third.assertSilent()
+        for call in (one, two, third):
+            call.hangUp()
+        lab.assertNothingLeft()
+        self.assertEqual(lab.results, ["left"] * 3)
+        self.assertEqual(lab.failures, [])
+
+
+class CallTests(SynchronousTestCase):
+    """testcall.py."""
+
+    def call(self, onCall: str = "answer", seconds: float = 4.0, **args: Any) -> Lab:
+        """A phone is called."""
+        lab = Lab(load("testcall").CallApp, **args)
+        phone = lab.phone("alice", onCall=onCall)
+        lab.application.placeCall(phone.uri)
+        lab.advance(seconds)
+        return lab
+
+    def test_playsAndHangsUp(self) -> None:
+        """Who answers hears all of it."""
+        lab = self.call()
+        (call,) = lab.phones[0].calls
+        call.assertHears(WELCOME, atLeast=1.0)
+        self.assertEqual(call.state, "ended")
+        lab.assertNothingLeft()
+        self.assertRegex(lab.results[0], r"\Aplayed .*welcome.wav in 1\.\d s; ")
+
+    def test_saysWhyNot(self) -> None:
+        """Busy, declined, no such file: a CallFailed with the words for it."""
+        nowhere = "/nowhere/at/all.wav"
+        for words, onCall, announcement in (
+            ("486 Busy Here", "busy", WELCOME),
+            ("603 Decline", "decline", WELCOME),
+            (nowhere, "answer", nowhere),
+        ):
+            with self.subTest(words):
+                lab = self.call(onCall, announcement=str(announcement))
+                (failure,) = lab.failures
+                self.assertIs(failure.type, CallFailed)
+                self.assertIn(words, str(failure.value))
+                lab.assertNothingLeft()
+                self.flushLoggedErrors(CallFailed)
+
+    def test_theyHangUpInTheMiddle(self) -> None:
+        """That is no success."""
+        lab = self.call(seconds=0.7)
+        lab.phones[0].calls[0].hangUp()
+        lab.advance(1.0)
+        self.assertIn("before the end", str(lab.failures[0].value))
+        lab.assertNothingLeft()
+        self.flushLoggedErrors(CallFailed)

@@ -1,16 +1,29 @@
-"""Each script as a process: its --help, its mistakes, and a real call from sipp."""
+"""Each script as a process: its --help, its mistakes, and a real call with sipp."""
 
 from __future__ import annotations
 
+import email
 import subprocess
 import sys
+from email import policy
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from test.peers.peers import HERE, Sipp
-from test.peers.server import ROOT, Doug
+from test.peers.mailserver import MailServer
+from test.peers.peers import HERE, HOST, Sipp, freePort, waitFor
+from test.peers.server import ROOT, RTP_PORTS, Doug
 
-SCRIPTS = ("shmessage.py", "shecho.py", "dougdemo.py")
+SERVING = {
+    "shmessage.py": "announcement",
+    "shecho.py": "sends back",
+    "shtam.py": "mailto",
+    "shtoomcu.py": "hear each other",
+    "dougdemo.py": "menu",
+}
+DIALLING = {"testcall.py": "hangs up"}
+OTHERS = {"shtoominfo.py": "versions"}
+ALL = {**SERVING, **DIALLING, **OTHERS}
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +32,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(ROOT / "scripts" / words[0]), *words[1:]],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=50,
         check=False,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
@@ -30,29 +43,56 @@ class CommandLineTests(SynchronousTestCase):
 
     def test_helpNamesThePurposeAndTheOptions(self) -> None:
         """--help: exit code 0, the script's own words, the options."""
-        for script, words in zip(SCRIPTS, ("announcement", "sends back", "menu"), strict=True):
+        for script, words in ALL.items():
             done = run(script, "--help")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn(words, done.stdout)
             for option in ("--listen", "--rtp-ports", "--advertise", "--args"):
                 self.assertIn(option, done.stdout)
+            self.assertEqual("ADDRESS\n" in done.stdout, script in DIALLING)
 
     def test_aMistakeIsOneLineThatNamesTheOption(self) -> None:
         """Exit code 1, one line on standard error, no traceback."""
-        for words in (("--listen=tcp:5060",), ("--rtp-ports=5-1",), ("--nonsense",), ("--args=x",)):
-            done = run(SCRIPTS[0], *words)
+        mistakes = ("--listen=tcp:5060", "--rtp-ports=5-1", "--nonsense", "--args=x")
+        for words in [("shmessage.py", wrong) for wrong in mistakes] + [
+            (script, mistakes[0]) for script in (*DIALLING, *OTHERS)
+        ]:
+            done = run(*words)
             self.assertEqual(done.returncode, 1)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-            self.assertIn(words[0].split("=")[0].lstrip("-"), done.stderr)
+            self.assertTrue(done.stderr.startswith(f"{words[0]}: "), done.stderr)
+            self.assertIn(words[1].split("=")[0].lstrip("-"), done.stderr)
+
+    def test_whoIsToBeCalledMustBeNamed(self) -> None:
+        """Once."""
+        for script in DIALLING:
+            for words in ((), ("sip:a@192.0.2.1", "sip:b@192.0.2.1")):
+                done = run(script, *words)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, rf"\A{script}: ADDRESS: wanted one.*\n\Z")
+
+    def test_everyScriptIsInstalled(self) -> None:
+        """setup.py names all of them."""
+        text = (ROOT / "setup.py").read_text()
+        for script in ALL:
+            self.assertIn(f'"scripts/{script}"', text)
+
+    def test_shtoominfo(self) -> None:
+        """What there is, what is missing and how to get it."""
+        done = run("shtoominfo.py", "--advertise=203.0.113.7")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for words in ("PCMU", "127.0.0.1", "203.0.113.7", "10000-20000, for 5001 calls"):
+            self.assertIn(words, done.stdout)
+        self.assertIn("missing: apt-get install ffmpeg", done.stdout)
 
 
-class CallTests(SynchronousTestCase):
+class ServingTests(SynchronousTestCase):
     """With a call from sipp."""
 
     timeout = 60
 
-    def call(self, script: str, scenario: str, *args: str, seconds: float = 0.5) -> None:
-        """One call that has to pass."""
+    def call(self, script: str, scenario: str, *args: str, seconds: float = 0.5) -> Doug:
+        """One call that has to pass; returns the server."""
         if why := Sipp.missing():
             self.skipTest(why)
         doug = Doug(script=script, args=args)
@@ -62,6 +102,7 @@ class CallTests(SynchronousTestCase):
             code, _ = sipp.result()
             self.assertEqual(code, 0, f"{sipp.errors()[-1500:]}\n{doug.log()[-3000:]}")
         self.assertNotIn("Traceback", doug.log())
+        return doug
 
     def test_shmessage(self) -> None:
         """Plays its announcement and hangs up first."""
@@ -74,3 +115,78 @@ class CallTests(SynchronousTestCase):
     def test_dougdemo(self) -> None:
         """Speaks its menu until the caller hangs up."""
         self.call("dougdemo.py", "uac_basic.xml", seconds=1.0)
+
+    def test_shtoomcu(self) -> None:
+        """Takes a member in until it hangs up."""
+        self.call("shtoomcu.py", "uac_basic.xml", seconds=1.0)
+
+    def test_shtam(self) -> None:
+        """Keeps a message, whole; the mail server gets a copy."""
+        mail = MailServer()
+        self.addCleanup(mail.stop)
+        mail.start()
+        args = {
+            "spool": "spool",
+            "greeting": str(ROOT / "doug/demo/prompts/recorded.wav"),
+            "mailto": "me@example.com",
+            "smtp": f"{HOST}:{mail.port}",
+        }
+        doug = self.call(
+            "shtam.py",
+            "uac_basic.xml",
+            *(f"--args={name}={value}" for name, value in args.items()),
+            seconds=3.5,
+        )
+        sent: Path = waitFor("the mail", lambda: next(mail.dir.glob("*.eml"), None), 10.0)
+        (kept,) = (doug.dir / "spool" / "new").iterdir()
+        message = email.message_from_bytes(sent.read_bytes(), policy=policy.default)
+        self.assertEqual(message["To"], "me@example.com")
+        text = message.get_body()
+        assert text is not None
+        self.assertIn(kept.name, text.get_content())
+        (sound,) = message.iter_attachments()
+        self.assertEqual(sound.get_filename(), kept.name)
+        self.assertEqual(sound.get_content(), kept.read_bytes())
+
+    def test_shtamKeepsWhatCannotBeMailed(self) -> None:
+        """The mail server is down: the message is there, the log says so."""
+        doug = self.call(
+            "shtam.py",
+            "uac_basic.xml",
+            f"--args=greeting={ROOT / 'doug/demo/prompts/recorded.wav'}",
+            "--args=mailto=me@example.com",
+            f"--args=smtp={HOST}:{freePort()}",
+            seconds=3.5,
+        )
+        doug.waitLog("was not sent by 127.0.0.1", 10.0)
+        self.assertEqual(len(list((doug.dir / "voicemail" / "new").iterdir())), 1)
+
+
+class DiallingTests(SynchronousTestCase):
+    """sipp is called."""
+
+    timeout = 90
+
+    def setUp(self) -> None:
+        if why := Sipp.missing():
+            self.skipTest(why)
+
+    def dial(self, *words: str, scenario: str) -> subprocess.CompletedProcess[str]:
+        """The script's run against one call of sipp's, which has to pass."""
+        with Sipp.uas(scenario=HERE / "sipp" / scenario) as sipp:
+            done = run(*words, sipp.uri, f"--listen=udp:{HOST}:0", f"--rtp-ports={RTP_PORTS}")
+            code, _ = sipp.result()
+            self.assertEqual(code, 0, f"{sipp.errors()[-1500:]}\n{done.stderr}")
+        return done
+
+    def test_testcall(self) -> None:
+        """Its announcement goes out, then it hangs up."""
+        done = self.dial("testcall.py", scenario="uas.xml")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"\Aplayed .*welcome.wav in 1\.\d s; ")
+
+    def test_testcallThatIsRefused(self) -> None:
+        """Exit code 2, one line with code and reason."""
+        done = self.dial("testcall.py", scenario="uas_busy.xml")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, "testcall.py: 486 Busy Here\n")

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Voicemail: plays a greeting, records a message, keeps it as a WAV and sends it by mail.
+
+shtam.py --args=spool=/var/spool/doug --args=mailto=me@example.com --args=smtp=localhost:25
+
+Messages are in the folder new/ of the spool. Arguments (--args=NAME=VALUE): spool, a folder
+[voicemail]; greeting, a sound file; longest, seconds of a message [120]; mailto, the address that
+gets a copy [none]; smtp, HOST:PORT of the mail server [localhost:25]; mailfrom, the sender.
+"""
+
+import sys
+from email.message import EmailMessage
+from pathlib import Path
+
+from twisted.logger import Logger
+
+import doug.demo
+from doug import VoiceApp
+from doug.events import (
+    CallAnsweredEvent,
+    CallEndedEvent,
+    CallStartedEvent,
+    MediaPlayDoneEvent,
+    MediaRecordDoneEvent,
+    MediaRecordRemoteClosedEvent,
+    MediaRecordStoreFailedEvent,
+)
+from doug.script import serve
+from doug.spool import Spool, safeName
+
+PROMPTS = Path(doug.demo.__file__).parent / "prompts"
+SHORTEST = 1.0  # seconds; less is a caller who hung up at the tone
+MAIL_TIME = 30.0  # seconds that the mail server has
+
+
+class VoicemailApp(VoiceApp):
+    """One caller, one message at most."""
+
+    spool = "voicemail"
+    greeting = str(PROMPTS / "voicemail.wav")
+    longest = 120.0
+    mailto = ""
+    smtp = "localhost:25"
+    mailfrom = "voicemail@localhost"
+    log = Logger()
+    draft = message = None
+
+    def __start__(self):
+        return [(CallStartedEvent, self.answerCall)]
+
+    def answerCall(self, event):
+        """A call comes in."""
+        self.leg = event.getLeg()
+        self.caller = self.leg.getDialog().getCaller()
+        self.leg.answerCall(self)
+        return [(CallAnsweredEvent, self.greet), (CallEndedEvent, self.allDone)]
+
+    def greet(self, event):
+        """The caller is there."""
+        self.leg.mediaPlay(self.greeting)
+        return [(MediaPlayDoneEvent, self.record), (CallEndedEvent, self.allDone)]
+
+    async def record(self, event):
+        """The greeting is over; #, silence or the time end the message."""
+        self.draft = await self.deferToThread(
+            Spool(self.spool).create, self.caller.username, ".wav"
+        )
+        self.leg.mediaRecord(
+            self.draft, beep=True, terminators="#", maxSilence=5.0, maxDuration=float(self.longest)
+        )
+        return [
+            (MediaRecordRemoteClosedEvent, self.keep),
+            (MediaRecordDoneEvent, self.thank),
+            (CallEndedEvent, self.allDone),
+        ]
+
+    async def thank(self, event):
+        """The caller is still there."""
+        self.leg.mediaPlay(str(PROMPTS / "goodbye.wav"))
+        await self.keep(event)
+        return [(MediaPlayDoneEvent, self.hangUp), (CallEndedEvent, self.allDone)]
+
+    def hangUp(self, event):
+        """The caller has been thanked."""
+        self.leg.hangupCall()
+        return [(CallEndedEvent, self.allDone)]
+
+    async def keep(self, event):
+        """The message is complete, or as much of it as the disk took."""
+        if isinstance(event, MediaRecordStoreFailedEvent):
+            self.log.error("a message was cut short: {reason}", reason=event.reason)
+        self.seconds = event.duration
+        if self.seconds >= SHORTEST:
+            draft, self.draft = self.draft, None
+            self.message = await self.deferToThread(draft.keep)
+            self.log.info("a message of {s:.0f} s: {path}", s=self.seconds, path=self.message)
+
+    async def allDone(self, event):
+        """Nobody is there any more; the mail server may take its time."""
+        if self.draft is not None:
+            await self.deferToThread(self.draft.discard)
+        if self.message is not None and self.mailto:
+            await self.send(self.message)
+        self.returnResult("done")
+
+    async def send(self, path):
+        """A copy by mail; if that fails it is still on the disk."""
+        from twisted.mail.smtp import sendmail
+
+        message = EmailMessage()
+        message["Subject"] = f"Voice message from {safeName(self.caller.username)}"
+        message["From"], message["To"] = self.mailfrom, self.mailto
+        message.set_content(
+            f"{self.seconds:.0f} seconds from {str(self.caller)!r}, kept as {path}\n"
+        )
+        sound = await self.deferToThread(path.read_bytes)
+        message.add_attachment(sound, "audio", "wav", filename=path.name)
+        host, _, port = self.smtp.rpartition(":")
+        sending = sendmail(
+            host, self.mailfrom, [self.mailto], bytes(message), port=int(port), reactor=self.reactor
+        )
+        try:
+            await sending.addTimeout(MAIL_TIME, self.reactor)
+        except Exception as error:
+            self.log.error(
+                "{path} was not sent by {smtp}: {error}", path=path, smtp=self.smtp, error=error
+            )
+
+
+if __name__ == "__main__":
+    from twisted.internet import reactor
+
+    sys.exit(serve(VoicemailApp, reactor, __doc__))
