@@ -291,6 +291,12 @@ class DougApplication:
         except ValueError:
             leg.failed(CallFailed("never dialled"))
             raise
+        self.log.info(
+            "{app}: call {callID} is placed to {address}",
+            app=app.va_describe(),
+            callID=leg.callID,
+            address=shown(toURI),
+        )
         leg.hijackLeg(app)
         return leg
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from doug.verdict import CallFacts, Finding
+from shtoom.exceptions import CallFailed, InvalidSIPURL
 from shtoom.media.stats import MediaStats
+from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
     from doug.events import DTMFReceivedEvent
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from doug.recorder import Record
     from shtoom.agent.call import Call
     from shtoom.agent.calluser import CallEnding
-    from shtoom.exceptions import CallFailed
     from shtoom.sdp.offeranswer import AgreedStream
 
 __all__ = ["Ending", "KeyLosses", "factsOf", "logEnd"]
@@ -80,11 +81,12 @@ def factsOf(
     answeredFor: float | None,
     leftOut: bool,
     notPlayed: Sequence[str] = (),
+    appError: str = "",
 ) -> CallFacts:
     """What the floors know of a call at its end. stream: what was agreed on last.
 
     answeredFor: seconds, None if it was never answered. leftOut: did the media clock leave out
-    sound meanwhile? notPlayed: items that could not be, and why.
+    sound meanwhile? notPlayed: items that could not be, and why. appError: see CallFacts.
     """
     dialog = call.dialog if call is not None else None
     peer = call.peer if call is not None else None
@@ -100,20 +102,44 @@ def factsOf(
         keysWaiting=keys.waited,
         leftOut=leftOut,
         notPlayed=tuple(notPlayed),
+        appError=appError,
     )
 
 
-def logEnd(name: str, reason: str, facts: CallFacts, verdict: Sequence[Finding]) -> None:
-    """The log's last line of a call. name: "call" and its Call-ID."""
+def logEnd(
+    name: str,
+    how: CallEnding | CallFailed,
+    facts: CallFacts,
+    verdict: Sequence[Finding],
+    dialled: str = "",
+) -> None:
+    """The log's last line of a call; a warning if it was placed and there was nobody to ask.
+
+    name: "call" and its Call-ID. dialled: the address of one that was placed.
+    """
+    findings = "; ".join(finding.text for finding in verdict)
+    if facts.answeredFor is None:
+        unasked = isinstance(how, InvalidSIPURL) or facts.signallingHost is None
+        log.emit(
+            LogLevel.warn if isinstance(how, CallFailed) and unasked else LogLevel.info,
+            "{name}{dialled} never came up: {reason}{findings}",
+            name=name,
+            dialled=f" to {shown(dialled)}" if dialled else "",
+            reason=how.reason,
+            findings=f"; {findings}" if findings else "",
+        )
+        return
+    if not findings and how.sipCode is None:
+        findings = "nothing was wrong"
     stats = facts.stats
     log.info(
         "{name} ended after {duration:.2f} s: {reason}; {sent} packets sent, {received} "
-        "received, {lost} lost; {findings}",
+        "received, {lost} lost{findings}",
         name=name,
         duration=facts.answeredFor or 0.0,
-        reason=reason,
+        reason=how.reason,
         sent=stats.packetsSent,
         received=stats.packetsReceived,
         lost=stats.lost,
-        findings="; ".join(finding.text for finding in verdict) or "nothing was wrong",
+        findings=f"; {findings}" if findings else "",
     )

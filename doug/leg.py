@@ -137,6 +137,7 @@ class Leg:
         self._ending: Ending | None = None
         self._patience: IDelayedCall | None = None
         self._failure: CallFailed | None = None  # why an answered call is none
+        self._appError = ""
         self._keyLosses = KeyLosses()
         self._skippedBefore = exchange.media.skippedFrames
         self.ended = False
@@ -407,6 +408,9 @@ class Leg:
         if self.ended or call is None:
             return
         self._byUs = True
+        app = self.getVoiceApp()
+        if failed and app is not None:
+            self._appError = app.va_describeError()
         if isinstance(call, InboundCall) and not self._answering:
             refusal = CallFailed() if failed else CallNotAnswered("Temporarily Unavailable", 480)
             call.reject(refusal)
@@ -607,7 +611,7 @@ class Leg:
         self.scope.close()
         facts = replace(ending.facts, survivors=self.scope.survivors())
         verdict = judge(facts)
-        logEnd(self.scope.name, ending.how.reason, facts, verdict)
+        logEnd(self.scope.name, ending.how, facts, verdict, self._dialled[1])
         app = self.getVoiceApp()
         if app is not None and not app.va_over:
             app.va_hangUp(self, self._mediaEvents(ending), self._endEvent(ending, verdict))
@@ -643,6 +647,7 @@ class Leg:
             answeredFor=None if answeredAt is None else self._reactor.seconds() - answeredAt,
             leftOut=self._clock.skippedFrames > self._skippedBefore,
             notPlayed=self._media.notPlayed,
+            appError=self._appError,
         )
 
     def _forget(self, app: VoiceApp | None) -> None:

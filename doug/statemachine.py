@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from doug.events import IGNORE_EVENT, BaseEvent
@@ -141,6 +141,14 @@ class StateMachine:
         """Which machine this is, for log lines."""
         return type(self).__name__
 
+    def va_describeError(self) -> str:
+        """The handler entered last, and the error that the machine has ended with."""
+        where, outcome = f"{type(self).__name__}.{self.va_state}", self.va_outcome
+        if not isinstance(outcome, Failure):
+            return where
+        error = outcome.value
+        return f"{where}: {' '.join(f'{type(error).__name__}: {error}'.split())}"
+
     def va_start(self, *events: BaseEvent) -> None:
         """Enters __start__; events are queued behind it, before what has happened already."""
         self.va_queue.extendleft(reversed(events))
@@ -153,7 +161,12 @@ class StateMachine:
         self.va_over = True
         self.va_outcome = outcome
         if self.va_queue:
-            self.va_log.info(
+            usual = all(
+                isinstance(entry, BaseEvent) and entry.unmatched is entry.unmatched.DROP
+                for entry in self.va_queue
+            )
+            self.va_log.emit(
+                LogLevel.debug if usual else LogLevel.info,
                 "{app}: ended, {count} queued event(s) dropped: {events}",
                 app=self.va_describe(),
                 count=len(self.va_queue),

@@ -53,6 +53,7 @@ class CallFacts:
     state of the application wanted; keysWaiting: those of them, or not delivered at all, that came
     while a handler's Deferred pended. leftOut: did the media clock leave out sound meanwhile?
     notPlayed: items that could not be played, and why, with the remedy.
+    appError: the handler and the error that the application ended with while the call was up.
     survivors: what was still open after the end, in words.
     """
 
@@ -67,6 +68,7 @@ class CallFacts:
     keysWaiting: str = ""
     leftOut: bool = False
     notPlayed: Sequence[str] = ()
+    appError: str = ""
     survivors: Sequence[str] = ()
 
     @property
@@ -199,6 +201,16 @@ def late(facts: CallFacts) -> Finding | None:
     )
 
 
+def appFailed(facts: CallFacts) -> Finding | None:
+    """The call is over because its application is."""
+    if not facts.appError:
+        return None
+    return Finding(
+        "app-failed",
+        f"the application ended with an error in {facts.appError} (the log has the traceback)",
+    )
+
+
 def notPlayed(facts: CallFacts) -> Finding | None:
     """The application asked for a sound that could not be read."""
     if not facts.notPlayed:
@@ -218,6 +230,7 @@ def survivors(facts: CallFacts) -> Finding | None:
 
 
 RULES: tuple[Rule, ...] = (
+    appFailed,
     privateContact,
     privateMedia,
     mediaFromElsewhere,

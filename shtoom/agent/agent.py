@@ -26,6 +26,7 @@ from shtoom.exceptions import CallFailed, MalformedMessage, ServiceUnavailable
 from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transactions import ITransactionUser
+from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -203,7 +204,7 @@ class UserAgent(Lines):
             callID=call.callID,
             caller=shown(request.fromAddress.uri),
             called=shown(request.uri),
-            source=transaction.peer.address,
+            source=hostPort(*transaction.peer.address),
         )
         try:
             self.user.callReceived(call)

@@ -134,7 +134,7 @@ class Call:
             return
         if self._parting is None:
             self._parting = Parting(lines, refusal or CallNotAnswered("Unavailable", 480))
-            self.log.info(
+            self.log.debug(
                 "call {callID} ({direction}) is left in state {state}: {ending}",
                 callID=self.callID,
                 direction=self.direction,

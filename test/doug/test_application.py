@@ -228,6 +228,27 @@ class LogTests(SynchronousTestCase):
         about = [line for line in lines if line]
         self.assertGreater(len(about), 3)
         self.assertEqual([line for line in about if callID not in line], [])
+        self.assertIn(f"by {phone.host.address}:5060", "".join(about))
+        lab.assertNothingLeft()
+
+    def test_aCallThatIsPlaced(self) -> None:
+        """One line ties application, caller's call and the new one; a hopeless one is a warning."""
+        lab = Lab(Puppet)
+        lab.phone().dial("sip:app@doug")
+        lab.advance(1.0)
+        [app] = lab.application.listVoiceapps().values()
+        mine = app.getDefaultLeg().callID  # type: ignore[union-attr]
+        other = lab.phone()
+        with logged() as lines:
+            leg = app.placeCall(other.uri)
+            app.placeCall("sip:")
+            lab.advance(1.0)
+        [line] = [line for line in lines if other.uri in line and " placed " in line]
+        self.assertIn(f"Puppet (call {mine}): call {leg.callID}", line)
+        [line] = [line for line in lines if "never came up" in line]
+        self.assertIn("to sip: never came up: 'sip:'", line)
+        app.returnResult("done")
+        lab.advance(1.0)
         lab.assertNothingLeft()
 
 

@@ -21,7 +21,7 @@ from doug.testing import Lab
 from shtoom.agent.calluser import ICallUser
 from shtoom.media.files import openReader
 from shtoom.sip.message import Response
-from test.doug.puppet import LegTestCase, Puppet
+from test.doug.puppet import LegTestCase, Puppet, Silent
 
 SDP = (
     "v=0\r\no=- 1000 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
@@ -229,6 +229,35 @@ class VerdictTests(LegTestCase):
         [line] = [x for x in log.lines if "ended after" in x and self.leg.callID in x]
         self.assertIn("ended after 5.00 s: the far end hung up; ", line)
         self.assertIn("nothing was wrong", line)
+        self.finish()
+
+    def test_applicationThatFails(self) -> None:
+        """The last line names the handler and its error; it does not say that all was well."""
+        log = Lines(self)
+        self.begin()
+
+        def wrong(event: Any) -> None:
+            raise ZeroDivisionError("division of labour")
+
+        self.app.hooks["DTMFReceivedEvent"] = wrong
+        self.call.press("1")
+        self.lab.advance(1.0)
+        [line] = [x for x in log.lines if "ended after" in x]
+        self.assertIn("error in Puppet.note: ZeroDivisionError: division of labour", line)
+        self.assertNotIn("nothing was wrong", line)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        self.lab.assertNothingLeft()
+
+    def test_callThatWasNeverUp(self) -> None:
+        """The caller gives up: nothing is said of sound, nor that nothing was wrong."""
+        log = Lines(self)
+        self.appClass = Silent
+        self.begin()
+        self.call.hangUp()
+        self.lab.advance(1.0)
+        [line] = [x for x in log.lines if "never came up" in x]
+        self.assertIn(self.leg.callID, line)
+        self.assertFalse([x for x in log.lines if "nothing was wrong" in x])
         self.finish()
 
     def test_noMediaAtAll(self) -> None:

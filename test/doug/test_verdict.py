@@ -107,6 +107,12 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(finding.rule, "not-played")
         self.assertIn(missing, finding.text)
 
+    def test_applicationThatFailed(self) -> None:
+        """Comes first: the rest may follow from it."""
+        [first, *_] = judge(replace(SOUND, appError="Menu.up: KeyError: 'x'", leftOut=True))
+        self.assertEqual(first.rule, "app-failed")
+        self.assertIn("Menu.up: KeyError", first.text)
+
     def test_survivors(self) -> None:
         """What was still open."""
         self.assertEqual(self.rules(survivors=["recording x.wav"]), ["survivors"])
