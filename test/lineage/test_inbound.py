@@ -117,3 +117,17 @@ class SwitchboardTests(SynchronousTestCase):
         call.assertHears("ivr/sorry.wav")
         call.press("0")
         self.over(call, "3 0")
+
+    def test_theOperatorIsConnected(self) -> None:
+        """connectLegs: both hear each other, and the end of one ends the other's call."""
+        call = self.call()
+        operator = self.lab.phone("operator", answerAfter=0.5)
+        call.press("3")
+        self.lab.advance(2.0)
+        call.sayTone(440, 2.0)
+        operator.calls[0].sayTone(600, 2.0)
+        self.lab.advance(1.5)
+        operator.calls[0].assertHearsTone(440)
+        call.assertHearsTone(600)
+        operator.calls[0].hangUp()
+        self.over(call, "3")
