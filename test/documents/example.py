@@ -7,7 +7,7 @@ which test (the tests; test_examples.py sees that none is left out).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from doug.testing import Lab, PhoneCall
 from shtoom.audio.tones import sine
 from shtoom.audio.wav import wavHeader
 from test.documents.markdown import Block, Document
+
+Examples = dict[tuple[str, str], list[Callable[..., None]]]
+"""Which test runs which block of Python: (document, heading) -> a test for each block."""
 
 TONES = {"welcome": 350, "one": 440, "two": 620}  # Hz of the sounds that examples play
 

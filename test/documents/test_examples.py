@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import wave
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -17,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from doug.loader import loadApp
 from doug.testing import Lab, PhoneCall
 from doug.testing.hearing import toneShare
-from test.documents import test_tutorial
-from test.documents.example import ExampleTestCase, blockOf, python
+from test.documents import test_concepts, test_recipes, test_tutorial
+from test.documents.example import Examples, ExampleTestCase, blockOf, python
 from test.documents.markdown import ROOT, Document, documents
 
 
@@ -150,7 +149,7 @@ class ApplicationsGuideTests(ExampleTestCase):
         self.over(lab, call)
 
 
-EXAMPLES: dict[tuple[str, str], list[Callable[..., None]]] = {
+EXAMPLES: Examples = {
     ("README.md", "Doug"): [READMETests.test_theApplication],
     ("README.md", "Test it without a phone"): [READMETests.test_itsTest],
     ("DOC/testing.md", "Testing an application"): 2 * [TestingGuideTests.test_applicationAndTest],
@@ -158,9 +157,11 @@ EXAMPLES: dict[tuple[str, str], list[Callable[..., None]]] = {
     ("DOC/applications.md", "Events and handlers"): [ApplicationsGuideTests.test_eventsAndHandlers],
     ("DOC/applications.md", "Connecting two legs"): [ApplicationsGuideTests.test_connectingTwoLegs],
     ("DOC/applications.md", "Sources"): [ApplicationsGuideTests.test_sources],
+    **test_concepts.EXAMPLES,
+    **test_recipes.EXAMPLES,
     **test_tutorial.EXAMPLES,
 }
-"""Which test runs which block of Python: (document, heading) -> a test for each block."""
+"""All of them."""
 
 
 class CompletenessTests(SynchronousTestCase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from test.documents.example import ExampleTestCase, blockOf
+from test.documents.example import Examples, ExampleTestCase, blockOf
 
 TUTORIAL = "DOC/tutorial.md"
 
@@ -36,7 +36,7 @@ class TutorialTests(ExampleTestCase):
         self.runTests("test_shop")
 
 
-EXAMPLES = {
+EXAMPLES: Examples = {
     (TUTORIAL, "Something to say"): [TutorialTests.test_menu],
     (TUTORIAL, "The first call"): [TutorialTests.test_firstCall],
     (TUTORIAL, "Testing it"): [TutorialTests.test_firstCall],
