@@ -51,6 +51,7 @@ __all__ = ["DougApplication", "StartFailed"]
 T = TypeVar("T")
 
 LAST_WORDS = 3.0  # seconds that the far ends, the applications and the disk have at shutdown
+NAMED = 5  # of what the shutdown waits for, in the log
 GLANCE = 0.02  # seconds between two looks at who is not done yet
 RETRY_AFTER = (5, 30)  # seconds, drawn anew for each caller, so that they do not return together
 
@@ -151,9 +152,12 @@ class DougApplication:
 
     async def _shutdown(self, exchange: Exchange) -> None:
         exchange.agent.draining = self._retryAfter()
+        if self.settings.drainTimeout:
+            self._logWaiting(exchange, self.settings.drainTimeout)
         await self._wait(self.settings.drainTimeout, lambda: not exchange.agent.calls)
         gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
         await deferLater(self.reactor, GLANCE)
+        self._logWaiting(exchange, 2 * LAST_WORDS)
         await self._wait(
             LAST_WORDS, lambda: not any(app.va_isBusy() for app in self._apps.values())
         )
@@ -168,6 +172,24 @@ class DougApplication:
             jobs=self._jobs,
         )
         self._exchange, self._stopping = None, False
+
+    def _logWaiting(self, exchange: Exchange, limit: float) -> None:
+        """What the shutdown waits for, if that is anything, so that nobody takes it for a hang."""
+        waiting = [
+            f"{call.direction} call {call.callID}, {call.state.name.lower()}"
+            for call in exchange.agent.calls
+        ]
+        waiting += [f"the application {app.va_describe()}" for app in self._apps.values()]
+        if self._jobs:
+            waiting.append(f"{self._jobs} jobs in threads")
+        if waiting:
+            more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
+            self.log.info(
+                "shutting down, for {limit:g} s at most, waits for: {waiting}{more}",
+                limit=limit,
+                waiting="; ".join(waiting[:NAMED]),
+                more=more,
+            )
 
     async def _wait(self, limit: float, holds: Callable[[], bool]) -> None:
         """Until holds(), for `limit` seconds at most."""

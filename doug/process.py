@@ -12,6 +12,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 SWITCH_INTERVAL = 0.001  # seconds that a thread may hold the interpreter while the reactor waits
@@ -39,6 +40,19 @@ def tellInOneLine(kind: type[Exception], name: str) -> None:
             sys.__stderr__.write(f"{name}: {error}\n")
 
     sys.excepthook = tell
+
+
+def stopOnce(reactor: Any) -> None:
+    """A second signal while the first one's shutdown is under way is a line, not a traceback."""
+    stop = reactor.stop
+
+    def stopUnlessStopping() -> None:
+        try:
+            stop()
+        except ReactorNotRunning:
+            log.info("shutting down already; kill -9 ends it at once, and leaves calls as they are")
+
+    reactor.stop = stopUnlessStopping
 
 
 def tune(reactor: Any) -> None:

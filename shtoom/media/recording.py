@@ -155,6 +155,9 @@ class Recording:
         self._pendingBytes = 0
         words = wordsOf(failure.value)
         if not self._opened:
+            folder = os.path.dirname(self.name)
+            if isinstance(failure.value, FileNotFoundError) and not os.path.isdir(folder):
+                words = f"{words}: there is no folder {folder}: make it"
             self._fail(f"{self.name}: cannot be opened: {words}")
         else:
             kept = f"{self._writer.bytes} bytes ({self._writer.seconds:.1f} s) are kept"

@@ -181,7 +181,7 @@ def writerFor(dest: str | os.PathLike[str] | WritableFile, channels: int = 1) ->
     cannot seek.
     """
     if isinstance(dest, str | os.PathLike):
-        path = Path(dest)
+        path = Path(os.path.abspath(dest))  # the current folder may change; messages are clear
         kind = _KINDS.get(path.suffix.lower())
         if kind is None:
             what = f"a {path.suffix} file" if path.suffix else "a file without a suffix"

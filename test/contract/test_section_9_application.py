@@ -7,8 +7,10 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from doug.application import DougApplication
 from doug.events import (
@@ -328,6 +330,25 @@ class ShutdownTests(LegTestCase):
         self.assertEqual(over, [None])
         self.lab.network.drop = None
         self.call.hangUp()
+        self.assertClosed()
+
+    def test_whatIsWaitedForIsNamed(self) -> None:
+        """Such as an INVITE that nobody has answered: its CANCEL must wait."""
+        lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.begin()
+        leg = self.app.placeCall("sip:nobody@198.51.100.99")
+        self.lab.advance(1.0)
+        self.shutdown()
+        self.lab.advance(8.0)
+        [line] = [line for line in lines if "waits for" in line]
+        self.assertIn(f"outbound call {leg.callID}", line)
         self.assertClosed()
 
     def test_aHandlerHasTimeToFinish(self) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.process import SWITCH_INTERVAL, tune
+from doug.process import SWITCH_INTERVAL, stopOnce, tune
 
 
 class TuneTests(SynchronousTestCase):
@@ -32,6 +34,22 @@ class TuneTests(SynchronousTestCase):
         reactor.callLater(5, int)
         tune(reactor)
         self.assertIsNot(reactor.seconds, time.monotonic)
+
+    def test_theSameSignalTwice(self) -> None:
+        """The second one finds a reactor that is stopping: no exception, one stop."""
+        stopped: list[str] = []
+
+        class Stopping(Clock):
+            def stop(self) -> None:
+                if stopped:
+                    raise ReactorNotRunning("Can't stop reactor that isn't running.")
+                stopped.append("once")
+
+        reactor: Any = Stopping()
+        stopOnce(reactor)
+        reactor.stop()
+        reactor.stop()
+        self.assertEqual(stopped, ["once"])
 
     def test_threadsAndCollectionsDoNotHoldTheBeat(self) -> None:
         """A short switch interval; what start-up made is never looked at again."""

@@ -332,10 +332,18 @@ class BadDiskTests(SynchronousTestCase):
 
     def test_files_005_aDirectoryThatDoesNotExist(self) -> None:
         """Not opened: the path and 'No such file or directory', long before the first piece."""
-        path = self.folder / "nowhere" / "a.wav"
+        path = self.folder.absolute() / "nowhere" / "a.wav"
         failure = self.failureOf(path, 0.02)
         self.assertFalse(failure.opened)
-        self.assertEqual(failure.reason, f"{path}: cannot be opened: No such file or directory")
+        wanted = f"there is no folder {path.parent}: make it"
+        self.assertEqual(
+            failure.reason, f"{path}: cannot be opened: No such file or directory: {wanted}"
+        )
+
+    def test_aRelativePathIsToldInFull(self) -> None:
+        """Who reads the log need not know what the server's current folder is."""
+        failure = self.failureOf("nowhere/a.wav", 0.02)
+        self.assertIn(f"{os.path.abspath('nowhere/a.wav')}: cannot be opened", failure.reason)
 
     def test_files_005_aFullDisk(self) -> None:
         """Not stored: path, what was kept, 'No space left'; told once."""

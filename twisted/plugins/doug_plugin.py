@@ -33,10 +33,11 @@ class DougServiceMaker:
         from twisted.internet import reactor
 
         from doug.application import StartFailed
-        from doug.process import tellInOneLine, tune
+        from doug.process import stopOnce, tellInOneLine, tune
         from doug.tap import makeService
 
         tellInOneLine(StartFailed, "twistd doug")
+        stopOnce(reactor)
         service: IService = makeService(options, reactor)
         tune(reactor)  # now that the application is imported
         return service
