@@ -1,13 +1,13 @@
 """The keys of a leg, one by one or as strings (sans-I/O).
 
 Lives here: what a press is, how presses become strings, the times that end one.
-Not here: which packets are one press (shtoom.rtp.telephoneevent), events and what a key does to a
-prompt (doug.leg, doug.player).
+Not here: what is one press (doug.keys), events and what a key does to a prompt (doug.legmedia,
+doug.player).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 KEYS = "0123456789*#ABCD"
@@ -18,14 +18,21 @@ KEYS = "0123456789*#ABCD"
 class Press:
     """One press of one key; `event.evidence` is a list of them, one for each of its digits.
 
-    at: seconds of the reactor's clock at its start. how: the form in which it was seen first,
-    "rfc4733". duration: seconds, None until the key was let go (an event comes at the start).
+    at: seconds of the reactor's clock when it was first seen. how: the form in which it was: as
+    "rfc4733" (telephone-event), "inband" (tones in the sound) or "info" (SIP INFO). seen: all its
+    forms, others may be added after the event. duration: seconds, None until the key was let go
+    (an event comes at the start), or if nobody tells.
     """
 
     digit: str
     at: float
     how: str = "rfc4733"
     duration: float | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.seen:
+            self.seen.append(self.how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +98,12 @@ class DigitCollector:
     |                 |                                      | mode, at the times they had       |
     """
 
-    __slots__ = ("_bargedIn", "_last", "_presses", "mode")
+    __slots__ = ("_bargedIn", "_presses", "mode")
 
     def __init__(self, mode: DigitMode | None = None) -> None:
         self.mode = mode if mode is not None else DigitMode()
         self._presses: list[Press] = []
         self._bargedIn = False
-        self._last: Press | None = None
 
     @property
     def digits(self) -> str:
@@ -119,7 +125,6 @@ class DigitCollector:
     def keyPressed(self, press: Press, bargedIn: bool = False) -> list[Collected]:
         """A key goes down at press.at. bargedIn: it stopped a prompt."""
         over = self.timeReached(press.at)
-        self._last = press
         self._presses.append(press)
         self._bargedIn = self._bargedIn or bargedIn
         mode = self.mode
@@ -131,12 +136,6 @@ class DigitCollector:
             over.append(self._take(timedOut=False))
         return over
 
-    def keyReleased(self, digit: str, duration: float) -> None:
-        """The key that went down last goes up; its Press learns the duration, in seconds."""
-        press, self._last = self._last, None
-        if press is not None and press.digit == digit:
-            press.duration = duration
-
     def timeReached(self, now: float) -> list[Collected]:
         """Ends a string whose time is over."""
         deadline = self.deadline
@@ -146,13 +145,12 @@ class DigitCollector:
 
     def setMode(self, mode: DigitMode, now: float) -> list[Collected]:
         """Another mode, from the keys on that wait."""
-        waiting, bargedIn, last = self._presses, self._bargedIn, self._last
+        waiting, bargedIn = self._presses, self._bargedIn
         self.mode, self._presses, self._bargedIn = mode, [], False
         over: list[Collected] = []
         for press in waiting:
             over += self.keyPressed(press, bargedIn)
             bargedIn = False
-        self._last = last
         return over + self.timeReached(now)
 
     def forgetBargeIn(self) -> None:

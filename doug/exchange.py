@@ -24,6 +24,7 @@ from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.exceptions import TransportFailed
 from shtoom.media.clock import MediaClock
 from shtoom.media.disk import Disk
+from shtoom.media.inband import Inband
 from shtoom.media.io import IMediaIO
 from shtoom.media.ports import PortPool
 from shtoom.media.prompts import PromptCache
@@ -85,6 +86,7 @@ class Exchange:
         self.media = MediaClock(
             reactor, self.io, ports, rng=rng, idle=settings.idle, isLocal=self._isLocal
         )
+        self.inband = Inband(reactor)
         self.prompts = PromptCache(deferToThread)
         self.disk = Disk(reactor, deferToThread)
         self._localAddressFor = localAddressFor

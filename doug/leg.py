@@ -36,6 +36,7 @@ from doug.events import (
     MediaRecordDoneEvent,
 )
 from doug.farewell import Ending, KeyLosses, factsOf, logEnd
+from doug.keysender import checkSending
 from doug.legmedia import LegMedia
 from doug.negotiation import Negotiation, streamParameters
 from doug.recorder import Limits
@@ -49,15 +50,18 @@ from shtoom.exceptions import CallFailed, CallNotAnswered
 from shtoom.media.prompts import PromptCache
 from shtoom.sip.body import sdpBody
 from shtoom.sip.headers import Headers
+from shtoom.sip.keyinfo import DTMF_RELAY, KeyInfo, keyInfoBody
 from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
     from doug.dialplan import DialWishes
+    from doug.settings import Settings
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.call import Call
     from shtoom.media.clock import MediaClock
     from shtoom.media.disk import Disk
+    from shtoom.media.inband import Inband
     from shtoom.media.session import MediaSession
     from shtoom.sdp.offeranswer import Capabilities
     from shtoom.sip.message import Response
@@ -79,6 +83,10 @@ class ILegExchange(Protocol):
     def media(self) -> MediaClock: ...
     @property
     def disk(self) -> Disk: ...
+    @property
+    def inband(self) -> Inband: ...
+    @property
+    def settings(self) -> Settings: ...
 
     def capabilities(self, peer: Peer, port: int) -> Capabilities:
         """What a new call with that peer may agree on. port: of its media session."""
@@ -139,6 +147,7 @@ class Leg:
         self._failure: CallFailed | None = None  # why an answered call is none
         self._appError = ""
         self._keyLosses = KeyLosses()
+        self._infoKeys = exchange.settings.infoKeys
         self._skippedBefore = exchange.media.skippedFrames
         self.ended = False
         self.callID = ""
@@ -330,19 +339,29 @@ class Leg:
         """single: an event a key. Else keys are collected to a string, see doug.digits.
 
         timeout: seconds from the first key to the last; interDigitTimeout: between two; past
-        either DTMFTimeoutEvent has what was collected. inband: keys in the sound are not detected
-        by this version, those of RFC 4733 always are. ValueError names what is out of range.
+        either DTMFTimeoutEvent has what was collected. inband: tones in the sound are keys too,
+        beside telephone-events (RFC 4733) and INFO, which always are; one press in several forms is
+        one key. ValueError names what is out of range.
         """
         mode = DigitMode(single, terminators, maxDigits, interDigitTimeout, timeout)
-        if self._isOver("dtmfMode"):
-            return
-        if inband:
-            log.warn(
-                "call {callID}: dtmfMode(inband=True): keys in the sound are not detected, only "
-                "those sent as telephone-events (RFC 4733)",
-                callID=self.callID,
-            )
-        self._media.setMode(mode)
+        if not self._isOver("dtmfMode"):
+            self._media.keys.setMode(mode, inband)
+
+    def sendDTMF(self, digits: str, duration: float = 0.1, delay: float = 0.5) -> Deferred[None]:
+        """Presses keys at the far end, one after the other, after those that are sent already.
+
+        digits: 0-9, A-D, * and #, and "," for a pause of two seconds. duration: seconds of each,
+        0.04 to 10. delay: seconds between two, 0.04 at least. As telephone-events (RFC 4733) where
+        the far end takes them, else as INFO if the server is set so (infoKeys), else as tones, for
+        which a prompt pauses. On hold, and before there is sound, keys wait.
+
+        The Deferred fires with None when the last key is out, or the leg is over. Raises ValueError
+        before anything is sent.
+        """
+        checkSending(digits, duration, delay)
+        if self._isOver("sendDTMF"):
+            return succeed(None)
+        return self._media.sender.send(digits, duration, delay)
 
     def __repr__(self) -> str:
         return f"<Leg {self.callID or self._cookie}{' (ended)' if self.ended else ''}>"
@@ -485,7 +504,18 @@ class Leg:
         """The answer to the offer that a re-INVITE without one got."""
         self._takeAnswer(call, sdp)
 
+    def infoReceived(self, call: Call, key: KeyInfo) -> None:
+        """A key in an INFO request."""
+        self._media.keys.infoReceived(key)
+
     # How it is done
+
+    def sendKeyInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
+        """A key as INFO; fires with False if it is refused. None if there is to be none."""
+        if self._call is None or not self._infoKeys:
+            return None
+        answer = self._call.sendInfo(DTMF_RELAY, keyInfoBody(digit, duration))
+        return answer.addCallbacks(lambda response: response.code < 300, lambda failure: False)
 
     @property
     def _offers(self) -> Negotiation:

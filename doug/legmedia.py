@@ -1,8 +1,7 @@
-"""The sound and the keys of one leg: player, recorder and collector on one media session.
+"""The sound and the keys of one leg: its parts on one media session.
 
-Lives here: what is fed and listened to, what a key does to prompts and recordings, the events that
-come of it. Not here: the call (doug.leg), each part's own rules (doug.player, doug.recorder,
-doug.digits).
+Lives here: what is fed and listened to, the events of playing and recording. Not here: the call
+(doug.leg), each part's own rules (doug.player, doug.recorder, doug.legkeys, doug.keysender).
 """
 
 from __future__ import annotations
@@ -15,29 +14,26 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from doug.digits import Collected, DigitCollector, DigitMode, Press
 from doug.events import (
-    DTMFReceivedEvent,
-    DTMFTimeoutEvent,
     MediaPlayContentFailedEvent,
     MediaPlayDoneEvent,
-    MediaPlayUserBargeInEvent,
     MediaRecordDoneEvent,
     MediaRecordFailedEvent,
     MediaRecordRemoteClosedEvent,
     MediaRecordStoreFailedEvent,
 )
-from doug.keytones import KeyTones
+from doug.keysender import KeySender
+from doug.keytones import KeyTones, ToneKey
+from doug.legkeys import LegKeys
 from doug.player import Play, Player
 from doug.recorder import Limits, Record, Recorder
 from doug.scope import CallScope, Opened
 from doug.source import EchoSource, Source, SourceUses
 from doug.voiceapp import VoiceApp
 from shtoom.media.stream import IFeed, IListener, StreamParameters
-from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 
 if TYPE_CHECKING:
     from doug.bridge import Bridge
@@ -60,8 +56,9 @@ class HeldKey(Protocol):
 class LegMedia:
     """What one leg hears and says.
 
-    session: None for a leg that never got one. player, recorder, sources: its parts. digits: the
-    collector. bridge: the one that the leg is in. notPlayed: items that could not be, and why.
+    session: None for a leg that never got one. player, recorder, sources, keys (that it hears),
+    sender (of keys): its parts. bridge: the one that the leg is in. notPlayed: items that could not
+    be, and why.
     Between start() and close() the session is at work; what is asked for before is kept until then.
     """
 
@@ -83,12 +80,11 @@ class LegMedia:
         self.sources = SourceUses(leg, self._closingFailed)
         self.player = Player(self)
         self.recorder = Recorder(self)
-        self.digits = DigitCollector()
         self.bridge: Bridge | None = None
         self._tones: KeyTones | None = None  # keys that are being said
-        self._digitTimer: IDelayedCall | None = None
         self.notPlayed: list[str] = []
-        self._barged: Play | None = None  # stopped by a key of the string that is being collected
+        self.keys = LegKeys(leg, self, application.exchange.inband)
+        self.sender = KeySender(self)
         self._listening: dict[Record, tuple[tuple[MediaSession, IListener], ...]] = {}
         self._opened: dict[Record, Opened] = {}
         self._opening: Opened | None = None
@@ -103,7 +99,7 @@ class LegMedia:
         if session is None:
             return
         session.start(parameters)
-        session.onKey = self._keyHeard
+        session.onKey = self.keys.heard
         tones = self._tones
         if tones is not None:
             tones.codec = parameters.codec
@@ -112,25 +108,22 @@ class LegMedia:
         if self.player.codec is not parameters.codec:
             self.player.useCodec(parameters.codec)
         self._route()
-
-    def setMode(self, mode: DigitMode) -> None:
-        """How keys become strings from now on."""
-        self._tellDigits(self.digits.setMode(mode, self.reactor.seconds()))
+        self.sender.next()
 
     def stop(self) -> None:
         """Playing and recording end without event, what is queued of them too."""
         self.player.stop()
         self.recorder.stop()
-        self.digits.forgetBargeIn()
-        self._barged = None
+        self.keys.forgetBargeIn()
 
     def reset(self) -> None:
         """Another application takes over: nothing of the old one's stays."""
         self.stop()
         if self.bridge is not None:
             self.bridge.close()
-        self._stopDigitTimer()
-        self.digits = DigitCollector()
+        self.keys.reset()
+        self.sender.close()
+        self.sender = KeySender(self)
 
     def sourceDone(self, source: Source) -> None:
         """A Source says that it is done: both uses of it end, the recording first."""
@@ -144,19 +137,19 @@ class LegMedia:
 
         Their files are complete when recorder.whenClosed() says so.
         """
-        self._stopDigitTimer()
+        self.keys.close()
+        self.sender.close()
         records = self.recorder.close(MediaRecordRemoteClosedEvent)
         heard = self.player.close()
         if heard is not None:
             self._noteFailures(heard)
-        play = heard or self._barged
+        play = heard or self.keys.barged
         if self.bridge is not None:
             self.bridge.sideEnded()
         if self.session is not None:
             self.session.close()
         if self._opening is not None:
             self._opening.closed()
-        self._barged = None
         return play, records
 
     def forget(self) -> None:
@@ -164,6 +157,7 @@ class LegMedia:
         self.recorder.forgetLeg()
         self.sources.forgetLeg()
         self._opened.clear()
+        del self.keys, self.sender
 
     # What a bridge does with it
 
@@ -178,11 +172,41 @@ class LegMedia:
         As telephone-event (RFC 4733), or as tones before everything else if it takes none.
         """
         session = self.session
-        codec = self.player.codec
-        if session is None or session.closed or not session.sends or codec is None:
+        if session is None or not self.canSendKeys:
             return None
         if session.takesEvents:
             return session.pressKey(digit)
+        return self.pressTone(digit)
+
+    def stopRecord(self, record: Record) -> None:
+        """One recording is over without event, even if that is queued already."""
+        self.recorder.stopOne(record)
+        self._leg.withdrawRecord(record.dest)
+
+    # What sends keys
+
+    @property
+    def canSendKeys(self) -> bool:
+        """May anything be said? Not before there is sound, not on hold."""
+        session = self.session
+        return session is not None and not session.closed and session.sends
+
+    def sendEvent(self, digit: str, duration: float) -> Deferred[None] | None:
+        """A key as a telephone-event; None if the far end takes none."""
+        session = self.session
+        if session is None or not session.takesEvents:
+            return None
+        return session.sendEvent(digit, duration)
+
+    def sendInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
+        """A key as an INFO request; fires with False if it is refused. None if it may not be."""
+        return self._leg.sendKeyInfo(digit, duration)
+
+    def pressTone(self, digit: str) -> ToneKey | None:
+        """A key goes down as a tone, before everything else; None if there is no codec yet."""
+        codec = self.player.codec
+        if codec is None:
+            return None
         if self._tones is None:
             self._tones = KeyTones(codec, self._tonesSaid)
             self._route()
@@ -191,11 +215,6 @@ class LegMedia:
     def _tonesSaid(self) -> None:
         self._tones = None
         self._route()
-
-    def stopRecord(self, record: Record) -> None:
-        """One recording is over without event, even if that is queued already."""
-        self.recorder.stopOne(record)
-        self._leg.withdrawRecord(record.dest)
 
     # What player and recorder ask of it
 
@@ -308,57 +327,6 @@ class LegMedia:
             return None
         plain = (r for r in self.recorder.records if r.source is source and r.limits == Limits())
         return next(plain, None)
-
-    # Keys
-
-    def _keyHeard(self, key: KeyPressed | KeyReleased) -> None:
-        if isinstance(key, KeyReleased):
-            self.digits.keyReleased(key.digit, key.duration)
-            if self.bridge is not None:
-                self.bridge.keyHeard(self, key)
-            return
-        if self.recorder.keyPressed(key.digit):
-            return
-        if self.bridge is not None:
-            self.bridge.keyHeard(self, key)
-        barged = self.player.bargeIn()
-        if barged is not None:
-            self._barged = barged
-        press = Press(key.digit, self.reactor.seconds())
-        self._tellDigits(self.digits.keyPressed(press, barged is not None))
-
-    def _tellDigits(self, strings: Sequence[Collected]) -> None:
-        for string in strings:
-            barged = None
-            if string.bargedIn:
-                barged, self._barged = self._barged, None
-            self._leg.raiseKeys(self._digitEvent(string, barged))
-        self._armDigitTimer()
-
-    def _digitEvent(self, string: Collected, barged: Play | None) -> DTMFReceivedEvent:
-        digits, leg = string.digits, self._leg
-        if string.timedOut:
-            return DTMFTimeoutEvent(digits, leg, string.presses)
-        if barged is None:
-            return DTMFReceivedEvent(digits, leg, string.presses)
-        last = barged.playlist[-1] if barged.playlist else None
-        return MediaPlayUserBargeInEvent(digits, last, leg, barged.playlist, string.presses)
-
-    def _armDigitTimer(self) -> None:
-        self._stopDigitTimer()
-        deadline = self.digits.deadline
-        if deadline is not None:
-            delay = max(0.0, deadline - self.reactor.seconds())
-            self._digitTimer = self.reactor.callLater(delay, self._digitTimeReached)
-
-    def _digitTimeReached(self) -> None:
-        self._digitTimer = None
-        self._tellDigits(self.digits.timeReached(self.reactor.seconds()))
-
-    def _stopDigitTimer(self) -> None:
-        timer, self._digitTimer = self._digitTimer, None
-        if timer is not None:
-            timer.cancel()
 
     def _noteFailures(self, play: Play) -> None:
         """An application may not look at its event, and who listens hears only silence."""

@@ -90,6 +90,10 @@ class Options(usage.Options):
             raise usage.UsageError(f"--idle={value}: wanted one of {', '.join(IDLE)}")
         self.given["idle"] = value
 
+    def opt_info_keys(self) -> None:
+        """Send keys as SIP INFO, not as tones, to phones that take no telephone-events."""
+        self.given["infoKeys"] = True
+
     def opt_max_calls(self, value: str) -> None:
         """Calls at a time; more are refused with 503. [default: as many as --rtp-ports carry]"""
         if not (value.isascii() and value.isdigit()):

@@ -38,6 +38,7 @@ class Settings:
     listen: where SIP is heard. rtpPorts: first and last UDP port for media, the even ones are used.
     advertise: the IP address that phones reach us by, None for what the route to each phone says.
     idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
+    infoKeys: are keys sent as SIP INFO, not as tones, to who takes no telephone-events?
     apps: called user -> application, beside the default one. args: attributes of all applications.
     maxCalls: None for as many as there are media ports. maxQueuedEvents, pendingLimit (seconds):
     see VoiceApp. drainTimeout: seconds that calls may go on at shutdown. dialOut: patterns of what
@@ -49,6 +50,7 @@ class Settings:
     rtpPorts: tuple[int, int] = (10000, 20000)
     advertise: str | None = None
     idle: str = "sparse"
+    infoKeys: bool = False
     apps: Mapping[str, type[VoiceApp]] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
     maxCalls: int | None = None

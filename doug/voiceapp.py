@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from doug.bridge import Bridge
@@ -24,6 +24,7 @@ from doug.events import (
     MediaRecordRemoteClosedEvent,
 )
 from doug.exceptions import StateMachineError
+from doug.keysender import checkSending
 from doug.statemachine import StateMachine, Transition
 from doug.timer import Timer
 
@@ -204,6 +205,14 @@ class VoiceApp(StateMachine):
         on = self.va_legFor("dtmfMode", leg)
         if on is not None:
             on.dtmfMode(single, inband, **options)
+
+    def sendDTMF(
+        self, digits: str, leg: Leg | None = None, duration: float = 0.1, delay: float = 0.5
+    ) -> Deferred[None]:
+        """See Leg.sendDTMF."""
+        checkSending(digits, duration, delay)
+        on = self.va_legFor("sendDTMF", leg)
+        return succeed(None) if on is None else on.sendDTMF(digits, duration, delay)
 
     # Time and threads
 

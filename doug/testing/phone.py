@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
@@ -26,7 +27,9 @@ from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.call import Call
 from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.inbound import InboundCall
-from shtoom.audio.tones import silence, sine
+from shtoom.audio.frames import FRAME
+from shtoom.audio.goertzel import DTMFDetector, ToneStarted
+from shtoom.audio.tones import dtmf, silence, sine
 from shtoom.exceptions import CallFailed, CallRejected, NotAcceptable
 from shtoom.media.clock import MediaClock
 from shtoom.media.files import openReader
@@ -36,6 +39,7 @@ from shtoom.rtp.telephoneevent import DIGITS, KeyPressed, KeyReleased
 from shtoom.sdp.description import parseSDP
 from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
 from shtoom.sip.digest import Challenge, parseAnswer
+from shtoom.sip.keyinfo import DTMF_RELAY, KeyInfo
 from shtoom.sip.message import Response
 from shtoom.sip.resolver import Resolver, ResolvingReactor
 from shtoom.sip.timers import Timers
@@ -195,6 +199,7 @@ class PhoneCall:
 
     state: "calling", "ringing", "answered", "ended" or "failed". failure: the CallFailed of a call
     that did not come about. ending: how an answered call ended. keys: heard as RFC 4733.
+    infoKeys: that came as SIP INFO.
     provisional: the codes of the 1xx responses that came.
     """
 
@@ -205,6 +210,7 @@ class PhoneCall:
         self.failure: CallFailed | None = None
         self.ending: CallEnding | None = None
         self.keys = ""
+        self.infoKeys = ""
         self.provisional: list[int] = []
         self.stream: AgreedStream | None = None
         self._offer: bytes = b""
@@ -269,6 +275,24 @@ class PhoneCall:
         if not waiting:
             self._pressNext()
 
+    def sayKeys(self, keys: str, duration: float = 0.1, gap: float = 0.1) -> None:
+        """Presses keys as tones in the sound, as a phone without RFC 4733 does. Seconds.
+
+        AssertionError unless the call is up; ValueError for another key than 0-9 * # A-D.
+        """
+        for key in keys:
+            self.say(np.concatenate([dtmf(key, duration), silence(gap)]))
+
+    def sendInfo(self, body: bytes, contentType: str = DTMF_RELAY) -> Deferred[Response]:
+        """Sends an INFO request, such as b"Signal=5" for a key; fires with the response.
+
+        AssertionError unless the call is up.
+        """
+        self._mustBeUp("sent")
+        if self.call is None:
+            raise AssertionError("sendInfo: the call is over")
+        return self.call.sendInfo(contentType, body)
+
     def say(self, sound: Sound) -> None:
         """Speaks a file or int16 samples of 8 kHz, after what is still to be said.
 
@@ -290,6 +314,18 @@ class PhoneCall:
     def heard(self) -> NDArray[np.int16]:
         """All that came out of the phone since the answer: int16 samples of 8 kHz."""
         return self._heardFrom(0)
+
+    @property
+    def tones(self) -> str:
+        """The keys that were heard as tones since the answer."""
+        detector = DTMFDetector()
+        row = detector.add()
+        sound = np.append(self.heard, silence(0.2))
+        keys = ""
+        for start in range(0, len(sound) - FRAME + 1, FRAME):
+            for what in detector.run(sound[np.newaxis, start : start + FRAME], [row]):
+                keys += what.key if isinstance(what, ToneStarted) else ""
+        return keys
 
     def forget(self) -> None:
         """What was heard until now no longer counts for assertHears."""
@@ -377,6 +413,10 @@ class PhoneCall:
     def answerReceived(self, call: Call, sdp: bytes) -> None:
         """The answer to what offerReceived offered."""
         self._settle(sdp)
+
+    def infoReceived(self, call: Call, key: KeyInfo) -> None:
+        """A key in an INFO request."""
+        self.infoKeys += key.digit
 
     # --- sound, frame by frame ----------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, Concatenate, NamedTuple, ParamSpec
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,9 +18,11 @@ from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.hangup import Action, CallState, Happening, whatNow
 from shtoom.agent.options import capabilities
 from shtoom.agent.reoffer import Reoffers
-from shtoom.exceptions import CallFailed, CallNotAnswered
+from shtoom.exceptions import CallFailed, CallNotAnswered, MalformedMessage
+from shtoom.sip.body import bodyParts
 from shtoom.sip.dialog import OutOfOrder
 from shtoom.sip.headers import Headers
+from shtoom.sip.keyinfo import KEY_BODIES, parseKeyInfo
 from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
@@ -163,6 +165,16 @@ class Call:
         outcome = self.agent.ask(self.dialog, bye, self.peer, self.findings, self.account)
         outcome.addBoth(self._byeDone)
 
+    def sendInfo(self, contentType: str, body: bytes) -> Deferred[Response]:
+        """INFO inside the call (RFC 6086); fires with its final response, whatever that is.
+
+        Fails with TransactionTimeout or TransportFailed, with CallFailed if the call is not up.
+        """
+        if self.dialog is None or self.peer is None or self.reoffers is None:
+            return fail(CallFailed("INFO needs a call that is up", 481))
+        info = self.dialog.request("INFO", None, (), body, contentType)
+        return self.agent.ask(self.dialog, info, self.peer, self.findings, self.account)
+
     def _byeDone(self, outcome: Response | Failure) -> None:
         if isinstance(outcome, Failure):
             self.log.info(
@@ -244,8 +256,24 @@ class Call:
             self.reoffers.received(transaction, request)
         elif request.method == "OPTIONS":
             transaction.respond(capabilities(request, None))
-        else:  # INFO without a body that would have to be read
-            transaction.respond(request.respond(200))
+        else:
+            self._infoReceived(transaction, request)
+
+    def _infoReceived(self, transaction: ServerTransaction, request: Request) -> None:
+        """A key, or a body that need not be read; a repeat of it ends in the transaction."""
+        try:
+            found = (
+                parseKeyInfo(part.contentType, part.content)
+                for part in bodyParts(request)
+                if part.contentType in KEY_BODIES
+            )
+            key = next(found, None)
+        except MalformedMessage as error:
+            transaction.respond(request.respond(400, str(error)))
+            return
+        transaction.respond(request.respond(200))
+        if key is not None and self.user is not None:
+            self.tell(self.user.infoReceived, key)
 
     def byeReceived(self, transaction: ServerTransaction, request: Request) -> None:
         """The far end hangs up (RFC 3261 15.1.2)."""

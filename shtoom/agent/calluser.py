@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shtoom.agent.call import Call
     from shtoom.exceptions import CallFailed
+    from shtoom.sip.keyinfo import KeyInfo
     from shtoom.sip.message import Response
 
 
@@ -69,3 +70,6 @@ class ICallUser(Interface):
 
     def answerReceived(call: Call, sdp: bytes) -> None:  # noqa: N805
         """The peer's answer to the offer that offerReceived(call, None) gave."""
+
+    def infoReceived(call: Call, key: KeyInfo) -> None:  # noqa: N805
+        """A key came in an INFO request (RFC 6086 A)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shtoom.sip.body import SDP, bodyParts
+from shtoom.sip.keyinfo import KEY_BODIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,7 @@ BODIES = ("application/sdp", "multipart/mixed")
 ALLOW = ("Allow", ", ".join(METHODS))
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 ACCEPT = ("Accept", ", ".join(BODIES))
+ACCEPT_INFO = ("Accept", ", ".join(KEY_BODIES))
 
 
 def capabilities(request: Request, toTag: str | None) -> Response:
@@ -60,9 +62,11 @@ def _bodyRefusal(request: Request, toTag: str | None) -> Response | None:
         return request.respond(415, toTag=toTag, headers=(("Accept-Encoding", "identity"),))
     if "handling=optional" in (request.header("Content-Disposition") or "").lower():
         return None
-    if request.method == "INFO":  # none is read yet: an empty Accept says so (20.1)
-        return request.respond(415, toTag=toTag, headers=(("Accept", ""),))
     parts = bodyParts(request)
+    if request.method == "INFO":
+        if any(part.contentType in KEY_BODIES for part in parts):
+            return None
+        return request.respond(415, toTag=toTag, headers=(ACCEPT_INFO,))
     foreign = any(part.required and part.contentType != SDP for part in parts)
     if foreign or not any(part.contentType == SDP for part in parts):
         return request.respond(415, toTag=toTag, headers=(ACCEPT,))

@@ -119,6 +119,8 @@ class Outgoing:
         self._relayFrom = None
         if stream.eventType is None:
             self._dropEvents()
+        elif self._event is not None:
+            self._event.release(0.0)  # the far end may be another one from now on
         self._changed()
 
     @property

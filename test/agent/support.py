@@ -22,6 +22,7 @@ from shtoom.agent.call import Call, CallEnding, ICallUser
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, HostNotKnown, TransportFailed
+from shtoom.sip.keyinfo import KeyInfo
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
 from shtoom.sip.resolver import Place
@@ -134,6 +135,9 @@ class Listener:
 
     def answerReceived(self, call: Call, sdp: bytes) -> None:
         self._note("answer", call, sdp)
+
+    def infoReceived(self, call: Call, key: KeyInfo) -> None:
+        self._note("key", call, key)
 
 
 @implementer(IUserAgentUser)

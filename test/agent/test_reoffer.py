@@ -7,7 +7,8 @@ from twisted.internet.defer import Deferred
 from shtoom.agent.call import Call
 from shtoom.agent.calluser import CallEnding
 from shtoom.agent.hangup import CallState
-from shtoom.exceptions import NotAcceptable
+from shtoom.exceptions import CallFailed, NotAcceptable
+from shtoom.sip.keyinfo import KeyInfo
 from test.agent.support import ANSWER, OFFER, AgentTestCase
 
 HOLD = OFFER + b"a=sendonly\r\n"
@@ -196,14 +197,38 @@ class ReofferTests(AgentTestCase):
         self.assertIs(self.call.state, CallState.CONFIRMED)
 
     def test_otherRequestsInTheDialog(self) -> None:
-        """OPTIONS and an empty INFO get 200, INFO with a body 415, REFER 405 with Allow."""
+        """OPTIONS and an empty INFO get 200, INFO with another body 415, REFER 405 with Allow."""
         self.caller.ask("OPTIONS")
         self.caller.ask("INFO")
-        self.caller.ask("INFO", body=b"Signal=1\r\n", contentType="application/dtmf-relay")
+        self.caller.ask("INFO", body=b"q", contentType="application/xyz")
         self.caller.ask("REFER", headers=[("Refer-To", "<sip:bob@example.net>")])
         self.assertEqual(self.alice.labels(), ["200 OPTIONS", "200 INFO", "415 INFO", "405 REFER"])
         self.assertIn("INVITE", self.alice.response("405 REFER").header("Allow") or "")
         self.assertEqual(self.listener.ends, [])
+
+    def test_dtmf_004_keysInInfo(self) -> None:
+        """200 and told; 400 to what is no key; 415 says which bodies are read (RFC 6086 4)."""
+        relay = "application/dtmf-relay"
+        self.caller.ask("INFO", body=b"Signal=1\r\nDuration=160\r\n", contentType=relay)
+        self.caller.ask("INFO", body=b"11", contentType="application/dtmf")
+        self.caller.ask("INFO", body=b"Signal=zz", contentType=relay)
+        self.caller.ask("INFO", body=b"q", contentType="application/xyz")
+        self.assertEqual(self.alice.labels(), ["200 INFO", "200 INFO", "400 INFO", "415 INFO"])
+        accept = self.alice.response("415 INFO").header("Accept")
+        self.assertEqual(accept, "application/dtmf-relay, application/dtmf")
+        self.assertEqual(self.listener.named("key"), [KeyInfo("1", 0.16), KeyInfo("#")])
+
+    def test_infoThatIsSent(self) -> None:
+        """Inside the dialog; the Deferred has the peer's answer, a refusal too."""
+        sent = self.call.sendInfo("application/dtmf-relay", b"Signal=5\r\n")
+        request = self.alice.request("INFO")
+        self.assertEqual(request.body, b"Signal=5\r\n")
+        self.assertEqual(request.contentType, "application/dtmf-relay")
+        self.alice.say(request.respond(415).toBytes())
+        self.assertEqual(self.successResultOf(sent).code, 415)
+        self.caller.bye()
+        late = self.call.sendInfo("application/dtmf-relay", b"Signal=5\r\n")
+        self.failureResultOf(late, CallFailed)
 
     def test_aRequestOutOfOrder(self) -> None:
         """A CSeq lower than one before gets 500, and the call stays up (12.2.2)."""

@@ -149,6 +149,24 @@ class ApplicationsGuideTests(ExampleTestCase):
         self.over(lab, call)
 
 
+class KeysGuideTests(ExampleTestCase):
+    """DOC/keys.md."""
+
+    def test_sending(self) -> None:
+        """It dials, presses the keys after the pause, and hangs up."""
+        self.write("guide", blockOf("DOC/keys.md", "Sending keys"))
+        lab = Lab(self.load("guide").Remote)
+        phone = lab.phone()
+        lab.application.startVoiceApp(to=phone.uri)
+        lab.advance(1.0)
+        [call] = phone.calls
+        self.assertEqual((call.state, call.keys), ("answered", ""))
+        lab.advance(6.0)
+        self.assertEqual((call.state, call.keys), ("ended", "1234#"))
+        lab.assertNothingLeft()
+        self.assertEqual((lab.results, lab.failures), (["done"], []))
+
+
 EXAMPLES: Examples = {
     ("README.md", "Doug"): [READMETests.test_theApplication],
     ("README.md", "Test it without a phone"): [READMETests.test_itsTest],
@@ -160,6 +178,7 @@ EXAMPLES: Examples = {
     **test_concepts.EXAMPLES,
     **test_recipes.EXAMPLES,
     **test_tutorial.EXAMPLES,
+    ("DOC/keys.md", "Sending keys"): [KeysGuideTests.test_sending],
 }
 """All of them."""
 

@@ -175,26 +175,6 @@ class ModeTests(SynchronousTestCase):
             self.assertIn(next(iter(wrong)), str(error))
 
 
-class ReleaseTests(SynchronousTestCase):
-    """The length of a press, which is known after its event."""
-
-    def test_durationIsAddedToThePressOfTheEvent(self) -> None:
-        """event.evidence holds that very object."""
-        collector = DigitCollector()
-        [over] = collector.keyPressed(Press("1", 0.0))
-        self.assertIsNone(over.presses[0].duration)
-        collector.keyReleased("1", 0.12)
-        self.assertEqual(over.presses[0].duration, 0.12)
-
-    def test_releaseWithoutPressIsHarmless(self) -> None:
-        """As is one of another key, or a second one."""
-        collector = DigitCollector()
-        collector.keyReleased("1", 0.1)
-        [over] = collector.keyPressed(Press("2", 0.0))
-        collector.keyReleased("1", 0.1)
-        self.assertIsNone(over.presses[0].duration)
-
-
 modes = st.builds(
     DigitMode,
     single=st.booleans(),
