@@ -19,7 +19,7 @@ from random import Random
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from shtoom.media.incoming import Incoming
+from shtoom.media.incoming import REVIEW, Incoming
 from shtoom.media.io import Address, IMediaIO, IMediaSocket
 from shtoom.media.listening import Listening, deliver
 from shtoom.media.outgoing import Outgoing
@@ -31,6 +31,7 @@ from shtoom.media.stream import BEAT, SILENCE, Idle
 LATEST = 2 * BEAT  # seconds: beats that are later are left out
 _LONGEST_PADDING = 3000  # beats of silence that a listener gets for those left out, a minute
 _EPSILON = 1e-6  # seconds by which a clock may round
+_REVIEWED_A_SLOT = 10
 _QUIET = 1.0  # seconds between two log lines of one kind
 
 _log = Logger()
@@ -76,6 +77,8 @@ class MediaClock:
         self._call: IDelayedCall | None = None
         self._waking = False  # the reactor watches the sockets
         self._ticking = False
+        self._toReview: list[MediaSession] = []
+        self._reviewAt = 0.0
         self._listening = Listening()
         self._faultLoggedAt = self._lateLoggedAt = float("-inf")
         self.sessions: set[MediaSession] = set()
@@ -170,6 +173,9 @@ class MediaClock:
         waking = 0 < active < (self._fewForwarding if self._forwarding else self._few)
         if waking != self._waking:
             self._waking = waking
+            self._toReview.clear()
+            for session in tuple(self.sessions) if waking else ():
+                session.unfocus()
             self._io.wakeOn(self.poll if waking else None)
         slot = self._nextSlot() if active else NEVER
         call = self._call
@@ -197,6 +203,8 @@ class MediaClock:
                 self.lateBeats += 1
                 if late > LATEST:
                     self._skip(late, now)
+            if not self._waking:
+                self._review(now)
             now += _EPSILON
             while self._timeOf(schedule.slot) <= now:
                 slot = schedule.slot
@@ -220,6 +228,15 @@ class MediaClock:
             if outgoing.wakeAt > slot:
                 schedule.sleep(outgoing)
         self._flush()
+
+    def _review(self, now: float) -> None:
+        """Once a second for each session, a few of them in each slot."""
+        if not self._toReview and now >= self._reviewAt:
+            self._toReview = list(self.sessions)
+            self._reviewAt = now + REVIEW
+        for session in self._toReview[-_REVIEWED_A_SLOT:]:
+            session.review(now)
+        del self._toReview[-_REVIEWED_A_SLOT:]
 
     def _receive(self, now: float) -> None:
         for incoming, data, source in self._io.receive():

@@ -32,6 +32,7 @@ _unpack = Struct("!BBHII").unpack_from  # the fixed header of RFC 3550 5.1
 _number = int.from_bytes
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _FIRST = bytes([_PLAIN])
+REVIEW = 1.0  # seconds between two questions who is in focus
 _COMFORT_NOISE = 13  # RFC 3389
 
 _log = Logger()
@@ -47,16 +48,17 @@ class Incoming:
     """The receiving half of a session: received() is called for each datagram.
 
     isOurs: is an address that of a session here? jitter: the play-out buffer, which exists while
-    there are listeners. target: the sending half of the session that sound is of the session that sound is forwarded to. onKey:
+    there are listeners. target: the sending half of the session that sound is forwarded to. onKey:
     told of keys as they come. dropped: counts by reason. firstAt, heardAt: seconds of the first
-    and the last packet taken. label: names the call in log lines.
+    and the last packet taken. label: names the call in log lines. group: the schedule's.
     """
 
     __slots__ = (
-        "_accepts", "_eventTypes", "_held", "_heldTypes", "_isOurs", "_lostBefore", "_outgoing",
-        "_received", "_rowCount", "_rowFirst", "_rowLimit", "_rowStep", "_schedule", "_source",
-        "_ssrc", "_tracker", "codec", "described", "dropped", "firstAt", "group", "heardAt",
-        "jitter", "keyIsDown", "keys", "label", "latch", "listeners", "onKey", "target",
+        "_accepts", "_eventTypes", "_focused", "_held", "_heldTypes", "_isOurs", "_lostBefore",
+        "_outgoing", "_received", "_restless", "_rowCount", "_rowFirst", "_rowLimit", "_rowStep",
+        "_schedule", "_source", "_ssrc", "_tracker", "codec", "described", "dropped", "firstAt",
+        "group", "heardAt", "jitter", "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
+        "target",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +75,7 @@ class Incoming:
         self._rowFirst = self._rowStep = 0
         self._source: Address | None = None  # of the row
         self.heardAt = float("-inf")
+        self._focused = self._restless = False
         self._tracker = SequenceTracker()
         self._received = self._lostBefore = 0  # packets told of to trackers; lost by earlier ones
         self.codec: Codec | None = None
@@ -100,6 +103,7 @@ class Incoming:
         self._accepts = {} if self._held else dict(stream.accepts)
         self._heldTypes = frozenset(stream.accepts if self._held else ())
         self._eventTypes = stream.eventTypes | {stream.eventType}
+        self._focused = self._restless = False
         self.latch.heardAt = self.heardAt
         self.latch.expect(remote, stream.signallingHost, self._held, now)
         if remote is not None:
@@ -128,6 +132,18 @@ class Incoming:
         codec = self.codec
         if codec is not None and self.listeners:
             self.jitter = JitterBuffer(rate=codec.clock, frame=codec.frameSamples)
+
+    def focus(self, now: float) -> Address | None:
+        """The source that alone is of interest, as long as the stream goes on; None for any.
+
+        Asked for once a second. Who was silent once may come back from elsewhere, or was cut off
+        by a mistake of ours: there is no focus on it again.
+        """
+        alive = now - self.heardAt < REVIEW
+        if self._focused and not alive:
+            self._restless = True
+        self._focused = alive and not self._restless and self.latch.isSettled
+        return self.latch.source if self._focused else None
 
     # --- the hot path -------------------------------------------------------------------------
 

@@ -7,8 +7,11 @@ epoll set of its own. Not here: what a datagram means (media.incoming), when it 
 
 from __future__ import annotations
 
+import ctypes
+import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EMFILE, ENFILE
 from select import EPOLLIN, epoll
 from typing import Any
@@ -24,9 +27,11 @@ Address = tuple[str, int]
 Received = tuple[Any, bytes, Address]  # owner, datagram, source
 
 # An RTP datagram that fits an Ethernet frame is shorter; a longer one is no audio of ours.
-_LARGEST = 2048
+LARGEST = 2048
 # More than a socket's buffer holds by default, so a stall is caught up in one go; a flood ends it.
 _ROUNDS = 300
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class IMediaSocket(Interface):
@@ -41,6 +46,17 @@ class IMediaSocket(Interface):
 
     def close() -> None:
         """Closes the port; again: nothing. The port is given back to its pool by who opened it."""
+
+
+class IFocusingSocket(IMediaSocket):
+    """A socket that can leave it to the system to keep strangers out, which saves time."""
+
+    def focus(address: Address | None) -> None:  # noqa: N805
+        """Only datagrams of this source are wanted from now on; None: of anybody again.
+
+        What was sent to the port before is received as it came. To this very object as address,
+        send() takes a shorter way.
+        """
 
 
 class IMediaIO(Interface):
@@ -62,31 +78,78 @@ class IMediaIO(Interface):
         """Closes all sockets, and what stands behind them."""
 
 
-@implementer(IMediaSocket)
+@implementer(IFocusingSocket)
 class EpollMediaSocket:
-    """A UDP socket in the set of an EpollMediaIO."""
+    """A UDP socket in the set of an EpollMediaIO.
 
-    __slots__ = ("_close", "_sendto", "fileno", "host", "owner", "port", "recvfrom")
+    focused: as focus() has it. read: as EpollMediaIO.receive() reads it.
+    """
+
+    __slots__ = (
+        "_close", "_connect", "_keep", "_sendBack", "_sendto", "fileno", "focused", "host",
+        "owner", "port", "recv", "recvfrom",
+    )  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, port: int, close: Callable[[EpollMediaSocket], None]
+        self,
+        sock: socket.socket,
+        port: int,
+        keep: Callable[[Received], None],
+        close: Callable[[EpollMediaSocket], None],
     ) -> None:
         self.host, self.port = sock.getsockname()[0], port
         self.owner: Any = None
+        self.focused: Address | None = None
         self.fileno = sock.fileno()
-        self.recvfrom = sock.recvfrom
-        self._sendto = sock.sendto
+        self.recv, self.recvfrom = sock.recv, sock.recvfrom
+        self._sendBack, self._sendto, self._connect = sock.send, sock.sendto, sock.connect
+        self._keep = keep
         self._close: Callable[[EpollMediaSocket], None] | None = close
 
     def send(self, data: bytes, address: Address) -> None:
         """One datagram to address, (host, port)."""
-        self._sendto(data, address)
+        if address is self.focused:
+            try:  # noqa: SIM105 - suppress() takes longer than send()
+                self._sendBack(data)
+            except ConnectionRefusedError:
+                pass  # nobody listens there any more; without focus that is not told either
+        else:
+            self._sendto(data, address)
+
+    def focus(self, address: Address | None) -> None:
+        """As IFocusingSocket has it: the socket is connected meanwhile."""
+        if address is self.focused or self._close is None:
+            return
+        if self.focused is not None:
+            self.focused = None
+            _disconnect(self.fileno)
+        if address is not None:
+            try:
+                self._connect(address)
+            except OSError:  # no way there now; it goes on as before
+                return
+            self._keepWaiting()
+            self.focused = address
+
+    def _keepWaiting(self) -> None:
+        """What others have sent before must not be taken for datagrams of the one in focus."""
+        with suppress(OSError):
+            while True:
+                data, source = self.recvfrom(LARGEST)
+                self._keep((self.owner, data, source[:2]))
 
     def close(self) -> None:
         """Out of the set, and closed."""
         close, self._close = self._close, None
         if close is not None:
             close(self)
+
+
+def _disconnect(fd: int) -> None:
+    """What connect() to an address of the family AF_UNSPEC does, which Python has no way to say."""
+    if _libc.connect(fd, bytes(16), 16) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
 
 
 @implementer(IReadDescriptor)
@@ -126,6 +189,7 @@ class EpollMediaIO:
         self._epoll = epoll()
         self._sockets: dict[int, EpollMediaSocket] = {}
         self._owned: dict[int, socket.socket] = {}
+        self._kept: list[Received] = []  # read before their turn
         self._waker: _Waker | None = None
 
     def open(self, host: str, ports: PortPool) -> EpollMediaSocket:
@@ -145,7 +209,7 @@ class EpollMediaIO:
         try:
             sock.setblocking(False)
             sock.bind((host, port))
-            media = EpollMediaSocket(sock, port, self._closeSocket)
+            media = EpollMediaSocket(sock, port, self._kept.append, self._closeSocket)
             self._epoll.register(media.fileno, EPOLLIN)
         except BaseException:
             sock.close()
@@ -160,7 +224,8 @@ class EpollMediaIO:
 
     def receive(self) -> list[Received]:
         """As IMediaIO has it. A datagram longer than 2048 bytes is cut."""
-        received: list[Received] = []
+        received = self._kept.copy()
+        self._kept.clear()
         sockets, poll, append = self._sockets, self._epoll.poll, received.append
         # As many events as sockets: each is named once a round, and none waits for others.
         most = len(sockets) or 1
@@ -170,11 +235,17 @@ class EpollMediaIO:
                 break
             for fd, _event in ready:
                 media = sockets[fd]
+                source = media.focused
                 try:
-                    data, source = media.recvfrom(_LARGEST)
+                    if source is not None:
+                        data = media.recv(LARGEST)
+                    else:
+                        data, source = media.recvfrom(LARGEST)
+                        if len(source) != 2:  # IPv6
+                            source = source[:2]
                 except OSError:  # a datagram with a bad checksum, or an ICMP error of the past
                     continue
-                append((media.owner, data, source if len(source) == 2 else source[:2]))
+                append((media.owner, data, source))
         return received
 
     def wakeOn(self, callback: Callable[[], None] | None) -> None:

@@ -101,6 +101,13 @@ class Latch:
         self.ssrc, self.heardAt = ssrc, now
         return True
 
+    @property
+    def isSettled(self) -> bool:
+        """Can nobody take the stream over while it goes on?"""
+        if self._rank == _SIGNALLED and self.source is not None:
+            return self._isMisled(self.source[0])
+        return self._rank == _DESCRIBED
+
     def _rankOf(self, host: str) -> int:
         if host == self._host:
             return _DESCRIBED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from shtoom.media.incoming import Incoming
-from shtoom.media.io import IMediaSocket
+from shtoom.media.io import IFocusingSocket, IMediaSocket
 from shtoom.media.outgoing import Outgoing
 from shtoom.media.schedule import Schedule
 from shtoom.media.stats import MediaStats
@@ -42,8 +42,8 @@ class MediaSession:
     """
 
     __slots__ = (
-        "__weakref__", "_clock", "_final", "_forwardTo", "_forwardedBy", "_incoming", "_outgoing",
-        "_socket",
+        "__weakref__", "_clock", "_final", "_focusing", "_forwardTo", "_forwardedBy", "_incoming",
+        "_outgoing", "_socket",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +58,7 @@ class MediaSession:
         self._socket = socket
         self._outgoing = Outgoing(socket, rng, idle, schedule)
         self._incoming = Incoming(self._outgoing, schedule, clock.isOurs)
+        self._focusing = socket if IFocusingSocket.providedBy(socket) else None
         self._forwardTo: MediaSession | None = None
         self._forwardedBy: set[MediaSession] = set()
         self._final: MediaStats | None = None
@@ -108,10 +109,21 @@ class MediaSession:
         if remote is not None and remote != self._incoming.described:
             self._outgoing.address = remote
         ptime = stream.ptime // 10 * 10
+        self.unfocus()
         clock.poll()  # what came before the session was up is not part of it
         self._outgoing.configure(stream, ptime)
         self._incoming.configure(stream, remote, clock.seconds())
         clock.sessionStarted(self._incoming, self._outgoing, ptime)
+
+    def review(self, now: float) -> None:
+        """Once a second, while many sessions are up: whom to listen to alone. now: seconds."""
+        if self._focusing is not None and self._clock is not None:
+            self._focusing.focus(self._incoming.focus(now))
+
+    def unfocus(self) -> None:
+        """Datagrams of anybody are of interest again."""
+        if self._focusing is not None:
+            self._focusing.focus(None)
 
     # --- what it sends ------------------------------------------------------------------------
 

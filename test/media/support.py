@@ -18,7 +18,7 @@ from zope.interface import implementer
 from shtoom import codecs
 from shtoom.codecs import Codec
 from shtoom.media.clock import MediaClock
-from shtoom.media.io import IMediaIO, IMediaSocket
+from shtoom.media.io import IFocusingSocket, IMediaIO
 from shtoom.media.ports import PortPool
 from shtoom.media.session import IFeed, IListener, MediaSession, StreamParameters
 from shtoom.rtp.packet import RTPPacket, parseRTP
@@ -33,12 +33,13 @@ PCMU, PCMA = codecs.find("PCMU"), codecs.find("PCMA")
 EVENT_TYPE = 101
 
 
-@implementer(IMediaSocket)
+@implementer(IFocusingSocket)
 class MemorySocket:
     """A port in memory; what it sends is kept with its time."""
 
     def __init__(self, io: MemoryIO, host: str, port: int) -> None:
         self.host, self.port, self.owner = host, port, None
+        self.focused: Address | None = None
         self._io = io
 
     def send(self, data: bytes, address: Address) -> None:
@@ -46,6 +47,10 @@ class MemorySocket:
         if self._io.fault is not None:
             raise self._io.fault
         self._io.sent.append((self._io.clock.seconds(), self.port, data, address))
+
+    def focus(self, address: Address | None) -> None:
+        """Noted; strangers are kept out from then on."""
+        self.focused = address
 
     def close(self) -> None:
         """The port is free."""
@@ -89,7 +94,7 @@ class MemoryIO:
 
     def arrives(self, port: int, data: bytes, source: Address) -> None:
         """A datagram has come to a port."""
-        if port in self.open_:
+        if port in self.open_ and self.sockets[port].focused in (None, source):
             self._waiting.append((self.sockets[port].owner, data, source))
             if self.waker is not None:
                 self.waker()

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.media.clock import MediaClock
 from shtoom.rtp.packet import RTPPacket
-from test.media.support import ALICE, HOST, Bench, Ear, Log, Tone, parameters, speech
+from test.media.support import ALICE, HOST, MALLORY, Bench, Ear, Log, Tone, parameters, speech
 
 
 class ScheduleTests(SynchronousTestCase):
@@ -343,3 +343,65 @@ class ArrivalTests(SynchronousTestCase):
         self.assertIsInstance(bench.media, MediaClock)
         self.assertEqual(bench.destinations(session), [])
         self.assertNotEqual(ALICE[1], session.port)
+
+
+class FocusTests(SynchronousTestCase):
+    """With many sessions the system keeps strangers out of those that are settled."""
+
+    def setUp(self) -> None:
+        self.bench = Bench()
+        self.session = self.bench.session()
+        self.others = [self.bench.session() for _ in range(20)]
+
+    def focused(self) -> object:
+        """The source that the first session's socket listens to alone."""
+        return self.bench.io.sockets[self.session.port].focused
+
+    def test_aStreamThatGoesOnIsInFocus(self) -> None:
+        """Within a second or so; a stranger is not even counted then."""
+        self.bench.talk(self.session, 100)
+        self.assertEqual(self.focused(), ALICE)
+        self.bench.talk(self.session, 5, MALLORY, ssrc=2)
+        self.assertEqual(self.session.stats.dropped, {})
+
+    def test_silenceEndsTheFocusForGood(self) -> None:
+        """The far end may come back from another port, and is heard by the rules of the latch."""
+        self.bench.talk(self.session, 100)
+        self.bench.runFor(2.5)
+        self.assertIsNone(self.focused())
+        self.bench.talk(self.session, 100, (ALICE[0], 47777), sequence=200)
+        self.assertEqual(self.session.stats.latchedFrom, (ALICE[0], 47777))
+        self.assertIsNone(self.focused())
+
+    def test_aNewDescriptionEndsTheFocus(self) -> None:
+        """It may say that media comes from elsewhere now."""
+        self.bench.talk(self.session, 100)
+        other = ("198.51.100.77", 5000)
+        self.session.start(parameters(other))
+        self.assertIsNone(self.focused())
+        self.bench.talk(self.session, 100, other, ssrc=9)
+        self.assertEqual(self.focused(), other)
+
+    def test_whoMayBeTakenOverIsNotInFocus(self) -> None:
+        """A stranger that the SDP did not name: the one that it named may still speak."""
+        session = self.bench.session()
+        self.bench.talk(session, 150, MALLORY)
+        self.assertEqual(session.stats.latchedFrom, MALLORY)
+        self.assertIsNone(self.bench.io.sockets[session.port].focused)
+        self.bench.talk(session, 1, ssrc=3)
+        self.assertEqual(session.stats.latchedFrom, ALICE)
+
+    def test_aPhoneBehindNATIsInFocusToo(self) -> None:
+        """From its private address nothing can come."""
+        session = self.bench.session(remote=("10.1.33.103", 40000), signallingHost=ALICE[0])
+        self.bench.talk(session, 150)
+        self.assertEqual(self.bench.io.sockets[session.port].focused, ALICE)
+
+    def test_fewSessionsNeedNoFocus(self) -> None:
+        """It ends when most of them are gone."""
+        self.bench.talk(self.session, 100)
+        for other in self.others:
+            other.close()
+        self.assertIsNone(self.focused())
+        self.bench.talk(self.session, 100, sequence=200)
+        self.assertIsNone(self.focused())

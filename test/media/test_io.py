@@ -16,7 +16,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from shtoom.exceptions import MediaPortsExhausted
-from shtoom.media.io import EpollMediaIO, IMediaIO, IMediaSocket
+from shtoom.media.io import EpollMediaIO, IFocusingSocket, IMediaIO
 from shtoom.media.ports import PortPool
 
 LOOPBACK = "127.0.0.1"
@@ -72,9 +72,9 @@ class EpollMediaIOTests(SynchronousTestCase):
         self.address = self.phone.getsockname()
 
     def test_itIsWhatTheInterfacesSay(self) -> None:
-        """IMediaIO and IMediaSocket."""
+        """IMediaIO and IFocusingSocket."""
         verifyObject(IMediaIO, self.io)
-        verifyObject(IMediaSocket, self.io.open(LOOPBACK, self.ports))
+        verifyObject(IFocusingSocket, self.io.open(LOOPBACK, self.ports))
 
     def test_aSocketStandsOnAnEvenPortOfThePool(self) -> None:
         """And sends from there (RFC 4961 3)."""
@@ -181,6 +181,91 @@ class EpollMediaIOTests(SynchronousTestCase):
             self.assertEqual((data, source), (b"six", phone.getsockname()[:2]))
             media.send(b"back", source)
             self.assertEqual(phone.recv(10), b"back")
+
+
+class FocusTests(SynchronousTestCase):
+    """A socket that listens to one source alone."""
+
+    def setUp(self) -> None:
+        self.io = EpollMediaIO(Watcher())
+        self.addCleanup(self.io.close)
+        self.ports = PortPool(21000, 29998, Random())
+        self.phone, self.stranger = self.udp(), self.udp()
+
+    def udp(self) -> socket.socket:
+        """Somebody else's socket."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((LOOPBACK, 0))
+        sock.setblocking(False)
+        self.addCleanup(sock.close)
+        return sock
+
+    def test_strangersAreNotReceived(self) -> None:
+        """And are again when the focus is gone; the port stays the same all the time."""
+        for host in (LOOPBACK, "0.0.0.0"):
+            media = self.io.open(host, self.ports)
+            ours, address = (LOOPBACK, media.port), self.phone.getsockname()
+            media.focus(address)
+            self.stranger.sendto(b"stranger", ours)
+            self.phone.sendto(b"phone", ours)
+            self.assertEqual([item[1:] for item in self.io.receive()], [(b"phone", address)])
+            media.send(b"there", address)
+            self.assertEqual(self.phone.recvfrom(100), (b"there", ours))
+            media.send(b"elsewhere", self.stranger.getsockname())
+            self.assertEqual(self.stranger.recvfrom(100), (b"elsewhere", ours))
+            media.focus(None)
+            self.stranger.sendto(b"stranger", ours)
+            self.phone.sendto(b"phone", ours)
+            self.assertEqual(len(self.io.receive()), 2)
+            media.close()
+
+    def test_whatWaitsAtThatMomentKeepsItsSource(self) -> None:
+        """A stranger's datagram in the queue is not taken for one of the far end."""
+        media = self.io.open(LOOPBACK, self.ports)
+        media.owner = "owner"
+        self.stranger.sendto(b"stranger", (LOOPBACK, media.port))
+        self.phone.sendto(b"phone", (LOOPBACK, media.port))
+        media.focus(self.phone.getsockname())
+        self.assertEqual(
+            self.io.receive(),
+            [
+                ("owner", b"stranger", self.stranger.getsockname()),
+                ("owner", b"phone", self.phone.getsockname()),
+            ],
+        )
+
+    def test_theFocusMayMove(self) -> None:
+        """From one source to another."""
+        media = self.io.open(LOOPBACK, self.ports)
+        media.focus(self.phone.getsockname())
+        media.focus(self.stranger.getsockname())
+        self.stranger.sendto(b"stranger", (LOOPBACK, media.port))
+        self.phone.sendto(b"phone", (LOOPBACK, media.port))
+        self.assertEqual([data for _, data, _ in self.io.receive()], [b"stranger"])
+
+    def test_aPortThatIsGoneIsNoError(self) -> None:
+        """A phone closes its port before its BYE is here; nothing is raised or received."""
+        media = self.io.open(LOOPBACK, self.ports)
+        address = self.phone.getsockname()
+        media.focus(address)
+        self.phone.close()
+        for _ in range(5):
+            media.send(b"late", address)
+            self.assertEqual(self.io.receive(), [])
+
+    def test_aSourceThatCannotBeReachedGetsNoFocus(self) -> None:
+        """It goes on as before."""
+        media = self.io.open(LOOPBACK, self.ports)
+        media.focus(("2001:db8::1", 4000))
+        self.phone.sendto(b"phone", (LOOPBACK, media.port))
+        self.assertEqual(len(self.io.receive()), 1)
+
+    def test_aClosedSocketTakesNoFocus(self) -> None:
+        """Its descriptor may be another's by then."""
+        media = self.io.open(LOOPBACK, self.ports)
+        media.close()
+        media.focus(self.phone.getsockname())
+        media.focus(None)
 
 
 @contextmanager
