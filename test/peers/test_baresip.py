@@ -83,6 +83,19 @@ class DemoTests(SynchronousTestCase):
         self.assertHeard("welcome", heard)
         self.assertHeard("goodbye", heard)
 
+    def test_callsBack(self) -> None:
+        """Key 7: Doug hangs up, calls the phone where its Contact says, and the menu is there."""
+        self.phone.dial(f"sip:demo@{self.server.target}")
+        self.phone.waitEvent("CALL_ESTABLISHED")
+        time.sleep(1.0)
+        self.phone.sendDigits("7")
+        self.phone.waitEvent("CALL_CLOSED", 6.0)
+        self.phone.waitEvent("CALL_ESTABLISHED")
+        time.sleep(2.0)
+        self.phone.hangup()
+        self.phone.waitEvent("CALL_CLOSED")
+        self.assertHeard("welcome", self.heard())
+
     def heard(self) -> NDArray[np.int16]:
         """All that came out of the phone, once the call is over."""
         time.sleep(0.3)
