@@ -81,6 +81,7 @@ class UserAgent(Lines):
         super().__init__(reactor, self, resolver, rng, timers)
         self.user, self.product = user, product
         self.draining: int | None = None
+        self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
 
     def placeCall(
@@ -183,6 +184,13 @@ class UserAgent(Lines):
         toTag = self.newTag() if call is None else None
         answer = refusal(request, toTag)
         if answer is not None:
+            if request.method == "REGISTER" and not self._toldRegister:
+                self._toldRegister = True
+                self.log.info(
+                    "REGISTER from {source} is refused: registration is not needed: dial without "
+                    "an account, or switch its registration off (said once)",
+                    source=hostPort(*transaction.peer.address),
+                )
             transaction.respond(answer)
         elif call is not None:
             call.requestReceived(transaction, request)

@@ -19,6 +19,7 @@ from shtoom.sip.shown import shown
 from shtoom.sip.uri import URI, hostPort, parseURI
 
 DEFAULT_USER = "doug"
+SIP_PORT = 5060
 OWN = (
     *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route"),
     *("Content-Length", "Content-Type", "Allow", "Supported", "Require"),
@@ -73,9 +74,14 @@ class Dialling:
             raise InvalidSIPURL(f"{self.toURI!r}: {uri.scheme} addresses lead nowhere; {remedy}")
         return requestURI(uri)
 
-    def caller(self, host: str, tag: str) -> NameAddress:
-        """The From, with that tag; if none was given, ours at `host`. Raises InvalidSIPURL."""
-        text = (self._fromURI or f"sip:{DEFAULT_USER}@{hostPort(host, None)}").strip()
+    def caller(self, host: str, port: int, tag: str) -> NameAddress:
+        """The From, with that tag; if none was given, ours. Raises InvalidSIPURL.
+
+        host, port: where we are; the port is told unless it is SIP's own, so that the called party
+        can call back.
+        """
+        place = hostPort(host, None if port == SIP_PORT else port)
+        text = (self._fromURI or f"sip:{DEFAULT_USER}@{place}").strip()
         try:
             if any(c in text for c in "\r\n\0"):
                 raise MalformedMessage("address", "no CR, LF or NUL", text)

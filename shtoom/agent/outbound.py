@@ -172,9 +172,9 @@ class OutboundCall(Call):
         self._asked = Asked()
         before = self.request
         try:
-            host, _ = peer.transport.sentBy(peer.address[0])
+            host, port = peer.transport.sentBy(peer.address[0])
             caller = (
-                self._dialling.caller(host, self.agent.newTag())
+                self._dialling.caller(host, port, self.agent.newTag())
                 if before is None
                 else before.fromAddress
             )

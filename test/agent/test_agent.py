@@ -170,6 +170,15 @@ class TransportTests(AgentTestCase):
         self.assertEqual(str(invite.contact), "<sip:doug@[2001:db8::10]:5060>")
         self.assertEqual(str(invite.fromAddress.uri), "sip:doug@[2001:db8::10]")
 
+    def test_anotherPortThanSIPsIsInTheFrom(self) -> None:
+        """Who calls back must find us."""
+        six = Wire(self.clock, ("2001:db8::10", 5070))
+        self.agent.addTransport(six)
+        far = FarEnd(six, ("2001:db8::20", 5060), "six")
+        self.dial("sip:bob@[2001:db8::20]")
+        uri = far.request("INVITE").fromAddress.uri
+        self.assertEqual(str(uri), "sip:doug@[2001:db8::10]:5070")
+
 
 class LogTests(AgentTestCase):
     """Each line about a call names it."""
@@ -181,6 +190,14 @@ class LogTests(AgentTestCase):
         lines = [text for text in self.texts if "call " in text]
         self.assertGreaterEqual(len(lines), 2)
         self.assertEqual([text for text in lines if call.callID not in text], [])
+
+    def test_aRegistrationIsExplainedOnce(self) -> None:
+        """Phones repeat it for ever; what their owner may do about it is one line."""
+        self.alice.ask("REGISTER")
+        self.alice.ask("REGISTER")
+        [line] = [text for text in self.texts if "REGISTER" in text]
+        self.assertIn("registration is not needed: dial without an account", line)
+        self.assertEqual(self.alice.labels(), ["405 REGISTER", "405 REGISTER"])
 
 
 class BackToBackTests(AgentTestCase):
