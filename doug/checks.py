@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import shutil
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -44,8 +45,13 @@ def startUpWarnings(settings: Settings) -> list[str]:
         *descriptorWarnings(settings, limit),
         *portWarnings(settings, ephemeralPorts(_PROC), reservedPorts(_PROC)),
         *addressWarnings(settings, localAddressFor),
-        *converterWarnings(shutil.which("ffmpeg")),
+        *argumentWarnings(settings),
     ]
+
+
+def startUpNotes() -> list[str]:
+    """What is missing on this machine, but only to some."""
+    return list(converterNotes(shutil.which("ffmpeg")))
 
 
 def descriptorWarnings(settings: Settings, limit: int | None) -> Iterator[str]:
@@ -106,7 +112,27 @@ def addressWarnings(settings: Settings, localAddress: Callable[[str], str]) -> I
             )
 
 
-def converterWarnings(ffmpeg: str | None) -> Iterator[str]:
+def argumentWarnings(settings: Settings) -> Iterator[str]:
+    """Arguments become attributes; most applications have a default for each that they know."""
+    apps = list(dict.fromkeys(settings.apps.values()))
+    for name in settings.args:
+        if not apps or any(_hasAttribute(app, name) for app in apps):
+            continue
+        classes = " and ".join(app.__qualname__ for app in apps)
+        close = get_close_matches(name, [word for app in apps for word in dir(app)], 1)
+        yield (
+            f"--args={name}=...: {classes} has no attribute {name!r}"
+            + (f", did you mean {close[0]!r}?" if close else "; it is set all the same")
+        )
+
+
+def _hasAttribute(app: type, name: str) -> bool:
+    return hasattr(app, name) or any(
+        name in vars(kind).get("__annotations__", ()) for kind in app.__mro__
+    )
+
+
+def converterNotes(ffmpeg: str | None) -> Iterator[str]:
     """ffmpeg: where it is, None for nowhere."""
     if ffmpeg is None:
         yield (

@@ -96,8 +96,8 @@ class Options(usage.Options):
 
     def opt_max_calls(self, value: str) -> None:
         """Calls at a time; more are refused with 503. [default: as many as --rtp-ports carry]"""
-        if not (value.isascii() and value.isdigit()):
-            raise usage.UsageError(f"--max-calls={value}: wanted a number")
+        if not (value.isascii() and value.isdigit()) or int(value) == 0:
+            raise usage.UsageError(f"--max-calls={value}: wanted a number, 1 or more")
         self.given["maxCalls"] = int(value)
 
     def opt_dial_out(self, value: str) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from doug.application import DougApplication
-from doug.checks import neededDescriptors, raiseDescriptorLimit, startUpWarnings
+from doug.checks import neededDescriptors, raiseDescriptorLimit, startUpNotes, startUpWarnings
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
 
@@ -47,6 +47,8 @@ class DougService(Service):
         raiseDescriptorLimit(neededDescriptors(self.application.settings))
         for warning in startUpWarnings(self.application.settings):
             self.log.warn("{finding}", finding=warning)
+        for note in startUpNotes():
+            self.log.info("{note}", note=note)
 
     def stopService(self) -> Deferred[None]:
         """No new calls; those that are up are left. Fires when nothing is open any more."""

@@ -8,6 +8,7 @@ its help or a traceback. Not here: the options (doug.options), settings of the p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from getopt import GetoptError
 from typing import Any
 
 from twisted.python import usage
@@ -26,7 +27,8 @@ class Options(options.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as e:
-            raise mistake(e) from e
+            unknown = isinstance(e.__context__, GetoptError)
+            raise mistake(f"{e}: see twistd doug --help" if unknown else e) from e
 
 
 def makeService(config: options.Options, reactor: Any) -> DougService:
@@ -38,6 +40,6 @@ def makeService(config: options.Options, reactor: Any) -> DougService:
     return DougService(reactor=reactor, settings=settings)
 
 
-def mistake(error: Exception) -> SystemExit:
+def mistake(error: Exception | str) -> SystemExit:
     """What ends the process with exit code 1 and that line on standard error."""
     return SystemExit(f"twistd doug: {error}")

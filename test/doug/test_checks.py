@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from doug.checks import (
     addressWarnings,
-    converterWarnings,
+    argumentWarnings,
+    converterNotes,
     descriptorWarnings,
     ephemeralPorts,
     neededDescriptors,
@@ -19,6 +20,7 @@ from doug.checks import (
     startUpWarnings,
 )
 from doug.settings import Settings, parseEndpoint
+from doug.voiceapp import VoiceApp
 
 
 def heardAt(*endpoints: str, advertise: str | None = None) -> Settings:
@@ -101,9 +103,26 @@ class ChecksTests(SynchronousTestCase):
 
     def test_noConverter(self) -> None:
         """ffmpeg is missing."""
-        [text] = converterWarnings(None)
+        [text] = converterNotes(None)
         self.assertIn("ffmpeg", text)
-        self.assertEqual(list(converterWarnings("/usr/bin/ffmpeg")), [])
+        self.assertEqual(list(converterNotes("/usr/bin/ffmpeg")), [])
+
+    def test_argumentsThatNoApplicationKnows(self) -> None:
+        """The class is named, and what may have been meant."""
+
+        class Menu(VoiceApp):
+            greeting = "hello.wav"
+            times: int
+
+        def findings(**args: str) -> list[str]:
+            return list(argumentWarnings(Settings(apps={"": Menu}, args=args)))
+
+        self.assertEqual(findings(greeting="a.wav", times="3"), [])
+        [text] = findings(greting="a.wav")
+        self.assertIn("--args=greting", text)
+        self.assertIn("Menu has no attribute 'greting', did you mean 'greeting'?", text)
+        [text] = findings(zzz="1")
+        self.assertIn("Menu has no attribute 'zzz'", text)
 
     def test_whatTheKernelSays(self) -> None:
         """Its files, or that they are not there."""

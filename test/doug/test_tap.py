@@ -84,7 +84,8 @@ class OptionsTests(SynchronousTestCase):
             ([DEMO, "--args=mediaPlay=2"], "'mediaPlay'"),
             ([DEMO, "--idle=loud"], "--idle=loud: wanted one of sparse, silence, none"),
             ([DEMO, "--max-calls=many"], "--max-calls=many: wanted a number"),
-            ([DEMO, "--bogus"], "--bogus"),
+            ([DEMO, "--max-calls=0"], "--max-calls=0: wanted a number, 1 or more"),
+            ([DEMO, "--bogus"], "option --bogus not recognized: see twistd doug --help"),
             ([DEMO, "doug.demo.Demo"], "did you mean --app=doug.demo.Demo?"),
         ]:
             with self.assertRaises(SystemExit) as caught:
@@ -128,6 +129,12 @@ class PluginTests(SynchronousTestCase):
         """Under the name doug."""
         names = [maker.tapname for maker in getPlugins(IServiceMaker)]
         self.assertEqual(names.count("doug"), 1)
+
+    def test_helpSaysHowToCallIt(self) -> None:
+        """Once, and as one types it."""
+        done = self.twistd("--help")
+        self.assertTrue(done.stdout.startswith("Usage: twistd [options] doug --app="), done.stdout)
+        self.assertEqual(done.stdout.count("Usage:"), 1)
 
     def test_anExceptionWhileImportingIsOneLine(self) -> None:
         """Not a traceback of Twisted: nothing but that line, exit code 1."""
