@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from doug.application import DougApplication
 from doug.legmedia import findFile
 from doug.settings import Settings
+from doug.testing.failing import failed
 from doug.testing.leftovers import Leftovers, namingDeferreds
 from doug.testing.media import MemoryMediaIO
 from doug.testing.network import Conditions, MemoryHost, MemoryNetwork
@@ -90,6 +91,7 @@ class Lab:
             name=name if name is not None else f"phone{number}",
             serverAddress=hostPort(self.io.host.address, None),
             findFile=self._findFile,
+            outcomes=self._outcomes,
             **options,
         )
         self.phones.append(phone)
@@ -115,7 +117,7 @@ class Lab:
         self.close()
         found += self._leftovers.findAfterClose(self)
         if found:
-            raise AssertionError("left behind:\n  " + "\n  ".join(dict.fromkeys(found)))
+            raise failed("left behind:\n  " + "\n  ".join(dict.fromkeys(found)))
 
     def close(self) -> None:
         """Switches server and phones off; again: nothing. A lab may also just be forgotten."""
@@ -130,6 +132,15 @@ class Lab:
         """Where one of the applications finds a sound of that name."""
         found = (findFile(path, app) for app in self.application.settings.apps.values())
         return next((file for file in found if os.path.exists(file)), path)
+
+    def _outcomes(self) -> str:
+        """The last words of applications, for a phone that has heard something else."""
+        returned = [f"an application returned {result!r}" for result in self.results[-2:]]
+        errors = [
+            f"an application ended with {type(failure.value).__name__}: {failure.value}"
+            for failure in self.failures[-2:]
+        ]
+        return "".join(f"; {words}" for words in (*returned, *errors))
 
     def _chance(self) -> Random:
         return Random(self._rng.random())

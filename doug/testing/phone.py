@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from doug.negotiation import streamParameters
+from doug.testing.failing import failed
 from doug.testing.hearing import Match, locate, toneShare
 from doug.testing.media import MemoryMediaIO
 from shtoom import codecs
@@ -69,7 +70,8 @@ class Phone:
     (for ever), "busy", "decline". answerAfter: seconds of ringing. earlySound: what it says while
     it rings, to those who hear early media. redirectTo: addresses that it sends every caller to.
     auth: user and password that it asks every caller for. findFile: where the sound of a relative
-    path is. ValueError for an onCall that there is not.
+    path is. outcomes: how applications have ended, for failed assertions. ValueError for an onCall
+    that there is not.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Phone:
         auth: tuple[str, str] | None = None,
         timers: Timers | None = None,
         findFile: Callable[[str], str] = str,
+        outcomes: Callable[[], str] = str,
     ) -> None:
         if onCall not in ON_CALL:
             raise ValueError(f"onCall: wanted one of {', '.join(ON_CALL)}, got {onCall!r}")
@@ -98,6 +101,7 @@ class Phone:
         self.codecs, self.ptime, self.events = tuple(codecs), ptime, events
         self.onCall, self.answerAfter, self.findFile = onCall, answerAfter, findFile
         self.earlySound, self.redirectTo, self.auth = earlySound, tuple(redirectTo), auth
+        self.outcomes = outcomes
         self.calls: list[PhoneCall] = []
         self.io = MemoryMediaIO(host)
         self.clock = MediaClock(reactor, self.io, PortPool(*RTP_PORTS, rng), rng=rng, phases=2)
@@ -232,7 +236,7 @@ class PhoneCall:
         """Rings with an announcement: 183 with a description, and sound before the answer."""
         call = self.call
         if not isinstance(call, InboundCall) or call.remoteSDP is None:
-            raise AssertionError("speakEarly: only a call with an offer that rings has early media")
+            raise failed("speakEarly: only a call with an offer that rings has early media")
         agreed = negotiate(parseSDP(call.remoteSDP), self._capabilities())
         self._talk(agreed.stream)
         call.ring(183, sdp=agreed.answer.toBytes())
@@ -267,7 +271,7 @@ class PhoneCall:
         key than 0-9 * # A-D.
         """
         if self._mustBeUp("pressed").eventType is None:
-            raise AssertionError("press: this phone and the server have not agreed on RFC 4733")
+            raise failed("press: this phone and the server have not agreed on RFC 4733")
         if set(keys.upper()) - set(DIGITS):
             raise ValueError(f"press: wanted keys of {DIGITS}, got {keys!r}")
         waiting = bool(self._toPress)
@@ -290,7 +294,7 @@ class PhoneCall:
         """
         self._mustBeUp("sent")
         if self.call is None:
-            raise AssertionError("sendInfo: the call is over")
+            raise failed("sendInfo: the call is over")
         return self.call.sendInfo(contentType, body)
 
     def say(self, sound: Sound) -> None:
@@ -341,10 +345,10 @@ class PhoneCall:
         match = locate(audio, self._read(sound), atLeast)
         if match is None or match.seconds < min(atLeast, match.wanted):
             much = 0.0 if match is None else match.seconds
-            raise AssertionError(
+            raise failed(
                 f"{_name(sound)} was not heard: {much:.1f} s of it in {len(audio) / 8000:.2f} s of "
                 f"sound from second {self._from / 8000:.2f} on, at a level of {_level(audio)} "
-                f"(call {self.state})"
+                f"(call {self.state}){self.phone.outcomes()}"
             )
         start, self._from = self._from, self._from + match.end
         return match._replace(start=start + match.start, end=self._from)
@@ -353,19 +357,19 @@ class PhoneCall:
         """That `sound` was not heard since the last forget() or assertHears()."""
         match = locate(self._heardFrom(self._from), self._read(sound), ENOUGH)
         if match is not None and match.seconds >= min(ENOUGH, match.wanted):
-            raise AssertionError(f"{_name(sound)} was heard: {match.seconds:.1f} s of it")
+            raise failed(f"{_name(sound)} was heard: {match.seconds:.1f} s of it")
 
     def assertHearsTone(self, hz: float, seconds: float = 0.5, share: float = 0.9) -> None:
         """That the last `seconds` were a tone of `hz`, by its share of the power."""
         found = toneShare(self._last(seconds), hz)
         if found < share:
-            raise AssertionError(f"a tone of {hz} Hz has {found:.2f} of the power, wanted {share}")
+            raise failed(f"a tone of {hz} Hz has {found:.2f} of the power, wanted {share}")
 
     def assertSilent(self, seconds: float = 0.5) -> None:
         """That nothing but silence came in the last `seconds`."""
         audio = self._last(seconds)
         if len(audio) and int(np.abs(audio.astype(np.int32)).max()) > 64:
-            raise AssertionError(f"wanted silence, heard a level of {_level(audio)}")
+            raise failed(f"wanted silence, heard a level of {_level(audio)}")
 
     # --- the call reports ---------------------------------------------------------------------
 
@@ -458,7 +462,7 @@ class PhoneCall:
 
     def _mustBeUp(self, done: str) -> AgreedStream:
         if self.stream is None or self.state != "answered":
-            raise AssertionError(f"the call is {self.state}: nothing can be {done}")
+            raise failed(f"the call is {self.state}: nothing can be {done}")
         return self.stream
 
     def _heardFrom(self, sample: int) -> NDArray[np.int16]:

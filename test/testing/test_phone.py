@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.python.failure import Failure
+from twisted.trial.unittest import FailTest, SynchronousTestCase
 
 from doug.testing import Lab, Phone, PhoneCall
 from shtoom.audio.tones import sine
@@ -349,6 +350,20 @@ class AssertionTests(PhoneTestCase):
         self.assertLess(match.start, 8000)
         self.assertApproximates(match.end / 8000, 4.0, 0.5)
         self.assertGreater(match.wanted, 8.0)
+
+    def test_whatApplicationsSaidLastIsTold(self) -> None:
+        """When a prompt is not heard the cause is mostly there."""
+        self.call.hangUp()
+        self.lab.advance(1.0)
+        self.lab.results.append("no such account")
+        self.lab.failures.append(Failure(KeyError("prompt")))
+        text = self.failureText(self.call.assertHears, prompt("goodbye"))
+        self.assertIn("an application returned 'no such account'", text)
+        self.assertIn("an application ended with KeyError: 'prompt'", text)
+
+    def test_trialCountsItAsAFailure(self) -> None:
+        """Not as an error: by its own exception, where it is there."""
+        self.assertRaises(FailTest, self.call.assertHears, prompt("goodbye"))
 
     def test_anotherPromptIsNot(self) -> None:
         """The error names it, how long was listened, how loud it was, how the call stands."""
