@@ -79,6 +79,8 @@ class KeyTones:
             at += self._keys[0].say(samples[at:])
             if self._keys[0].isOver:
                 self._keys.popleft()
+        if not at:
+            return None
         if not self._keys:
             self._whenOver()
-        return self.codec.encode(samples) if at else None
+        return self.codec.encode(samples)

@@ -326,6 +326,30 @@ class EventTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, session.sendEvent, "1", 0.1)
         self.assertIn("telephone-events", str(error))
 
+    def test_aKeyIsDownUntilItIsReleased(self) -> None:
+        """What relays one does not know how long it will be."""
+        key = self.session.pressKey("5")
+        assert key is not None
+        self.bench.runFor(0.5)
+        events = [packet for packet in self.sent() if packet.payloadType == EVENT_TYPE]
+        self.assertIn(len(events), (24, 25, 26))
+        key.release(0.6)
+        self.bench.runFor(0.5)
+        last = [p for p in self.sent() if p.payloadType == EVENT_TYPE][-3:]
+        payloads = [parseTelephoneEvent(packet.payload) for packet in last]
+        self.assertEqual([(p.end, p.duration) for p in payloads], [(True, 4800)] * 3)
+        self.assertNotEqual(self.sent()[-1].payloadType, EVENT_TYPE)
+
+    def test_aKeyIsNotPressedWhileTheCallIsHeld(self) -> None:
+        """By the end of the hold it would be an old one."""
+        self.session.start(parameters(send=False))
+        self.assertIsNone(self.session.pressKey("1"))
+        self.session.start(parameters())
+        self.bench.runFor(0.3)
+        self.assertNotIn(EVENT_TYPE, {packet.payloadType for packet in self.sent()})
+        without = self.bench.session(eventType=None)
+        self.assertRaises(ValueError, without.pressKey, "1")
+
     def test_aKeyWaitsWhileTheCallIsHeld(self) -> None:
         """And is sent when it goes on."""
         self.session.start(parameters(send=False))

@@ -129,6 +129,30 @@ class RecordingTests(WorkingDisk):
         self.end(recording)
         self.assertEqual(path.stat().st_size, 44 + 8000)
 
+    def test_twoChannelsAreAWav(self) -> None:
+        """Whole, with a header that says so; half a second of both is a piece."""
+        path = self.folder / "both.wav"
+        recording = Recording(path, self.threads.deferToThread, self.failures.append, channels=2)
+        left, right = toSamples(sound(1.3)), toSamples(sound(1.3))[::-1]
+        pcm = np.stack([left, right], axis=1).tobytes()
+        for at in range(0, len(pcm), 2 * FRAME_BYTES):
+            recording.write(pcm[at : at + 2 * FRAME_BYTES])
+            self.threads.clock.advance(0.02)
+        self.assertAlmostEqual(recording.duration, 1.3, 6)
+        self.end(recording)
+        with wave.open(str(path)) as file:
+            self.assertEqual(file.getparams()[:4], (2, 2, 8000, 10400))
+            self.assertEqual(file.readframes(10400), pcm)
+        self.assertEqual(self.failures, [])
+
+    def test_twoChannelsAreNothingElse(self) -> None:
+        """No other kind says how many it has: ValueError at once."""
+        for name in ("a.raw", "a.ul"):
+            with self.assertRaisesRegex(ValueError, "2 channels"):
+                Recording(
+                    self.folder / name, self.threads.deferToThread, self.failures.append, channels=2
+                )
+
     def test_theDiskIsWrittenInPiecesOfHalfASecond(self) -> None:
         """Ten seconds are twenty jobs, and one each to open and close."""
         recording = self.record(self.folder / "a.wav")

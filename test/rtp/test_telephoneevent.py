@@ -256,6 +256,21 @@ class SenderTests(SynchronousTestCase):
         unsent.stop()
         self.assertIsNone(unsent.nextPacket())
 
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(0, 40), st.floats(0.0, 1.0))
+    def test_aKeyThatIsHeldEndsWithTheDurationThatIsTold(self, sent: int, told: float) -> None:
+        """But not before what was told already, nor below a packet time; then three ends."""
+        sender = TelephoneEventSender("5", None)
+        for _ in range(sent):
+            sender.nextPacket()
+        sender.release(told)
+        events = [parseTelephoneEvent(each.payload) for each in sender]
+        self.assertEqual(
+            [each.end for each in events][-4:], [False, True, True, True][-len(events) :]
+        )
+        self.assertEqual(events[-1].duration, max(160, 160 * sent, round(told * 8000)))
+        self.assertIsNone(sender.nextPacket())
+
     def test_badArgumentsAreNamed(self) -> None:
         """An unknown key, a volume or duration out of range: ValueError in words."""
         for digit, duration, volume, culprit in (
