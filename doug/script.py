@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 
 from doug.application import DougApplication, StartFailed
 from doug.options import Options
-from doug.process import tune
+from doug.process import stopOnce, tune
 from doug.service import DougService
 from doug.settings import Endpoint, Settings
 from doug.voiceapp import VoiceApp
@@ -51,6 +51,7 @@ def serve(
         return options.complain(e)
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
     tune(reactor)
+    stopOnce(reactor)
     service = DougService(reactor=reactor, settings=settings)
     try:
         service.startService()
@@ -92,6 +93,7 @@ def dial(
     )
     globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
     tune(reactor)
+    stopOnce(reactor)
     dialler = Dialler(options.name, reactor, settings)
     try:
         dialler.start()

@@ -8,23 +8,45 @@ import argparse
 import os
 import socket
 import sys
+from errno import EADDRINUSE
+from ipaddress import ip_address
 from pathlib import Path
 
 FIRST_PORT, TRIES = 5060, 50
 
 
+def whyNot(host: str, port: int) -> OSError | None:
+    """Why that UDP port cannot be had; None: it can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind((host if host != "*" else "", port))
+        except OSError as e:
+            return e
+    return None
+
+
 def freePort(host: str, first: int) -> int:
     """The first UDP port from `first` on that nobody holds."""
     for port in range(first, first + TRIES):
-        with socket.socket(
-            socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM
-        ) as s:
-            try:
-                s.bind((host if host != "*" else "", port))
-            except OSError:
-                continue
+        trouble = whyNot(host, port)
+        if trouble is None:
             return port
+        if trouble.errno != EADDRINUSE:
+            sys.exit(
+                f"HOST={host}: {trouble.strerror}: name an address of this machine, or * for all"
+            )
     sys.exit(f"No free UDP port from {first} to {first + TRIES - 1}: name one with PORT=")
+
+
+def namedPort(host: str, text: str) -> int:
+    """The port that was asked for, if it can be had."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        sys.exit(f"PORT={text}: wanted a UDP port, 1 to 65535")
+    trouble = whyNot(host, int(text))
+    if trouble is not None:
+        sys.exit(f"HOST={host} PORT={text}: {trouble.strerror}: name another one")
+    return int(text)
 
 
 def addressOnNetwork() -> str:
@@ -40,11 +62,19 @@ def addressOnNetwork() -> str:
 def main() -> None:
     """Prints what to dial, then becomes twistd."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, help="UDP port (default: the first free one from 5060)")
+    parser.add_argument("--port", help="UDP port (default: the first free one from 5060)")
     parser.add_argument("--host", default="*", help="address to listen on (default: all)")
     parser.add_argument("--app", default="doug.demo.Demo", help="module.Class (default: the demo)")
     options = parser.parse_args()
-    port = options.port or freePort(options.host, FIRST_PORT)
+    options.host = options.host.strip("[]")
+    try:
+        ip_address("0.0.0.0" if options.host == "*" else options.host)
+    except ValueError:
+        sys.exit(f"HOST={options.host}: wanted an IP address of this machine, or * for all")
+    if options.port:
+        port = namedPort(options.host, options.port)
+    else:
+        port = freePort(options.host, FIRST_PORT)
     reach = options.host if options.host != "*" else addressOnNetwork()
     shown = f"[{reach}]" if ":" in reach else reach
     print(f"\n  Doug serves {options.app}. Dial with any SIP phone:\n")
