@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from doug.testing import Lab
 from shtoom import codecs
-from shtoom.audio.tones import sine
+from shtoom.audio.tones import dtmf, sine
 from shtoom.rtp.packet import RTPPacket, parseRTP
 
 Address = tuple[str, int]
@@ -74,12 +74,15 @@ class MediaEnd:
         csrcs: int = 0,
         every: float | None = None,
         after: float = 0.0,
+        key: str = "",
     ) -> None:
         """Packets of a tone, one each `every` seconds (None: as long as a packet lasts).
 
-        samples: a packet. extension: of the header, whole. pad: octets. csrcs: how many of them.
+        key: the two tones of this key, not one of hz. samples: a packet. extension: of the header,
+        whole. pad: octets. csrcs: how many of them.
         """
-        sound = sine(hz, count * samples / 8000, 0.3)
+        seconds = count * samples / 8000
+        sound = dtmf(key, seconds) if key else sine(hz, seconds, 0.3)
         payload = CODECS[pt].encode(sound)
         beat = samples / 8000 if every is None else every
         first = 0x80 | (0x20 if pad else 0) | (0x10 if extension else 0) | csrcs
