@@ -12,21 +12,38 @@ from typing import Any
 from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+import doug.application
+import doug.conferencing
 import doug.events
 import doug.source
 import doug.testing
 import shtoom.exceptions
 from doug import VoiceApp
 from doug.application import DougApplication
-from doug.dialog import Dialog
+from doug.bridge import Bridge
+from doug.conferencing import ConfSource, Room
+from doug.dialog import Dialog, Party
 from doug.leg import Leg
 from doug.settings import Settings
 from doug.tap import Options
 from doug.testing import Lab, Phone, PhoneCall, VirtualReactor
+from doug.timer import Timer
 from test.documents.markdown import Document, documents
 
-MODULES = (doug.events, doug.source, doug.testing, shtoom.exceptions, builtins)
-APPLICATION = (Leg, VoiceApp, Dialog, doug.source.Source, VirtualReactor)
+MODULES = (
+    doug.application,
+    doug.conferencing,
+    doug.events,
+    doug.source,
+    doug.testing,
+    shtoom.exceptions,
+    builtins,
+)
+APPLICATION = (
+    *(Leg, VoiceApp, Dialog, Timer, doug.events.TimeoutEvent),
+    *(doug.source.Source, VirtualReactor, str),
+)
+SERVER = (DougApplication, Room, ConfSource, Bridge, Party, *APPLICATION)
 TESTING = (PhoneCall, Phone, Lab, TestCase, DougApplication, *APPLICATION)
 
 
@@ -106,21 +123,38 @@ class MethodTests(SynchronousTestCase):
         """DOC/testing.md names methods of Lab, Phone and PhoneCall as well."""
         self.assertExist("DOC/testing.md", TESTING)
 
+    def test_ofTutorialAndConcepts(self) -> None:
+        """Methods of the server, of rooms, bridges and timers, too."""
+        for name in ("DOC/tutorial.md", "DOC/concepts.md"):
+            self.assertExist(name, SERVER)
+
+    def test_ofMigration(self) -> None:
+        """In the last column of its tables, which is ours."""
+        for line in Document("DOC/migration.md").prose.splitlines():
+            if line.startswith("| "):
+                ours = line.strip("| ").split(" | ")[-1]
+                self.assertCallsExist(re.findall("`([^`]+)`", ours), SERVER, line)
+
     def test_ofTheREADME(self) -> None:
         """In what there is of it."""
         self.assertExist("README.md", TESTING)
 
     def assertExist(self, name: str, owners: tuple[type, ...]) -> None:
         """Every call in the code of the text is one of these classes' methods."""
+        count = self.assertCallsExist(Document(name).spans, owners, name)
+        self.assertTrue(count or name == "README.md", f"no calls were found in {name}")
+
+    def assertCallsExist(self, spans: list[str], owners: tuple[type, ...], where: str) -> int:
+        """The same for pieces of code; returns how many calls there are."""
         count = 0
-        for span in Document(name).spans:
+        for span in spans:
             for method, keywords in calls(span):
                 count += 1
                 candidates = list(find(method, owners))
-                self.assertTrue(candidates, f"{name}: {span}")
+                self.assertTrue(candidates, f"{where}: {span}")
                 taken = {p for c in candidates for p in parameters(c)}
-                self.assertLessEqual(keywords, taken, f"{name}: {span}")
-        self.assertTrue(count or name == "README.md", f"no calls were found in {name}")
+                self.assertLessEqual(keywords, taken, f"{where}: {span}")
+        return count
 
     def test_keywordsAlone(self) -> None:
         """`bargeIn=True` and the like are keywords of one of these methods."""
