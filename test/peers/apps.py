@@ -108,6 +108,29 @@ class Rings(VoiceApp):
         self.returnResult("never answered")
 
 
+class SendsKeys(Answering):
+    """Plays a tone, presses keys after two seconds, and notes when they were out."""
+
+    keys = "12*#"
+
+    def answered(self) -> None:
+        self.leg.mediaPlay("tone.wav", loop=True)
+        self.sendDTMF("," + self.keys, duration=0.1, delay=0.1).addCallback(self.sent)
+
+    def sent(self, result: None) -> None:
+        note("sent.txt", self.keys)
+
+
+class HearsTones(Answering):
+    """Notes the keys that come as tones."""
+
+    def answered(self) -> None:
+        self.leg.dtmfMode(single=True, inband=True)
+
+    def key(self, event: Any) -> Any:
+        note("keys.txt", f"{event.digits} {event.evidence[0].how}")
+
+
 class Relay(Answering):
     """Dials out when it is called, and notes how that went."""
 

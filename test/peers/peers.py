@@ -744,3 +744,72 @@ def streamScenario(directory: Path, wav: Path | str, loops: int = -1) -> Path:
     return render(
         HERE / "sipp/uac_rtpstream.xml.in", directory / "uac_rtpstream.xml", FILE=raw, LOOPS=loops
     )
+
+
+# --- capture -------------------------------------------------------------------------------------------
+
+
+class Capture(Process):
+    """dumpcap on the loopback device into `file` (pcapng), read with tshark.
+
+        with Capture(sipPorts=[5060], rtpPorts=[(16000, 16099)]) as c:
+            ...call...
+            c.finish()
+            c.tshark("-Y", "rtpevent")
+
+    Only packets from or to these ports are kept: the loopback device carries everybody's packets.
+    Needs the right to capture (root, or the group that dumpcap is set to).
+    """
+
+    program, package = "dumpcap", "tshark"
+    stopSignal = signal.SIGINT
+
+    def __init__(
+        self,
+        *,
+        sipPorts: Iterable[int],
+        rtpPorts: Iterable[tuple[int, int]] = (),
+        keep: bool = False,
+    ):
+        super().__init__(keep=keep)
+        self.file = self.dir / "calls.pcapng"
+        self.sipPorts = list(sipPorts)
+        ranges = [f"udp portrange {a}-{b}" for a, b in rtpPorts]
+        self.filter = " or ".join([f"port {p}" for p in self.sipPorts] + ranges)
+
+    def argv(self) -> list[str]:
+        limits = ["-a", "duration:120", "-a", "filesize:100000", "-B", "8"]
+        return ["dumpcap", "-q", "-i", "lo", "-f", self.filter, "-w", str(self.file), *limits]
+
+    def ready(self) -> bool:
+        return self.file.exists() and self.file.stat().st_size > 0 and "File:" in self.log()
+
+    def finish(self) -> Path:
+        """Stop capturing, keep the file until stop()."""
+        time.sleep(0.6)  # dumpcap hands packets over in batches
+        if self.proc.poll() is None:
+            self.proc.send_signal(self.stopSignal)
+            self.proc.wait(5)
+        return self.file
+
+    def tshark(self, *args: str) -> str:
+        """What tshark prints of the file."""
+        decode = [x for p in self.sipPorts for x in ("-d", f"udp.port=={p},sip")]
+        done = subprocess.run(
+            ["tshark", "-n", "-r", str(self.file), *decode, "-o", "rtp.heuristic_rtp:FALSE", *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=dict(os.environ, HOME=str(self.dir)),
+        )
+        if done.returncode:
+            raise PeerError(f"tshark: {done.stderr[-500:]}")
+        return done.stdout
+
+    def complaints(self) -> list[str]:
+        """What tshark finds wrong (expert level error or malformed), one line per packet."""
+        text = self.tshark(
+            "-Y", "_ws.malformed || _ws.expert.severity == 8388608", "-T", "fields",
+            "-e", "frame.number", "-e", "_ws.col.Info", "-e", "_ws.expert.message",
+        )  # fmt: skip
+        return text.splitlines()
