@@ -64,6 +64,8 @@ setup(
         "scripts/shtam.py",
         "scripts/shtoomcu.py",
         "scripts/testcall.py",
+        "scripts/testcisco.py",
+        "scripts/testdoug.py",
         "scripts/dougdemo.py",
         "scripts/shtoominfo.py",
     ],

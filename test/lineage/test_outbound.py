@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing import Lab
+from doug.testing.hearing import locate
+from doug.testing.phone import readSound
 from test.lineage.inbound import Switchboard
 from test.lineage.outbound import Errand
 from test.lineage.sounds import makeSounds
@@ -28,6 +30,20 @@ class ErrandTests(SynchronousTestCase):
         """Nothing is left on either side."""
         self.server.close()
         self.lab.assertNothingLeft()
+
+    def test_walksTheSwitchboard(self) -> None:
+        """It hears the menu, presses 1, types the account, hears its answer, and hangs up."""
+        self.errand()
+        self.lab.advance(7.0)
+        self.assertEqual(len(Switchboard.lookUps), 1)
+        Switchboard.lookUps.pop().callback("ivr/thanks.wav")
+        self.lab.advance(10.0)
+        self.over()
+        self.assertEqual(self.server.results, ["sip:switchboard@192.0.2.10"])
+        self.assertEqual(self.lab.results, ["1 4711#"])
+        heard = readSound("ivr/heard.wav")
+        for name in ("welcome", "menu", "account", "thanks"):
+            self.assertIsNotNone(locate(heard, readSound(f"ivr/{name}.wav")), name)
 
     def test_isRejected(self) -> None:
         """CallRejectedEvent: the application ends with returnError."""

@@ -10,11 +10,13 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 import doug.demo
+from doug.demo import Demo
 from doug.testing import Lab, PhoneCall
-from doug.testing.hearing import toneShare
+from doug.testing.hearing import locate, toneShare
 from doug.testing.phone import readSound
 from shtoom.exceptions import CallFailed
 from test.peers.server import ROOT
+from test.support.secondserver import SecondServer
 
 WELCOME = Path(doug.demo.__file__).parent / "prompts" / "welcome.wav"
 
@@ -229,3 +231,54 @@ class CallTests(SynchronousTestCase):
         self.assertIn("before the end", str(lab.failures[0].value))
         lab.assertNothingLeft()
         self.flushLoggedErrors(CallFailed)
+
+
+class WalkTests(SynchronousTestCase):
+    """testcisco.py walks the demo, which another server serves."""
+
+    def walk(self, seconds: float, **args: str) -> tuple[Lab, SecondServer]:
+        """A call to the demo."""
+        lab = Lab(Demo)
+        caller = SecondServer(lab, load("testcisco").WalkApp, "192.0.2.11", **args)
+        caller.placeCall("sip:demo@192.0.2.10")
+        lab.advance(seconds)
+        return lab, caller
+
+    def over(self, lab: Lab, caller: SecondServer) -> None:
+        """Nothing is left on either side."""
+        caller.close()
+        lab.assertNothingLeft()
+
+    def test_pressesWhenAPromptIsOver(self) -> None:
+        """Each key comes after the prompt before it; the last prompt is heard to its end."""
+        heard = Path(self.mktemp()).with_suffix(".wav")
+        lab, caller = self.walk(50.0, keys="4 9", heard=str(heard), patience="30")
+        self.over(lab, caller)
+        self.assertEqual(lab.results, ["goodbye"])
+        (result,) = caller.results
+        self.assertRegex(
+            result, r"\Aheard \d+\.\d s, pressed 4, heard \d+\.\d s, pressed 9, heard 2\.\d s\Z"
+        )
+        samples = readSound(heard)
+        for name in ("welcome", "nothing", "menu", "goodbye"):
+            match = locate(samples, readSound(WELCOME.with_name(f"{name}.wav")), 0.3)
+            self.assertIsNotNone(match, name)
+
+    def test_pressesAnywayWhenPatienceEnds(self) -> None:
+        """A prompt that never ends, or never begins."""
+        lab, caller = self.walk(20.0, keys="9", patience="3")
+        self.over(lab, caller)
+        self.assertIn("heard nothing, pressed 9", caller.results[0])
+
+    def test_aPromptThatDoesNotWaitForKeys(self) -> None:
+        """The IVR hangs up first: what was not pressed is named."""
+        lab, caller = self.walk(60.0, keys="9 1 2", patience="30")
+        self.over(lab, caller)
+        self.assertIn("pressed 9", str(caller.failures[0].value))
+        self.assertIn("1 2 not pressed", str(caller.failures[0].value))
+
+    def test_aWrongKeyIsAMistake(self) -> None:
+        """ValueError, before anything is pressed."""
+        lab, caller = self.walk(60.0, keys="x", patience="30")
+        self.over(lab, caller)
+        self.assertIs(caller.failures[0].type, ValueError)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import email
+import os
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from email import policy
 from pathlib import Path
 
@@ -21,9 +24,15 @@ SERVING = {
     "shtoomcu.py": "hear each other",
     "dougdemo.py": "menu",
 }
-DIALLING = {"testcall.py": "hangs up"}
-OTHERS = {"shtoominfo.py": "versions"}
+DIALLING = {"testcall.py": "hangs up", "testcisco.py": "patience"}
+OTHERS = {"testdoug.py": "loopback", "shtoominfo.py": "versions"}
 ALL = {**SERVING, **DIALLING, **OTHERS}
+
+
+def runAll(commands: Iterable[Sequence[str]]) -> list[subprocess.CompletedProcess[str]]:
+    """Several at a time."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda words: run(*words), commands))
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -43,8 +52,8 @@ class CommandLineTests(SynchronousTestCase):
 
     def test_helpNamesThePurposeAndTheOptions(self) -> None:
         """--help: exit code 0, the script's own words, the options."""
-        for script, words in ALL.items():
-            done = run(script, "--help")
+        helped = runAll((script, "--help") for script in ALL)
+        for (script, words), done in zip(ALL.items(), helped, strict=True):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn(words, done.stdout)
             for option in ("--listen", "--rtp-ports", "--advertise", "--args"):
@@ -54,10 +63,9 @@ class CommandLineTests(SynchronousTestCase):
     def test_aMistakeIsOneLineThatNamesTheOption(self) -> None:
         """Exit code 1, one line on standard error, no traceback."""
         mistakes = ("--listen=tcp:5060", "--rtp-ports=5-1", "--nonsense", "--args=x")
-        for words in [("shmessage.py", wrong) for wrong in mistakes] + [
-            (script, mistakes[0]) for script in (*DIALLING, *OTHERS)
-        ]:
-            done = run(*words)
+        commands = [("shmessage.py", wrong) for wrong in mistakes]
+        commands += [(script, mistakes[0]) for script in (*DIALLING, *OTHERS)]
+        for words, done in zip(commands, runAll(commands), strict=True):
             self.assertEqual(done.returncode, 1)
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
             self.assertTrue(done.stderr.startswith(f"{words[0]}: "), done.stderr)
@@ -65,11 +73,10 @@ class CommandLineTests(SynchronousTestCase):
 
     def test_whoIsToBeCalledMustBeNamed(self) -> None:
         """Once."""
-        for script in DIALLING:
-            for words in ((), ("sip:a@192.0.2.1", "sip:b@192.0.2.1")):
-                done = run(script, *words)
-                self.assertEqual(done.returncode, 1)
-                self.assertRegex(done.stderr, rf"\A{script}: ADDRESS: wanted one.*\n\Z")
+        for words in ((), ("sip:a@192.0.2.1", "sip:b@192.0.2.1")):
+            done = run("testcall.py", *words)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"\Atestcall.py: ADDRESS: wanted one.*\n\Z")
 
     def test_everyScriptIsInstalled(self) -> None:
         """setup.py names all of them."""
@@ -171,9 +178,11 @@ class DiallingTests(SynchronousTestCase):
         if why := Sipp.missing():
             self.skipTest(why)
 
-    def dial(self, *words: str, scenario: str) -> subprocess.CompletedProcess[str]:
+    def dial(
+        self, *words: str, scenario: str, args: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """The script's run against one call of sipp's, which has to pass."""
-        with Sipp.uas(scenario=HERE / "sipp" / scenario) as sipp:
+        with Sipp.uas(scenario=HERE / "sipp" / scenario, args=args, echo=False) as sipp:
             done = run(*words, sipp.uri, f"--listen=udp:{HOST}:0", f"--rtp-ports={RTP_PORTS}")
             code, _ = sipp.result()
             self.assertEqual(code, 0, f"{sipp.errors()[-1500:]}\n{done.stderr}")
@@ -190,3 +199,56 @@ class DiallingTests(SynchronousTestCase):
         done = self.dial("testcall.py", scenario="uas_busy.xml")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertEqual(done.stderr, "testcall.py: 486 Busy Here\n")
+
+    def test_testciscoHearsSipp(self) -> None:
+        """A prompt of two seconds, a key, and nothing more: that is the end."""
+        if os.getuid() != 0:
+            self.skipTest("sipp needs root to play captures")
+        done = self.dial(
+            "testcisco.py",
+            "--args=keys=1",
+            "--args=patience=4",
+            scenario="uas_prompt.xml",
+            args=("-key", "pcap", str(HERE / "sipp" / "tone_pcmu.pcap")),
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"\Aheard (1.9|2.\d) s, pressed 1, heard nothing\n\Z")
+
+    def test_testciscoIsPatient(self) -> None:
+        """sipp says nothing: the keys are pressed when patience ends."""
+        done = self.dial(
+            "testcisco.py", "--args=keys=1 2#", "--args=patience=1", scenario="uas_basic.xml"
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(
+            done.stdout, "heard nothing, pressed 1, heard nothing, pressed 2#, heard nothing\n"
+        )
+
+
+class LoopbackTests(SynchronousTestCase):
+    """A script and Doug."""
+
+    timeout = 90
+
+    def test_testciscoAndTheDemo(self) -> None:
+        """It hears the menu, presses 9, hears goodbye, and is hung up on."""
+        doug = Doug("doug.demo.Demo")
+        self.addCleanup(doug.stop)
+        doug.start()
+        done = run(
+            "testcisco.py",
+            f"sip:demo@{doug.target}",
+            f"--listen=udp:{HOST}:0",
+            "--args=keys=4 9",
+            "--args=patience=2",
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        self.assertIn("pressed 9, heard ", done.stdout)
+
+    def test_testdoug(self) -> None:
+        """All of it works."""
+        done = run("testdoug.py")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        lines = done.stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in lines[:-1]], ["ok"] * 4)
+        self.assertEqual(lines[-1], "Doug works on this machine")
