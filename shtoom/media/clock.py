@@ -4,10 +4,17 @@ Lives here: what happens when the reactor was late, when sockets are read, fault
 Not here: who is due when (media.schedule), what is sent and heard (media.outgoing,
 media.incoming, media.listening).
 
-While few sessions are up they share a phase, only the slots with something to do are run, and the
-reactor wakes the clock when a datagram comes. With many, every slot of a phase in use is run and
-reads all sockets, which costs less than to be woken for each datagram. Without sessions the clock
-sleeps.
+How the clock follows the load (a turn of the reactor costs as much as ten packets and more):
+
+    sessions    phases  sockets are read
+    none                not at all: the clock sleeps
+    below few   one     when a datagram comes; slots are run only if there is something to do
+    below SOME  two     in every slot
+    below MANY  two     in the slots of the two phases: fewer, larger turns
+    from MANY   all     in every slot: shorter bursts, and SIP has its turn between them
+
+While sessions forward, datagrams are waited for up to more sessions, since each wait is delay
+between two people.
 """
 
 from __future__ import annotations
@@ -28,6 +35,7 @@ from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.session import MediaSession
 from shtoom.media.stream import BEAT, SILENCE, Idle
 
+SOME, MANY = 100, 400  # sessions, where the clock changes its way
 LATEST = 2 * BEAT  # seconds: beats that are later are left out
 _LONGEST_PADDING = 3000  # beats of silence that a listener gets for those left out, a minute
 _EPSILON = 1e-6  # seconds by which a clock may round
@@ -142,7 +150,9 @@ class MediaClock:
 
     def _phasesFor(self, sessions: int) -> int:
         """Over how many phases so many sessions are spread."""
-        return 1 if sessions < self._few else self._schedule.perBeat
+        if sessions < self._few:
+            return 1
+        return 2 if sessions < MANY else self._schedule.perBeat
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -163,6 +173,8 @@ class MediaClock:
         if self._waking:
             return schedule.nextBusy()
         slot = schedule.slot
+        if schedule.placed < SOME:
+            return slot
         while not (schedule.isUsed(slot) or schedule.isBusy(slot)):
             slot += 1
         return slot

@@ -165,7 +165,7 @@ class Bench:
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
         self.io = MemoryIO(self.clock)
-        self.ports = PortPool(10000, 10998, Random(1))
+        self.ports = PortPool(10000, 11998, Random(1))
         settings.setdefault("rng", Random(2))
         self.media = MediaClock(self.clock, self.io, self.ports, **settings)
 
