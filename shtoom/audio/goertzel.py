@@ -66,15 +66,14 @@ class ToneEnded(NamedTuple):
 
 class _Bank(NamedTuple):
     """filters [160, c] and sums [c, 17]: squares of the filters' outputs, summed, are the powers of
-    eight lower probes, eight upper ones, and of the low band. least, most [8]: what (upper -
-    lower) / (upper + lower) of a tone may be. gain, bend [8]: the tone's power is
-    (upper + lower) * (gain + bend * the square of that)."""
+    eight lower probes, eight upper ones, and of the low band. A tone's lean is (upper - lower) /
+    (upper + lower): 0 on its frequency, least and most [8] at the limits. Its power is
+    (upper + lower) * (1 + bend * lean ** 2), bend [8]."""
 
     filters: Floats
     sums: Floats
     least: Floats
     most: Floats
-    gain: Floats
     bend: Floats
 
 
@@ -88,7 +87,7 @@ def _makeBank() -> _Bank:
     sums[32:, 16] = 1.0
 
     def respond(tone: int, off: float) -> tuple[float, float]:
-        """(what `least` and `most` are about, the probes' power as a part of the sine's)."""
+        """(lean, the probes' power as a part of the sine's)."""
         waves = _waves(_TONES[tone] * (1 + off))
         *powers, below = ((waves @ filters) ** 2 @ sums).mean(axis=0)
         lower, upper = powers[tone], powers[tone + 8]
@@ -96,15 +95,17 @@ def _makeBank() -> _Bank:
         return (upper - lower) / (upper + lower), (upper + lower) / energy
 
     tones = range(len(_TONES))
-    nominal = [respond(tone, 0.0)[1] for tone in tones]
+    for tone in tones:
+        filters[:, [2 * tone, 2 * tone + 1, 16 + 2 * tone, 17 + 2 * tone]] /= np.sqrt(
+            respond(tone, 0.0)[1]
+        )
     bent = [respond(tone, OFF) for tone in tones]
     parts = (
         filters,
         sums,
         [respond(tone, -OFF)[0] for tone in tones],
-        [share for share, _ in bent],
-        [1 / power for power in nominal],
-        [(1 / p - 1 / n) / share**2 for n, (share, p) in zip(nominal, bent, strict=True)],
+        [lean for lean, _ in bent],
+        [(1 / power - 1) / lean**2 for lean, power in bent],
     )
     return _Bank(*(np.array(part, np.float32) for part in parts))
 
@@ -135,7 +136,6 @@ def _power(dBm0: float) -> float:
 
 _QUIETEST = _power(QUIETEST)
 _TWIST_LOW, _TWIST_HIGH = 10 ** (LOW_LOUDER / 10), 10 ** (HIGH_LOUDER / 10)
-_BOUND = float((_BANK.gain + _BANK.bend * np.maximum(_BANK.least**2, _BANK.most**2)).max())
 
 
 # Columns of a row's state. A key that was full once waits for the frame that confirms it.
@@ -161,6 +161,7 @@ class DTMFDetector:
         self._filtered = np.empty((frames, _BANK.filters.shape[1]), np.float32)
         self._powers = np.empty((frames, 17), np.float32)
         self._now = np.empty((frames, 9), np.float32)
+        self._bent = np.empty((frames, 8), np.float32)
 
     def add(self) -> int:
         """A row for another leg."""
@@ -198,28 +199,35 @@ class DTMFDetector:
         np.multiply(filtered, filtered, out=filtered)
         np.matmul(filtered, _BANK.sums, out=powers)
         tones, energy, below = now[:, :8], now[:, 8], powers[:, 16]
-        np.add(powers[:, :8], powers[:, 8:16], out=tones)
+        lower, lean, bent = powers[:, :8], powers[:, 8:16], self._bent[:count]
+        np.add(lower, lean, out=tones)
+        tones += 1.0  # so much as nothing, and yet no division by zero
+        lean -= lower
+        lean /= tones
+        np.multiply(lean, lean, out=bent)
+        bent *= _BANK.bend
+        bent += 1.0
+        tones *= bent
         np.einsum("ij,ij->i", sound, sound, out=energy)
         energy -= below
         # Rows of eight are too short for max(axis=1), which takes ten times as long.
         low, high = _largest(tones[:, :4]), _largest(tones[:, 4:])
-        both = (low + high) * _BOUND
-        likely = both >= np.maximum(PURE * energy, below / BELOW)
-        likely &= np.minimum(low, high) * _BOUND >= _QUIETEST
+        likely = low + high >= np.maximum(PURE * energy, below / BELOW)
+        likely &= np.minimum(low, high) >= _QUIETEST
         places = np.array(rows, np.intp)
-        likely |= self._busy[places]
         told: list[ToneStarted | ToneEnded] = []
-        if likely.any():
-            among = np.flatnonzero(likely)
-            told = self._look(places[among], now[among], powers[among])
+        matter = likely | self._busy[places]
+        if matter.any():
+            among = np.flatnonzero(matter)
+            told = self._look(places[among], likely[among], now[among], lean[among])
         self._before[places] = now
         return told
 
     def _look(
-        self, rows: NDArray[np.intp], now: Floats, powers: Floats
+        self, rows: NDArray[np.intp], likely: NDArray[np.bool_], now: Floats, lean: Floats
     ) -> list[ToneStarted | ToneEnded]:
-        """Closely at these rows: those that hear a key, or are in the middle of one."""
-        heard = _keys(now, powers)
+        """Closely at these rows: those that likely hear a key, or are in the middle of one."""
+        heard = np.where(likely, _keys(now, lean), _NOTHING)
         matter = self._busy[rows]
         matter |= heard >= 0
         if not matter.any():
@@ -273,28 +281,16 @@ class DTMFDetector:
         return told
 
 
-def _keys(now: Floats, powers: Floats) -> NDArray[np.intp]:
-    """The key that fills each of these frames, as a place in _KEYS; -1 for none."""
+def _keys(now: Floats, lean: Floats) -> NDArray[np.intp]:
+    """The key in each of these frames by twist and frequencies, as a place in _KEYS; else -1."""
     each = np.arange(len(now))
     low = now[:, :4].argmax(axis=1)
     high = now[:, 4:8].argmax(axis=1) + 4
-    lowPower, lowRight = _measured(low, powers[each, 8 + low], now[each, low])
-    highPower, highRight = _measured(high, powers[each, 8 + high], now[each, high])
-    good = lowRight & highRight
-    good &= np.minimum(lowPower, highPower) >= _QUIETEST
-    good &= (lowPower <= highPower * _TWIST_LOW) & (highPower <= lowPower * _TWIST_HIGH)
-    good &= lowPower + highPower >= PURE * now[:, 8]
-    good &= powers[:, 16] <= BELOW * (lowPower + highPower)
+    lowPower, highPower = now[each, low], now[each, high]
+    good = (lowPower <= highPower * _TWIST_LOW) & (highPower <= lowPower * _TWIST_HIGH)
+    for tone in (low, high):
+        good &= (lean[each, tone] > _BANK.least[tone]) & (lean[each, tone] < _BANK.most[tone])
     return np.where(good, low * 4 + high - 4, _NOTHING)
-
-
-def _measured(
-    tone: NDArray[np.intp], upper: Floats, both: Floats
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """The power of each tone, and whether its frequency is right, from its two probes."""
-    share = (2 * upper - both) / np.maximum(both, 1.0)
-    power: Floats = both * (_BANK.gain[tone] + _BANK.bend[tone] * share * share)
-    return power, (share > _BANK.least[tone]) & (share < _BANK.most[tone])
 
 
 def _fill(
