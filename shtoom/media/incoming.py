@@ -54,17 +54,18 @@ class Incoming:
     """
 
     __slots__ = (
-        "_accepts", "_eventTypes", "_focused", "_held", "_heldTypes", "_isOurs", "_lostBefore",
-        "_outgoing", "_received", "_restless", "_rowCount", "_rowFirst", "_rowLimit", "_rowStep",
-        "_schedule", "_source", "_ssrc", "_tracker", "codec", "described", "dropped", "firstAt",
-        "group", "heardAt", "jitter", "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
-        "target",
+        "_accepts", "_eventTypes", "_focused", "_fromUs", "_held", "_heldTypes", "_isOurs",
+        "_lostBefore", "_outgoing", "_received", "_restless", "_rowCount", "_rowFirst", "_rowLimit",
+        "_rowStep", "_schedule", "_source", "_ssrc", "_tracker", "codec", "described", "dropped",
+        "firstAt", "group", "heardAt", "jitter", "keyIsDown", "keys", "label", "latch", "listeners",
+        "onKey", "target",
     )  # fmt: skip
 
     def __init__(
         self, outgoing: Outgoing, schedule: Schedule, isOurs: Callable[[Address], bool]
     ) -> None:
         self._outgoing, self._schedule, self._isOurs = outgoing, schedule, isOurs
+        self._fromUs = False  # what is taken comes from a session here
         self.group: dict[Incoming, None] | None = None
         self._accepts: Mapping[int, Codec] = {}
         self._eventTypes: frozenset[int | None] = frozenset()
@@ -185,7 +186,7 @@ class Incoming:
         if not self._isTaken(packet, source, now):
             return
         self._track(packet, now)
-        if self.target is not None:
+        if self.target is not None and not self._circles(self.target):
             self.target.relay(self, packet, codec)
         if self.jitter is not None:
             _, sequence, timestamp, ssrc, payload, marker = packet
@@ -197,8 +198,16 @@ class Incoming:
 
     def _relay(self, data: bytes) -> None:
         """A packet in a row which the target is not in step with."""
-        if self.target is not None and self.codec is not None:
-            self.target.relay(self, _packet(data), self.codec)
+        target = self.target
+        if target is not None and self.codec is not None and not self._circles(target):
+            target.relay(self, _packet(data), self.codec)
+
+    def _circles(self, target: Outgoing) -> bool:
+        """Would what is forwarded come from a session of ours and go to one?
+
+        Two echoes that call each other would hand a packet round for ever, as fast as they can.
+        """
+        return self._fromUs and target.address is not None and self._isOurs(target.address)
 
     def _beginRow(self, packet: RTPPacket) -> None:
         """What the next packet will be like, if all goes on as it is."""
@@ -248,9 +257,6 @@ class Incoming:
     def _admit(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is the stream taken from a source that is new? (The latch is asked.)"""
         latch = self.latch
-        if self._isOurs(source):  # two echoes would send each other a packet for ever
-            self._drop("our own port")
-            return False
         if not latch.admits(source, ssrc, sequence, now):
             if self._drop("not the far end") == 1:
                 _log.info(
@@ -264,6 +270,7 @@ class Incoming:
             return False
         if self.firstAt is None:
             self.firstAt = now
+        self._fromUs = self._isOurs(source)
         self._outgoing.address = source
         if self.described is not None and source[0] != self.described[0]:
             _log.info(

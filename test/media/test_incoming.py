@@ -125,18 +125,30 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual(bench.destinations(session)[-1], ALICE)
 
     def test_noLoopsOverPortsOfOurs(self) -> None:
-        """Two echoes are told each other's ports: nothing is taken from there, ever."""
-        bench = Bench(isLocal=lambda host: host == HOST)
-        one, other = bench.session(), bench.session()
-        one.start(parameters((HOST, other.port)))
-        one.forwardTo = one
-        bench.talk(one, 60, (HOST, other.port))
-        self.assertEqual(one.stats.dropped, {"our own port": 60})
-        self.assertIsNone(one.stats.latchedFrom)
-        bench.talk(one, 10, (HOST, other.port + 2))  # a phone on the same machine
-        bench.talk(other, 10, (ALICE[0], one.port))  # one that has the same range of ports
-        self.assertEqual(one.stats.latchedFrom, (HOST, other.port + 2))
-        self.assertEqual(other.stats.latchedFrom, (ALICE[0], one.port))
+        """From a session here to one: it is heard, and not forwarded. All else is."""
+        for source, forwarded in (
+            ("our other session", False),
+            ("a phone on this machine", True),
+            ("a phone with such a port", True),
+        ):
+            with self.subTest(source):
+                bench = Bench(isLocal=lambda host: host == HOST)
+                one, other, ear = bench.session(), bench.session(), Ear()
+                other.start(parameters(ALICE))
+                address = {
+                    "our other session": (HOST, other.port),
+                    "a phone on this machine": (HOST, other.port + 2),
+                    "a phone with such a port": ("198.51.100.77", other.port),
+                }[source]
+                one.start(parameters(address))
+                one.forwardTo = one
+                one.addListener(ear)
+                bench.talk(one, 60, address)
+                self.assertEqual(one.stats.latchedFrom, address)
+                self.assertGreater(sum(frame != bytes(320) for frame in ear.frames), 50)
+                silence = bytes([PCMU.silence[0]])
+                echoed = [p for _, p in bench.packets(one) if p.payload.strip(silence)]
+                self.assertEqual(len(echoed), 60 if forwarded else 0)
 
     def test_strangersPressNoKeys(self) -> None:
         """Beside a call that is up (RTP injection)."""
