@@ -19,13 +19,17 @@ from shtoom.media.session import IListener, MediaSession
 
 __all__ = ["Inband", "InbandEar"]
 
+MANY = 16  # sessions that are listened to
+GATHER = 0.01  # seconds; at 20 ms the next frame would overtake the one that waits
+
 _log = Logger()
 
 
 class Inband:
     """Listens for keys to any number of sessions of one clock.
 
-    The frames that a beat brings are looked at when the beat is over, in the reactor's next turn.
+    The frames that a slot brings are looked at when it is over, in the reactor's next turn; with
+    MANY sessions those of several slots together, since a batch twice as large costs little more.
     Without listeners it does nothing and holds no timer.
     """
 
@@ -54,7 +58,7 @@ class Inband:
     def frameArrived(self, ear: InbandEar) -> None:
         """An ear has a frame."""
         if not self._arrived:
-            self._reactor.callLater(0, self._run)
+            self._reactor.callLater(GATHER if len(self._ears) >= MANY else 0, self._run)
         self._arrived.append(ear)
 
     def closed(self, ear: InbandEar) -> None:
