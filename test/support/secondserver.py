@@ -1,7 +1,4 @@
-"""A second server in a laboratory, for applications of two servers that call each other.
-
-A call of a server to itself would be silent: it takes no sound from ports of its own.
-"""
+"""A second server in a laboratory, for applications of two servers that call each other."""
 
 from __future__ import annotations
 
