@@ -259,13 +259,14 @@ class Incoming:
         latch = self.latch
         if not latch.admits(source, ssrc, sequence, now):
             if self._drop("not the far end") == 1:
+                remote = latch.source or self.described
                 _log.info(
                     "{label}: RTP from {host} port {port} is dropped, it is not the far end "
                     "({remote})",
                     label=self.label,
                     host=source[0],
                     port=source[1],
-                    remote=latch.source or self.described,
+                    remote="unknown" if remote is None else f"{remote[0]} port {remote[1]}",
                 )
             return False
         if self.firstAt is None:

@@ -269,9 +269,10 @@ class Outgoing:
         self.refusals += 1
         if self.refusals == 1:
             _log.warn(
-                "{label}: cannot send RTP to {address}: {error}",
+                "{label}: cannot send RTP to {host} port {port}: {error}",
                 label=self.label,
-                address=self._to,
+                host=self._to[0],
+                port=self._to[1],
                 error=error,
             )
 

@@ -261,7 +261,7 @@ class FaultTests(SynchronousTestCase):
 
     def test_aSocketThatCannotSendHarmsNobody(self) -> None:
         """The refusals are counted, the beat goes on, one line is logged."""
-        bench = Bench()
+        bench, log = Bench(), Log(self)
         session = bench.session()
         session.feed = Tone()
         bench.io.fault = OSError(101, "Network is unreachable")
@@ -270,6 +270,8 @@ class FaultTests(SynchronousTestCase):
         bench.runFor(0.5)
         self.assertIn(session.stats.refusals, (24, 25, 26))
         self.assertIn(len(bench.packets(session)), (24, 25, 26))
+        [line] = log.lines("cannot send RTP")
+        self.assertIn(f"to {ALICE[0]} port {ALICE[1]}: ", line)
 
     def test_sessionsMayOpenAndCloseInsideABeat(self) -> None:
         """A feed that hangs up the call, and one that starts the next."""
