@@ -14,7 +14,7 @@ from doug.events import CallEndedEvent, MediaRecordDoneEvent, MediaRecordRemoteC
 from doug.exceptions import StateMachineError
 from doug.source import EchoSource
 from doug.testing.hearing import toneShare
-from shtoom.audio.tones import sine
+from shtoom.audio.tones import dtmf, sine
 from shtoom.codecs import ULAW_TO_ALAW
 from shtoom.codecs.g711 import PCMU
 from test.contract.support import AppTestCase, Keeping
@@ -138,12 +138,58 @@ class KeyTests(BridgeTestCase):
         self.lab.advance(1.5)
         self.finish()
 
+    def test_aKeyThatIsDownComesUpWithTheBridge(self) -> None:
+        """Three ends, and sound again."""
+        self.beginBridge()
+        self.call.press("1", duration=3.0)
+        self.lab.advance(0.5)
+        self.bridge.close()
+        self.lab.advance(0.5)
+        [(_, packets)] = self.rtp.presses(self.rtp.toPhone(self.bob)).items()
+        self.assertEqual([bool(p.payload[1] & 0x80) for p in packets[-4:]], [False] + [True] * 3)
+        self.assertLess(int.from_bytes(packets[-1].payload[2:4], "big"), 0.6 * 8000)
+        self.lab.advance(3.0)
+        self.finish()
+
     def test_notRelayedWhenNotWanted(self) -> None:
         """relayKeys=False: reported alone."""
         self.beginBridge(relayKeys=False)
         self.call.press("5")
         self.lab.advance(1.0)
         self.assertEqual((self.bob.keys, self.app.names()), ("", ["DTMFReceived"]))
+        self.finish()
+
+    def test_onceForAPressThatIsAlsoATone(self) -> None:
+        """A phone that sends both, and an application that listens to both."""
+        self.beginBridge()
+        self.leg.dtmfMode(single=True, inband=True)
+        for _ in range(3):
+            self.call.say(dtmf("5", 0.06))
+            self.lab.advance(0.06)
+            self.call.press("5", duration=0.1)
+            self.lab.advance(0.6)
+        self.assertEqual((self.bob.keys, self.app.names()), ("555", ["DTMFReceived"] * 3))
+        self.finish()
+
+    def test_tonesAreRelayedAsWhatTheyAre(self) -> None:
+        """Heard there as sound; no telephone-event on top of it."""
+        self.beginBridge()
+        self.leg.dtmfMode(single=True, inband=True)
+        self.call.say(dtmf("5", 0.5))
+        self.lab.advance(0.5)
+        self.assertGreater(toneShare(self.bob.heard[-2000:], 770), 0.4)
+        self.lab.advance(0.5)
+        self.assertEqual((self.bob.keys, self.app.names()), ("", ["DTMFReceived"]))
+        self.finish()
+
+    def test_infoIsRelayedAsTelephoneEvent(self) -> None:
+        """With the duration that it tells."""
+        self.beginBridge()
+        self.call.sendInfo(b"Signal=5\r\nDuration=160\r\n")
+        self.lab.advance(1.0)
+        self.assertEqual((self.bob.keys, self.app.names()), ("5", ["DTMFReceived"]))
+        [(_, packets)] = self.rtp.presses(self.rtp.toPhone(self.bob)).items()
+        self.assertEqual(int.from_bytes(packets[-1].payload[2:4], "big"), 1280)
         self.finish()
 
     def test_asTonesToAPhoneWithoutTelephoneEvents(self) -> None:
