@@ -14,7 +14,10 @@ be five objects to fetch from memory for each packet of each session.
 
 from __future__ import annotations
 
+from functools import cache
+
 LENGTH = 12  # bytes of a fixed header
+LONGEST_ROW = 256  # packets; to this number Python has all integers at hand, and makes none
 
 _PLAIN = 0x80 << 88  # version 2, no padding, extension or CSRCs
 
@@ -25,12 +28,14 @@ def header(payloadType: int, sequence: int, timestamp: int, ssrc: int) -> int:
     return _PLAIN | payloadType << 80 | sequence << 64 | timestamp << 32 | ssrc
 
 
+@cache
 def step(samples: int) -> int:
     """From a header to the next one, with so many ticks of the RTP clock in a packet."""
     return 1 << 64 | samples << 32
 
 
-def packetsToWrap(first: int, samples: int) -> int:
-    """How many packets a row from this header on can have until a field wraps."""
+def longestRow(first: int, samples: int) -> int:
+    """How many packets a row from this header on can have: until a field wraps, at most."""
     sequence, timestamp = first >> 64 & 0xFFFF, first >> 32 & 0xFFFFFFFF
-    return min(0x10000 - sequence, -(-(0x100000000 - timestamp) // samples))
+    toWrap = -(-(0x100000000 - timestamp) // samples)
+    return min(LONGEST_ROW, 0x10000 - sequence, toWrap)

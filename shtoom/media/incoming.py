@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from shtoom.codecs import Codec
 from shtoom.exceptions import MalformedMessage
-from shtoom.media.headers import LENGTH, header, packetsToWrap, step
+from shtoom.media.headers import LENGTH, header, longestRow, step
 from shtoom.media.io import Address
 from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
@@ -44,7 +44,16 @@ def _packet(data: bytes) -> RTPPacket:
     return RTPPacket(second & 0x7F, sequence, timestamp, ssrc, data[LENGTH:], second > 0x7F)
 
 
-class Incoming:
+class _Row:
+    """What each packet needs, side by side in memory: that is what its time goes into."""
+
+    __slots__ = (
+        "_rowCount", "_rowFirst", "_rowLimit", "_rowStep", "_source", "heardAt", "jitter",
+        "target",
+    )  # fmt: skip
+
+
+class Incoming(_Row):
     """The receiving half of a session: received() is called for each datagram.
 
     isOurs: is an address that of a session here? jitter: the play-out buffer, which exists while
@@ -55,10 +64,9 @@ class Incoming:
 
     __slots__ = (
         "_accepts", "_eventTypes", "_focused", "_fromUs", "_held", "_heldTypes", "_isOurs",
-        "_lostBefore", "_outgoing", "_received", "_restless", "_rowCount", "_rowFirst", "_rowLimit",
-        "_rowStep", "_schedule", "_source", "_ssrc", "_tracker", "codec", "described", "dropped",
-        "firstAt", "group", "heardAt", "jitter", "keyIsDown", "keys", "label", "latch", "listeners",
-        "onKey", "target",
+        "_lostBefore", "_outgoing", "_received", "_restless", "_schedule", "_ssrc", "_tracker",
+        "codec", "described", "dropped", "firstAt", "group", "keyIsDown", "keys", "label",
+        "latch", "listeners", "onKey",
     )  # fmt: skip
 
     def __init__(
@@ -158,7 +166,7 @@ class Incoming:
         if (
             count < self._rowLimit
             and _number(data[:LENGTH], "big") == self._rowFirst + count * self._rowStep
-            and source == self._source
+            and (source is self._source or source == self._source)
         ):
             self._rowCount = count + 1
             self.heardAt = now
@@ -216,7 +224,7 @@ class Incoming:
             following = packet.sequence + 1, packet.timestamp + samples, packet.ssrc
             self._rowFirst = header(packet.payloadType, *following)
             self._rowStep = step(samples)
-            self._rowLimit = packetsToWrap(self._rowFirst, samples)
+            self._rowLimit = longestRow(self._rowFirst, samples)
 
     def _endRow(self) -> None:
         """The next packet takes the long way."""

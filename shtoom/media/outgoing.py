@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from shtoom.codecs import Codec
-from shtoom.media.headers import header, packetsToWrap, step
+from shtoom.media.headers import header, longestRow, step
 from shtoom.media.io import Address, IMediaSocket
 from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.stream import Idle, IFeed, StreamParameters
@@ -40,7 +40,16 @@ _NOWHERE: Address = ("", 0)
 _log = Logger()
 
 
-class Outgoing:
+class _Row:
+    """What each packet needs, side by side in memory: that is what its time goes into."""
+
+    __slots__ = (
+        "_ask", "_outbox", "_ownLimit", "_relayFrom", "_relayLimit", "_rowCount", "_rowFirst",
+        "_rowStep", "_send", "_size", "_to", "wakeAt",
+    )  # fmt: skip
+
+
+class Outgoing(_Row):
     """The sending half of a session: tick() is called once a packet time.
 
     One SSRC, one sequence and one line of timestamps last for the session's life, whatever is
@@ -57,13 +66,11 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_ask", "_base", "_codec", "_end", "_event", "_eventTimestamp", "_eventType", "_events",
-        "_feed", "_idle", "_idleAt", "_open", "_outbox", "_ownLimit", "_payloadType", "_perSlot",
-        "_relayAdd", "_relayFrom", "_relayLimit", "_relayLowest", "_relaySSRC", "_relayable",
-        "_rowCount", "_rowFirst", "_rowSamples", "_rowStep", "_samples", "_schedule", "_send",
-        "_sending", "_sent", "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_size",
-        "_speaking", "_to", "alarm", "group", "label", "packetTime", "phase", "refusals", "ssrc",
-        "wakeAt",
+        "_base", "_codec", "_end", "_event", "_eventTimestamp", "_eventType", "_events", "_feed",
+        "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd", "_relayLowest",
+        "_relaySSRC", "_relayable", "_rowSamples", "_samples", "_schedule", "_sending", "_sent",
+        "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_speaking", "alarm", "group",
+        "label", "packetTime", "phase", "refusals", "ssrc",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
@@ -253,7 +260,7 @@ class Outgoing:
         """Headers from one sum from here on; returns for how many packets."""
         self._rowFirst = header(self._payloadType, self._sequence + 1, self._end, self.ssrc)
         self._rowStep, self._rowSamples = step(samples), samples
-        return packetsToWrap(self._rowFirst, samples)
+        return longestRow(self._rowFirst, samples)
 
     def endRow(self) -> None:
         """The next packet takes the long way."""
