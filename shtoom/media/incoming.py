@@ -172,7 +172,7 @@ class Incoming(_Row):
             self.heardAt = now
             if self.target is not None and not self.target.relayNext(self, data[LENGTH:]):
                 self._relay(data)
-            if self.jitter is not None:
+            if self.jitter is not None and not self.jitter.putNext(data[LENGTH:], now):
                 _, _, sequence, timestamp, ssrc = _unpack(data)
                 self.jitter.put(sequence, timestamp, ssrc, data[LENGTH:], False, now)
         else:

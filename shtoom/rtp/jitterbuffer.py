@@ -73,6 +73,7 @@ class JitterBuffer:
         "_end",
         "_expected",
         "_firstArrival",
+        "_followed",
         "_frame",
         "_frameBytes",
         "_givenUp",
@@ -126,6 +127,7 @@ class JitterBuffer:
         self._next = -self._limit
         self._expected = -1  # no timestamp is that: the first packet takes the long way
         self._sequence = self._ssrc = self._previous = self._stray = -1
+        self._followed = -1  # packets taken since by putNext(); -1: there is no line to go on with
         self._playing = False
         self._owed = 0  # samples concealed since the last frame given out
         self._insert = False  # whether the next turn is left out so that the delay grows
@@ -142,6 +144,8 @@ class JitterBuffer:
 
         The first five are of its RTP header; payload: whole samples. now: seconds, any origin.
         """
+        if self._followed > 0:
+            self._catchUp()
         if timestamp == self._expected and ssrc == self._ssrc and len(payload) == self._frameBytes:
             end = self._end
             early = end - self._next
@@ -157,6 +161,24 @@ class JitterBuffer:
         if marker and self._owed > self._target and not self._cells:
             self._pause()  # a talkspurt begins: its delay is chosen anew (RFC 3551 4.1)
         self._putAnyhow(sequence, timestamp, ssrc, payload, now)
+
+    def putNext(self, payload: bytes, now: float) -> bool:
+        """Take the packet that follows the last one put in every respect; its header is known.
+
+        For who keeps an eye on headers anyway, and cheaper than put(). False: taken is nothing, the
+        header has to be told after all.
+        """
+        end = self._end
+        early = end - self._next
+        if self._followed < 0 or len(payload) != self._frameBytes or not 0 <= early <= self._room:
+            return False
+        self._cells[end] = payload
+        self._end = end + self._frame
+        self._followed += 1
+        self._arrival = now
+        if early < self._low:  # noqa: PLR1730 - four times as fast as min()
+            self._low = early
+        return True
 
     def pop(self, now: float) -> bytes | None:
         """The frame whose turn it is: exactly `frame` samples. None: a loss, or nothing to play."""
@@ -209,6 +231,7 @@ class JitterBuffer:
             self._expected = (timestamp + samples) & _MASK
             self._sequence = sequence
             self._ssrc = ssrc
+            self._followed = 0
             self._arrival = now
         else:
             samples = min(samples, self._end - position)  # of too long a one no more than fits
@@ -257,9 +280,17 @@ class JitterBuffer:
 
     def _pause(self) -> None:
         """Stop playing until packets come again and have waited for the target."""
+        self._catchUp()
         self._playing = False
-        self._expected = -1
+        self._expected = self._followed = -1
         self._owed = 0
+
+    def _catchUp(self) -> None:
+        """What was taken without its header counts for those to come."""
+        followed, self._followed = self._followed, 0
+        if followed > 0:
+            self._expected = (self._expected + followed * self._frame) & _MASK
+            self._sequence = (self._sequence + followed) & 0xFFFF
 
     def _place(self, position: int, payload: bytes, samples: int, now: float) -> None:
         """Put a piece where it belongs, less what of it is over or was there already."""

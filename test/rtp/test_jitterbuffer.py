@@ -236,6 +236,58 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(buffer.stats.useless, 72)
 
 
+class FollowingTests(SynchronousTestCase):
+    """Packets whose header is known are taken without it."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from((1, 1, 1, 1, 1, 1, 2, 0, -2, 40, 5000)),  # step of the sequence
+                st.sampled_from((160, 160, 160, 160, 80, 240)),
+                st.integers(0, 9).map(lambda n: n == 0),  # marker
+                st.sampled_from((1, 1, 1, 0, 2)),  # turns
+                st.sampled_from((0.02, 0.02, 0.02, 0.0, 0.1, 0.9)),
+            ),
+            max_size=120,
+        ),
+        st.integers(0, 0xFFFF),
+        words,
+    )
+    def test_putNextIsPutWithoutAHeader(
+        self,
+        steps: list[tuple[int, int, bool, int, float]],
+        sequence: int,
+        timestamp: int,
+    ) -> None:
+        """Two buffers that get the same packets, one of them without known headers, are equal."""
+        plain, quick = JitterBuffer(), JitterBuffer()
+        now, known = 0.0, None
+        for i, (step, size, marker, turns, pause) in enumerate(steps):
+            now += pause
+            sequence = (sequence + step) & 0xFFFF
+            timestamp = (timestamp + step * 160) & 0xFFFFFFFF
+            payload = bytes([i]) * size
+            plain.put(sequence, timestamp, 1, payload, marker, now)
+            follows = (sequence, timestamp) == known and not marker
+            if not follows or not quick.putNext(payload, now):
+                quick.put(sequence, timestamp, 1, payload, marker, now)
+            known = (sequence + 1) & 0xFFFF, (timestamp + size) & 0xFFFFFFFF
+            for _ in range(turns):
+                self.assertEqual(quick.pop(now), plain.pop(now))
+            self.assertEqual(quick.stats, plain.stats)
+
+    def test_withoutALineItHasToBeTold(self) -> None:
+        """A fresh buffer, a frame of another size, a full buffer."""
+        buffer = JitterBuffer()
+        self.assertFalse(buffer.putNext(bytes(160), 0.0))
+        buffer.put(1, 0, 1, bytes(160), False, 0.0)
+        self.assertTrue(buffer.putNext(bytes(160), 0.0))
+        self.assertFalse(buffer.putNext(bytes(80), 0.0))
+        while buffer.putNext(bytes(160), 0.0):
+            self.assertLessEqual(buffer.stats.delay, 300.0)
+
+
 class SizeTests(SynchronousTestCase):
     """Packets of any length come out as frames of 20 ms."""
 
