@@ -217,3 +217,34 @@ class AnyOrderTests(SynchronousTestCase):
             self.assertEqual(string.digits, "".join(press.digit for press in string.presses))
         collector.timeReached(now + 10.0)
         self.assertIsNone(collector.deadline)
+
+
+class TruthTableTests(SynchronousTestCase):
+    """DOC/keys.md, row by row, said once more in another way."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(modes, st.lists(st.tuples(st.floats(0.01, 2.0), st.sampled_from(KEYS)), max_size=20))
+    def test_everyStringEndsAsTheTableSays(
+        self, mode: DigitMode, script: list[tuple[float, str]]
+    ) -> None:
+        """Strings, and which of them timed out, for any mode and any rhythm."""
+        collector, now = DigitCollector(mode), 0.0
+        got: list[Collected] = []
+        wanted: list[tuple[str, bool]] = []
+        waiting, firstAt, lastAt = "", 0.0, 0.0
+        for gap, key in script:
+            now += gap
+            got += collector.keyPressed(Press(key, now))
+            tooLate = mode.timeout > 0 and now >= firstAt + mode.timeout
+            between = mode.interDigitTimeout
+            if waiting and (tooLate or (between is not None and now >= lastAt + between)):
+                wanted.append((waiting, True))
+                waiting = ""
+            firstAt, lastAt = firstAt if waiting else now, now
+            waiting += key
+            full = mode.maxDigits is not None and len(waiting) == mode.maxDigits
+            if mode.single or key in mode.terminators or full:
+                wanted.append((waiting, False))
+                waiting = ""
+        self.assertEqual([(string.digits, string.timedOut) for string in got], wanted)
+        self.assertEqual(collector.digits, waiting)
