@@ -247,7 +247,7 @@ class Incoming(_Row):
             latch.heardAt = self.heardAt
             if not self._admit(source, packet.ssrc, packet.sequence, now):
                 return False
-        self._source, self.heardAt = source, now
+        self._source, self.heardAt = latch.source, now
         return True
 
     def _plain(self, data: bytes) -> bytes | None:

@@ -7,6 +7,7 @@ that do the work (media.incoming, media.outgoing), the beat (media.clock).
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -93,8 +94,8 @@ class MediaSession:
         """Begins, or goes on by other parameters (re-INVITE). Units as in StreamParameters.
 
         SSRC, sequence and timestamp go on as they are; the latch is open again. A ptime between
-        two multiples of 10 ms is rounded down. ValueError: ptime out of range, or the session is
-        closed.
+        two multiples of 10 ms is rounded down. ValueError: ptime out of range, a remote host that
+        is a name (to look it up would hold everybody up), or the session is closed.
         """
         clock = self._clock
         if clock is None:
@@ -106,6 +107,8 @@ class MediaSession:
         remote = stream.remote
         if remote is not None and (remote[0] in _NOWHERE or remote[1] == 0):
             remote = None
+        if remote is not None:
+            ip_address(remote[0])
         if remote is not None and remote != self._incoming.described:
             self._outgoing.address = remote
         ptime = stream.ptime // 10 * 10

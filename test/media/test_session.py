@@ -93,6 +93,12 @@ class LifeTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, session.start, parameters())
         self.assertIn("call 4711", str(error))
 
+    def test_aNameIsNoAddress(self) -> None:
+        """A look-up inside the beat would stop all sound."""
+        bench = Bench()
+        error = self.assertRaises(ValueError, bench.session, remote=("phone.example.net", 40000))
+        self.assertIn("phone.example.net", str(error))
+
     def test_sessionsAreRefusedWhenNoPortIsLeft(self) -> None:
         """And served again when one is free."""
         bench = Bench()

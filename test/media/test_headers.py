@@ -1,0 +1,46 @@
+"""Headers of packets in a row, as one number."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from shtoom.media.headers import LENGTH, LONGEST_ROW, header, longestRow, step
+from shtoom.rtp.packet import packHeader
+
+
+class HeaderTests(SynchronousTestCase):
+    """RFC 3550 5.1, by one sum."""
+
+    @given(
+        st.integers(0, 127),
+        st.integers(0, 0xFFFF),
+        st.integers(0, 0xFFFFFFFF),
+        st.integers(0, 0xFFFFFFFF),
+        st.sampled_from((80, 160, 240, 480, 960)),
+        st.integers(0, LONGEST_ROW - 1),
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_aRowIsWhatItsPacketsAre(
+        self, kind: int, sequence: int, timestamp: int, ssrc: int, samples: int, n: int
+    ) -> None:
+        """Each packet of a row has the header that its fields give; no field wraps in it."""
+        first = header(kind, sequence, timestamp, ssrc)
+        count = longestRow(first, samples)
+        self.assertLessEqual(1, count)
+        n = min(n, count - 1)
+        wanted = packHeader(kind, False, sequence + n, timestamp + n * samples, ssrc)
+        self.assertEqual((first + n * step(samples)).to_bytes(LENGTH, "big"), wanted)
+
+    def test_aRowEndsWhereAFieldWraps(self) -> None:
+        """Sequence 65535 is the last of its row, so is a timestamp in the last packet time."""
+        self.assertEqual(longestRow(header(0, 65535, 0, 1), 160), 1)
+        self.assertEqual(longestRow(header(0, 65530, 0, 1), 160), 6)
+        self.assertEqual(longestRow(header(0, 0, 2**32 - 1, 1), 160), 1)
+        self.assertEqual(longestRow(header(0, 0, 2**32 - 320, 1), 160), 2)
+        self.assertEqual(longestRow(header(0, 0, 0, 1), 160), LONGEST_ROW)
+
+    def test_numbersMayHaveWrapped(self) -> None:
+        """The header behind sequence 65535 has sequence 0."""
+        self.assertEqual(header(0, 0x10000, 2**32, 1), header(0, 0, 0, 1))
