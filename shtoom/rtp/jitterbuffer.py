@@ -163,7 +163,7 @@ class JitterBuffer:
         self._putAnyhow(sequence, timestamp, ssrc, payload, now)
 
     def putNext(self, payload: bytes, now: float) -> bool:
-        """Take the packet that follows the last one put in every respect; its header is known.
+        """Take the packet that follows the newest one put in every respect; its header is known.
 
         For who keeps an eye on headers anyway, and cheaper than put(). False: taken is nothing, the
         header has to be told after all.
