@@ -175,11 +175,13 @@ class LateTests(SynchronousTestCase):
         session.feed = Tone()
         self.bench.runFor(1.0)
         before = len(self.bench.packets(session))
-        self.bench.stall(0.038)
-        self.bench.runFor(0.962)
+        for stall in (0.02, 0.025, 0.03, 0.035, 0.04):
+            self.bench.stall(stall)
+            self.bench.runFor(0.2 - stall)
         packets = [packet for _, packet in self.bench.packets(session)]
         self.assertLessEqual(abs(len(packets) - before - 50), 1)
         self.assertEqual({packet.marker for packet in packets[1:]}, {False})
+        self.assertGreater(self.bench.media.lateBeats, 0)
         self.assertEqual(self.bench.media.skippedFrames, 0)
 
     def test_life_008_aLongStallIsLeftOut(self) -> None:

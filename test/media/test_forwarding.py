@@ -141,6 +141,33 @@ class ForwardingTests(SynchronousTestCase):
             self.assertLessEqual((b.timestamp - a.timestamp) & 0xFFFFFFFF, 480)
         self.assertEqual([n for n, p in enumerate(got) if p.marker], [0, 20])
 
+    def test_ownSoundGoesOnBehindAForwardedClockThatRanAhead(self) -> None:
+        """The far end's clock was fast: the timestamps of a prompt do not go back."""
+        self.alice.forwardTo = self.bob
+        for n, packet in enumerate(speech(50)):
+            self.bench.arrives(self.alice, packet._replace(timestamp=5000 + n * 176))
+            self.bench.runFor(0.02)
+        self.alice.forwardTo = None
+        self.bob.feed = Tone()
+        self.bench.runFor(0.5)
+        got = self.heard(self.bob)
+        for a, b in itertools.pairwise(got):
+            step = (b.timestamp - a.timestamp) & 0xFFFFFFFF
+            self.assertLessEqual(len(a.payload), step)
+            self.assertLess(step, 0x80000000)
+
+    def test_twoWhoForwardToOneTakeTurns(self) -> None:
+        """The far end gets one line of numbers, each once."""
+        carol = self.bench.session(remote=("198.51.100.22", 42000))
+        self.alice.forwardTo = carol.forwardTo = self.bob
+        for mine, hers in zip(speech(30), speech(30, ssrc=9, sequence=4000), strict=True):
+            self.bench.arrives(self.alice, mine)
+            self.bench.arrives(self.alice, mine._replace(sequence=mine.sequence + 1000))
+            self.bench.arrives(carol, hers, ("198.51.100.22", 42000))
+            self.bench.runFor(0.02)
+        numbers = [packet.sequence for packet in self.heard(self.bob)]
+        self.assertEqual(len(numbers), len(set(numbers)))
+
     def test_theOtherLawIsTranslated(self) -> None:
         """mu-law to A-law byte by byte."""
         bob = self.bench.session(remote=BOB, codec=PCMA, payloadType=8)

@@ -22,7 +22,7 @@ class HeaderTests(SynchronousTestCase):
         st.integers(0, LONGEST_ROW - 1),
     )
     @settings(max_examples=100, deadline=None)
-    def test_aRowIsWhatItsPacketsAre(
+    def test_aRowIsWhatItsPacketsAre(  # noqa: PLR0917 - the fields of a header
         self, kind: int, sequence: int, timestamp: int, ssrc: int, samples: int, n: int
     ) -> None:
         """Each packet of a row has the header that its fields give; no field wraps in it."""

@@ -151,6 +151,18 @@ class SourceTests(SynchronousTestCase):
                 echoed = [p for _, p in bench.packets(one) if p.payload.strip(silence)]
                 self.assertEqual(len(echoed), 60 if forwarded else 0)
 
+    def test_theRightNumbersFromTheWrongPlaceAreNotTaken(self) -> None:
+        """Who has listened to the stream knows them all, and is a stranger still."""
+        bench = Bench()
+        session, ear = bench.session(), Ear()
+        session.addListener(ear)
+        session.forwardTo = session
+        bench.talk(session, 20)
+        bench.forget()
+        bench.talk(session, 20, MALLORY, sequence=120, timestamp=5000 + 20 * 160)
+        self.assertEqual(session.stats.dropped, {"not the far end": 20})
+        self.assertNotIn(MALLORY, bench.destinations(session))
+
     def test_strangersPressNoKeys(self) -> None:
         """Beside a call that is up (RTP injection)."""
         bench = Bench()
@@ -295,7 +307,7 @@ class DatagramTests(SynchronousTestCase):
         bench.runFor(1.0)
         session.start(parameters(receive=False))
         ear.frames.clear()
-        bench.talk(session, 20, sequence=105)
+        bench.talk(session, 20, sequence=105, timestamp=5000 + 5 * 160)
         bench.arrives(session, key(1, 0, 160, sequence=125))
         self.assertEqual(set(ear.frames), {bytes(320)})
         self.assertEqual(keys, [])
