@@ -2,7 +2,7 @@
 
 Lives here: patterns of --dial-out, the gateway for tel: addresses, what an application may wish
 of one call. Not here: how a call is placed
-(doug.leg, shtoom.agent), options (doug.options).
+(doug.legcall, shtoom.agent), options (doug.options).
 """
 
 from __future__ import annotations

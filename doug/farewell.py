@@ -1,45 +1,107 @@
-"""The end of a leg in facts and words: what its verdict is judged on, and its last log line.
+"""The end of a leg: the events that tell of it, its verdict, its last log line.
 
-Lives here: gathering from the floors what they know of a call, keys that were lost.
-Not here: the rules (doug.verdict), when a leg ends and with which events (doug.leg).
+Lives here: waiting for the recordings, gathering from the floors what they know of a call, keys
+that were lost. Not here: the rules of the verdict (doug.verdict), when a leg ends (doug.leg).
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, LogLevel
 
-from doug.verdict import CallFacts, Finding
+from doug.events import (
+    BaseEvent,
+    CallEndedEvent,
+    CallRejectedEvent,
+    DTMFReceivedEvent,
+    MediaPlayRemoteClosedEvent,
+)
+from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
 from shtoom.exceptions import CallFailed, InvalidSIPURL
-from shtoom.media.stats import MediaStats
 from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
-    from doug.events import DTMFReceivedEvent
-    from doug.player import Play
-    from doug.recorder import Record
-    from shtoom.agent.call import Call
+    from doug.leg import Leg
+    from doug.legcall import LegCall
+    from doug.legmedia import LegMedia
     from shtoom.agent.calluser import CallEnding
-    from shtoom.sdp.offeranswer import AgreedStream
 
-__all__ = ["Ending", "KeyLosses", "factsOf", "logEnd"]
+__all__ = ["Farewell", "KeyLosses"]
+
+PATIENCE = 5.0  # seconds that the end of a leg waits for the disk to take its recordings
 
 log = Logger()
 
 
-class Ending(NamedTuple):
-    """What is kept of a leg between its end and the event that tells of it.
+class Farewell:
+    """What is to come between the end of a leg and the event that tells of it.
 
-    how: a CallFailed if the far end has never answered. play: what was heard. records: the
-    recordings that ran. facts: for the verdict.
+    Sound ends when this is made; after begin() the events come with the complete files.
     """
 
-    how: CallEnding | CallFailed
-    play: Play | None
-    records: Sequence[Record]
-    facts: CallFacts
+    def __init__(
+        self,
+        leg: Leg,
+        call: LegCall,
+        media: LegMedia,
+        keys: KeyLosses,
+        how: CallEnding | CallFailed,
+        *,
+        appError: str,
+    ) -> None:
+        """how: a CallFailed for a call that was placed and never answered. appError: see
+        CallFacts.
+        """
+        self._leg, self._media, self._how = leg, media, how
+        self._byUs, self._dialled = call.byUs, call.dialled[1]
+        self._play, self._records = media.close()
+        app = leg.getVoiceApp()
+        keys.close(app.va_queue if app is not None else ())
+        self._facts = factsOf(call, media, keys, appError)
+        self._patience: IDelayedCall | None = None
+        self._over = False
+
+    def begin(self) -> None:
+        """Tells of the end as soon as all files are complete, or have had their time."""
+        self._media.recorder.whenClosed(self._tell)
+        if not self._over:
+            self._patience = self._media.reactor.callLater(PATIENCE, self._tell)
+
+    def _tell(self) -> None:
+        """The last that is heard of the leg."""
+        self._over = True
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+        leg, app = self._leg, self._leg.getVoiceApp()
+        leg.scope.close()
+        facts = replace(self._facts, survivors=leg.scope.survivors())
+        verdict = judge(facts)
+        logEnd(leg.scope.name, self._how, facts, verdict, self._dialled)
+        if app is not None and not app.va_over:
+            app.va_hangUp(leg, self._mediaEvents(), self._endEvent(verdict))
+        leg.forget()
+
+    def _mediaEvents(self) -> list[BaseEvent]:
+        """How running sound ended; nothing, if the application itself has ended the call."""
+        if self._byUs:
+            return []
+        events: list[BaseEvent] = [self._media.recordEvent(record) for record in self._records]
+        if self._play is not None:
+            events.append(self._media.playEvent(self._play, MediaPlayRemoteClosedEvent))
+        return events
+
+    def _endEvent(self, verdict: Sequence[Finding]) -> BaseEvent:
+        leg, how = self._leg, self._how
+        if isinstance(how, CallFailed):
+            return CallRejectedEvent(leg, how.reason, how.sipCode, how.with_traceback(None))
+        duration = self._facts.answeredFor or 0.0
+        event = CallEndedEvent(leg, how.reason, how.sipCode, duration, verdict)
+        event.headers = how.headers
+        return event
 
 
 class KeyLosses:
@@ -72,36 +134,23 @@ class KeyLosses:
         self._waiting.clear()
 
 
-def factsOf(
-    call: Call | None,
-    stats: MediaStats,
-    stream: AgreedStream | None,
-    keys: KeyLosses,
-    *,
-    answeredFor: float | None,
-    leftOut: bool,
-    notPlayed: Sequence[str] = (),
-    appError: str = "",
-) -> CallFacts:
-    """What the floors know of a call at its end. stream: what was agreed on last.
-
-    answeredFor: seconds, None if it was never answered. leftOut: did the media clock leave out
-    sound meanwhile? notPlayed: items that could not be, and why. appError: see CallFacts.
-    """
-    dialog = call.dialog if call is not None else None
-    peer = call.peer if call is not None else None
+def factsOf(call: LegCall, media: LegMedia, keys: KeyLosses, appError: str) -> CallFacts:
+    """What the floors know of a call at its end."""
+    dialog = call.call.dialog if call.call is not None else None
+    peer = call.call.peer if call.call is not None else None
+    stream, answeredAt = call.stream, call.answeredAt
     return CallFacts(
-        answeredFor=answeredFor,
-        signalling=tuple(call.findings) if call is not None else (),
+        answeredFor=None if answeredAt is None else media.reactor.seconds() - answeredAt,
+        signalling=tuple(call.call.findings) if call.call is not None else (),
         contactHost=dialog.remoteTarget.host if dialog is not None else None,
         signallingHost=peer.address[0] if peer is not None else None,
         mediaHost=stream.remoteHost if stream is not None else None,
-        stats=stats,
+        stats=media.session.stats if media.session is not None else NO_MEDIA,
         expected=stream is not None and stream.receive,
         keysUnmatched=keys.unmatched,
         keysWaiting=keys.waited,
-        leftOut=leftOut,
-        notPlayed=tuple(notPlayed),
+        leftOut=media.leftOut,
+        notPlayed=tuple(media.notPlayed),
         appError=appError,
     )
 

@@ -1,7 +1,7 @@
 """The sound and the keys of one leg: its parts on one media session.
 
 Lives here: what is fed and listened to, the events of playing and recording. Not here: the call
-(doug.leg), each part's own rules (doug.player, doug.recorder, doug.legkeys, doug.keysender).
+(doug.legcall), each part's own rules (doug.player, doug.recorder, doug.legkeys, doug.keysender).
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ class LegMedia:
         self.notPlayed: list[str] = []
         self.keys = LegKeys(leg, self, application.exchange.inband)
         self.sender = KeySender(self)
+        self._clock = application.exchange.media
+        self._skippedBefore = self._clock.skippedFrames
         self._listening: dict[Record, tuple[tuple[MediaSession, IListener], ...]] = {}
         self._opened: dict[Record, Opened] = {}
         self._opening: Opened | None = None
@@ -158,6 +160,11 @@ class LegMedia:
         self.sources.forgetLeg()
         self._opened.clear()
         del self.keys, self.sender
+
+    @property
+    def leftOut(self) -> bool:
+        """Has the media clock left out sound since the leg began?"""
+        return self._clock.skippedFrames > self._skippedBefore
 
     # What a bridge does with it
 

@@ -2,7 +2,7 @@
 
 Lives here: lists, their order, loops and timeouts, barge-in, ends. A player is its session's feed:
 it is asked for a packet's payload each packet time.
-Not here: one item's sound (doug.sound), what a key means (doug.leg), packets (shtoom.media).
+Not here: one item's sound (doug.sound), what a key means (doug.legkeys), packets (shtoom.media).
 """
 
 from __future__ import annotations

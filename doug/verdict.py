@@ -1,7 +1,7 @@
 """What was wrong with a call, in words with the remedy.
 
 Lives here: the rules, each a pure function from the facts of an ended call to a finding.
-Not here: gathering the facts (doug.leg), counting packets (shtoom.media), following the wrong
+Not here: gathering the facts (doug.farewell), counting packets (shtoom.media), following the wrong
 addresses at all (shtoom.agent, shtoom.media.latch).
 """
 

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from doug import VoiceApp
 from doug.events import CallAnsweredEvent, CallEndedEvent, CallStartedEvent
 from doug.leg import Leg
+from doug.legcall import LegCall
 from doug.source import EchoSource
 from doug.testing import Lab
 from shtoom.agent.calluser import ICallUser
@@ -447,4 +448,4 @@ class LeftBehindTests(LegTestCase):
 
     def test_isACallUser(self) -> None:
         """The interface that calls report to."""
-        self.assertTrue(ICallUser.implementedBy(Leg))
+        self.assertTrue(ICallUser.implementedBy(LegCall))

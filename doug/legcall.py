@@ -1,0 +1,299 @@
+"""The call of one leg: what is asked of it, and what it reports.
+
+Lives here: answering, dialling and hanging up, offers and their answers, early media, hold; the
+application's events of them. Not here: the methods that applications call (doug.leg), descriptions
+(doug.negotiation), sound (doug.legmedia), the end (doug.farewell).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from doug.dialog import Dialog, Party
+from doug.events import CallAnsweredEvent, CallHeldEvent, CallProgressEvent, CallResumedEvent
+from doug.negotiation import Negotiation, streamParameters
+from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.inbound import InboundCall
+from shtoom.agent.outbound import OutboundCall
+from shtoom.exceptions import CallFailed, CallNotAnswered
+from shtoom.sip.body import sdpBody
+from shtoom.sip.headers import Headers
+from shtoom.sip.keyinfo import DTMF_RELAY, KeyInfo, keyInfoBody
+from shtoom.sip.shown import shown
+
+if TYPE_CHECKING:
+    from doug.dialplan import DialWishes
+    from doug.leg import Leg
+    from doug.legmedia import LegMedia
+    from doug.voiceapp import VoiceApp
+    from shtoom.agent.agent import UserAgent
+    from shtoom.agent.call import Call
+    from shtoom.sdp.offeranswer import AgreedStream, Capabilities
+    from shtoom.sip.message import Response
+
+__all__ = ["LegCall"]
+
+log = Logger()
+
+
+@implementer(ICallUser)
+class LegCall:
+    """One call, from the making of its leg to its end; a leg that never dialled has none in it.
+
+    call: None before. dialled: From and To as the application named them. answeredAt: in seconds of
+    the reactor, None before. byUs: does the application want it to end?
+    """
+
+    _media: LegMedia
+
+    def __init__(
+        self,
+        leg: Leg,
+        call: InboundCall | None,
+        capabilities: Capabilities | None,
+        infoKeys: bool,
+    ) -> None:
+        """call: one that came in; None if dial() may follow. capabilities: of our side, None
+        without media. infoKeys: may keys be sent as INFO?
+
+        Raises CallFailed for an offer that cannot be answered: NotAcceptable, or 400.
+        """
+        self._leg = leg
+        self._infoKeys = infoKeys
+        self.call: Call | None = None
+        self.dialled = ("", "")
+        self.answeredAt: float | None = None
+        self.byUs = False
+        self._answer: bytes | None = None  # to the offer of a call that came in
+        self._answering = False
+        self._answerTold: VoiceApp | None = None  # who had CallAnsweredEvent
+        self._held = False
+        self._earlyMedia = False  # is it heard what comes before the answer?
+        self._failure: CallFailed | None = None  # why an answered call is none
+        self._negotiation = None if capabilities is None else Negotiation(capabilities)
+        if call is not None and call.remoteSDP is not None and self._negotiation is not None:
+            self._answer = self._negotiation.answer(call.remoteSDP)
+
+    # What the leg asks of it
+
+    def begin(self, call: Call | None, media: LegMedia) -> None:
+        """The leg is complete: what the call, if there is one, reports comes here."""
+        self._media = media
+        if call is not None:
+            self._setCall(call)
+            call.user = self
+
+    def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> None:
+        """Places the call. Raises ValueError for a wish."""
+        self._earlyMedia = wishes.earlyMedia
+        self._setCall(
+            agent.placeCall(
+                toURI,
+                self._offers.offer(),
+                self,
+                fromURI=wishes.fromURI,
+                headers=_lines(wishes.headers),
+                timeout=wishes.timeout,
+                auth=wishes.auth,
+            )
+        )
+
+    def answer(self, voiceapp: VoiceApp, headers: Mapping[str, str] | None) -> None:
+        """As Leg.answerCall(), by the application that has the leg now."""
+        call = self.call
+        if self.answeredAt is not None and self._answerTold is not voiceapp:
+            self._tellAnswered()
+        elif self._answering or self.answeredAt is not None:
+            log.info("call {callID}: answerCall again: ignored", callID=self._leg.callID)
+        elif isinstance(call, InboundCall):
+            self._answerInbound(call, headers or {})
+        else:
+            log.warn("call {callID}: answerCall on a call that was placed", callID=self._leg.callID)
+
+    def ring(self) -> None:
+        """180 to a caller who waits."""
+        if isinstance(self.call, InboundCall) and not self._answering:
+            self.call.ring()
+
+    def reject(self, refusal: CallFailed, headers: Mapping[str, str] | None) -> None:
+        """Refuses a call that rings."""
+        if self._answering or not isinstance(self.call, InboundCall):
+            log.info("call {callID}: rejectCall comes too late: ignored", callID=self._leg.callID)
+            return
+        lines = _lines(headers)
+        self.byUs = True
+        self.call.reject(refusal, lines)
+
+    def hangUp(self, headers: Mapping[str, str] | None) -> Deferred[None]:
+        """Ends the call; fires when the far end has confirmed."""
+        if self.call is None:
+            return succeed(None)
+        lines = _lines(headers)
+        self.byUs = True
+        return self.call.hangup(lines)
+
+    def leave(self, failed: bool) -> None:
+        """The application is over. A caller who still waits hears 480, or 500 if it has failed."""
+        call = self.call
+        if call is None:
+            return
+        self.byUs = True
+        if isinstance(call, InboundCall) and not self._answering:
+            refusal = CallFailed() if failed else CallNotAnswered("Temporarily Unavailable", 480)
+            call.reject(refusal)
+        else:
+            call.hangup()
+
+    def sendKeyInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
+        """A key as INFO; fires with False if it is refused. None if there is to be none."""
+        if self.call is None or not self._infoKeys:
+            return None
+        answer = self.call.sendInfo(DTMF_RELAY, keyInfoBody(digit, duration))
+        return answer.addCallbacks(lambda response: response.code < 300, lambda failure: False)
+
+    def dialog(self) -> Dialog:
+        """Who calls whom, as it is now."""
+        if self.call is not None:
+            return Dialog.ofCall(self.call, *self.dialled)
+        caller, callee = self.dialled
+        return Dialog("outbound", "", Party(caller), Party(callee), None)
+
+    @property
+    def stream(self) -> AgreedStream | None:
+        """What is agreed on, None before."""
+        return self._negotiation.stream if self._negotiation is not None else None
+
+    # What the call reports (ICallUser)
+
+    def callProgress(self, call: Call, response: Response) -> None:
+        """It rings there, or goes on."""
+        if response.code == 100:
+            return
+        heard = self._earlyMedia and self._takeEarly(call, response)
+        event = CallProgressEvent(self._leg, response.code, shown(response.reason), heard)
+        event.headers = tuple(response.headers)
+        self._leg.raiseEvent(event)
+
+    def callAnswered(self, call: Call) -> None:
+        """It is up."""
+        self.answeredAt = self._media.reactor.seconds()
+        answer = call.remoteSDP if self._offers.offering else None
+        if answer is None or self._takeAnswer(call, answer):
+            self._tellAnswered()
+
+    def callRejected(self, call: Call, failure: CallFailed) -> None:
+        """Nobody answered."""
+        self._leg.end(failure)
+
+    def callEnded(self, call: Call, ending: CallEnding) -> None:
+        """It is over."""
+        failure = self._failure
+        if failure is None:
+            self._leg.end(ending)
+        elif call.direction == "outbound" and self._answerTold is None:
+            self._leg.end(failure)
+        else:
+            self._leg.end(CallEnding(failure.reason, failure.sipCode, False))
+
+    def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
+        """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
+        if sdp is None:
+            return self._offers.offer()
+        answer = self._offers.answer(sdp)
+        self._startMedia()
+        return answer
+
+    def answerReceived(self, call: Call, sdp: bytes) -> None:
+        """The answer to the offer that a re-INVITE without one got."""
+        self._takeAnswer(call, sdp)
+
+    def infoReceived(self, call: Call, key: KeyInfo) -> None:
+        """A key in an INFO request."""
+        self._media.keys.infoReceived(key)
+
+    # How it is done
+
+    @property
+    def _offers(self) -> Negotiation:
+        if self._negotiation is None:
+            raise RuntimeError(f"{self._leg!r} has no media: there is nothing to offer")
+        return self._negotiation
+
+    def _setCall(self, call: Call) -> None:
+        self.call = call
+        self._leg.named(call.callID)
+
+    def _answerInbound(self, call: InboundCall, headers: Mapping[str, str]) -> None:
+        if self._answer is None:
+            sdp = self._offers.offer()
+        else:
+            sdp = self._answer
+            self._startMedia()
+        call.answer(sdp, tuple(headers.items()))
+        self._answering = True
+
+    def _takeEarly(self, call: Call, response: Response) -> bool:
+        """The description of an 18x, if it has one, is that of the last one for what is heard."""
+        sdp = sdpBody(response)
+        if sdp is None:
+            return False
+        before = self._offers.stream
+        try:
+            self._offers.early(sdp)
+        except CallFailed as failure:
+            call.findings.append(
+                f"what the far end said before it answered was not heard: {failure.reason}"
+            )
+            return False
+        if self._offers.stream != before:  # a repeat leaves the sound as it is
+            self._startMedia()
+        return True
+
+    def _takeAnswer(self, call: Call, sdp: bytes) -> bool:
+        """The answer to our offer; one that cannot be used ends the call."""
+        heard = self._offers.stream if self._earlyMedia else None
+        self._earlyMedia = False
+        try:
+            call.findings += self._offers.answered(sdp)
+        except CallFailed as failure:
+            self._failure = failure
+            call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
+            return False
+        if self._offers.stream == heard:  # that is to be heard already
+            self._tellHold()
+        else:
+            self._startMedia()
+        return True
+
+    def _startMedia(self) -> None:
+        """By what is agreed on now; tells the application of hold and its end."""
+        stream, call = self._offers.stream, self.call
+        if stream is None or call is None:
+            return
+        host = call.peer.address[0] if call.peer is not None else None
+        self._media.start(streamParameters(stream, host))
+        if not self._earlyMedia:
+            self._tellHold()
+
+    def _tellHold(self) -> None:
+        held = self._offers.held
+        if held != self._held:
+            self._held = held
+            self._leg.raiseEvent(CallHeldEvent(self._leg) if held else CallResumedEvent(self._leg))
+
+    def _tellAnswered(self) -> None:
+        self._answerTold = self._leg.getVoiceApp()
+        event = CallAnsweredEvent(self._leg)
+        if isinstance(self.call, OutboundCall) and self.call.answer is not None:
+            event.headers = tuple(self.call.answer.headers)
+        self._leg.raiseEvent(event)
+
+
+def _lines(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """An application's headers; ValueError names the one that may not stand in a message."""
+    return tuple(Headers((headers or {}).items()))
