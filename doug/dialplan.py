@@ -1,8 +1,7 @@
 """What may be dialled, and where telephone numbers go.
 
 Lives here: patterns of --dial-out, the gateway for tel: addresses, what an application may wish
-of one call. Not here: how a call is placed
-(doug.legcall, shtoom.agent), options (doug.options).
+of one call. Not here: how a call is placed (doug.legcall, shtoom.agent), options (doug.options).
 """
 
 from __future__ import annotations

@@ -11,13 +11,15 @@
     lab.assertNothingLeft()
 
 Lives here: what application authors import. The parts are in modules of their own: the clock
-(reactor), the network (network, media), the phones (phone), the comparing of sounds (hearing).
+(reactor), the network (network, media), the phones (phone, phonecall, ear), the comparing of sounds
+(hearing).
 """
 
 from doug.testing.hearing import heardShare
 from doug.testing.lab import Lab
 from doug.testing.network import Conditions, MemoryHost, MemoryNetwork
-from doug.testing.phone import Phone, PhoneCall
+from doug.testing.phone import Phone
+from doug.testing.phonecall import PhoneCall
 from doug.testing.reactor import VirtualReactor
 
 __all__ = [

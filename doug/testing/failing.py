@@ -1,6 +1,6 @@
 """What an assertion of the laboratory raises.
 
-Lives here: the choice of the class. Not here: the assertions (lab.py, phone.py).
+Lives here: the choice of the class. Not here: the assertions (lab.py, ear.py, phonecall.py).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from doug.events import (
     MediaRecordRemoteClosedEvent,
     MediaRecordStoreFailedEvent,
 )
+from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
-from doug.testing.phone import readSound
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless, loud, sound
 from test.support.wavfile import ULAW, chunk, coded, extensible, fmt, riff, tone, wav

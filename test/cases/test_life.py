@@ -23,7 +23,7 @@ from doug.events import (
 )
 from doug.settings import Settings
 from doug.testing import Lab
-from doug.testing.phone import readSound
+from doug.testing.ear import readSound
 from doug.voiceapp import VoiceApp
 from shtoom.exceptions import CallRejected, UserBusy
 from test.cases.actor import Dialogue, sdp

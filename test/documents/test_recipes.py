@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from doug.testing import Lab, Phone, PhoneCall
-from doug.testing.phone import readSound
+from doug.testing.ear import readSound
 from test.documents.example import Examples, ExampleTestCase, blockOf
 
 RECIPES = "DOC/recipes.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing import Lab, PhoneCall
-from doug.testing.phone import readSound
+from doug.testing.ear import readSound
 from test.lineage.inbound import Switchboard
 from test.lineage.sounds import makeSounds
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing import Lab
+from doug.testing.ear import readSound
 from doug.testing.hearing import locate
-from doug.testing.phone import readSound
 from test.lineage.inbound import Switchboard
 from test.lineage.outbound import Errand
 from test.lineage.sounds import makeSounds

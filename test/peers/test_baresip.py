@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from twisted.trial.unittest import SynchronousTestCase
 
 import doug.demo
+from doug.testing.ear import readSound
 from doug.testing.hearing import locate
-from doug.testing.phone import readSound
 from test.peers.peers import Baresip, waitFor
 from test.peers.server import Doug
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
-from doug.testing.phone import readSound
 from test.peers.peers import HERE, HOST, Sipp, freePort, waitFor
 from test.peers.server import Doug
 

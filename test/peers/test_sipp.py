@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
-from doug.testing.phone import readSound
 from test.peers.peers import HERE, Sipp, waitFor, writeTone
 from test.peers.server import Doug
 

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 import doug.demo
 from doug.demo import Demo
 from doug.testing import Lab, PhoneCall
+from doug.testing.ear import readSound
 from doug.testing.hearing import locate, toneShare
-from doug.testing.phone import readSound
 from shtoom.exceptions import CallFailed
 from test.peers.server import ROOT
 from test.support.secondserver import SecondServer

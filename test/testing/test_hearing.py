@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing import heardShare
+from doug.testing.ear import readSound
 from doug.testing.hearing import locate, toneShare
-from doug.testing.phone import readSound
 from shtoom import codecs
 from shtoom.audio.tones import silence, sine
 from test.testing.apps import prompt
