@@ -143,7 +143,14 @@ def _check(message: Request | Response) -> None:
         raise MalformedMessage("Call-ID header", "one", "none")
     if not message.callID.isprintable():  # it stands in most lines of the log
         raise MalformedMessage("Call-ID header", "printable characters", message.callID)
+    if _hasNUL(message.headers):
+        raise MalformedMessage("Via header", "no NUL", message.headers.get("Via") or "")
     message.cseq, message.via, message.fromAddress, message.toAddress, message.maxForwards  # noqa: B018
+
+
+def _hasNUL(headers: Headers) -> bool:
+    """Is one in a Via? That is written anew, and nothing that is written may have one."""
+    return any("\0" in line for line in headers.getLines("Via"))
 
 
 def _answerable(request: Request) -> Request | None:
@@ -151,7 +158,7 @@ def _answerable(request: Request) -> Request | None:
     headers = request.headers
     if not all(headers.get(name) for name in ("Via", "From", "To", "Call-ID", "CSeq")):
         return None
-    if not request.callID.isprintable():  # no client has such a one; it is not to be passed on
+    if not request.callID.isprintable() or _hasNUL(headers):  # it is not to be passed on
         return None
     try:
         request.via  # noqa: B018

@@ -322,6 +322,17 @@ class RefusalTests(SynchronousTestCase):
             self.assertTrue(str(error).isprintable())
             self.assertIsNone(error.request)
 
+    def test_aNULInAVia(self) -> None:
+        """It could not be written into an answer, whichever of them has it: there is none."""
+        whole = "Via: SIP/2.0/UDP 198.51.100.20;branch=z9hG4bK1"
+        broken = 'Via: SIP/2.0/UDP h;branch=z9hG4bK2;x="\0"'
+        others = [line for line in LINES if not line.startswith("Via")]
+        for vias in ((broken,), (whole, broken), (broken, whole)):
+            start, *headers = others
+            error = self.assertRaises(MalformedMessage, parse, raw(start, *vias, *headers))
+            self.assertIn("no NUL", str(error))
+            self.assertIsNone(error.request)
+
     def test_limits(self) -> None:
         """64 KiB, 256 headers, 8 KiB a line."""
         self.assertRaises(MalformedMessage, parse, raw(*LINES, body=b"x" * 70000))
