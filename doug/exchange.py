@@ -29,6 +29,7 @@ from shtoom.media.io import IMediaIO
 from shtoom.media.ports import PortPool
 from shtoom.media.prompts import PromptCache
 from shtoom.sdp.offeranswer import Capabilities
+from shtoom.sip.probe import Probes
 from shtoom.sip.resolver import Resolver
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import ISIPTransport, Peer
@@ -102,6 +103,7 @@ class Exchange:
                 self.settings.advertise,
                 self._localAddressFor,
                 self.reactor.seconds,
+                Probes(self.reactor, endpoint.host),
             )
             transport.noisy = False  # the server's own line says where it listens
             try:

@@ -66,10 +66,13 @@ class MemoryNetwork:
         self.drop: Callable[[bytes, Address, Address], bool] | None = None
         self.observers: list[Callable[[bytes, Address, Address], None]] = []
         self.bound: dict[Address, Receiver] = {}
+        self.hosts: set[str] = set()
+        self._refusals: dict[Address, tuple[Address, Callable[[], None]]] = {}
         self.sent = self.lost = self.unreachable = 0
 
     def host(self, address: str) -> MemoryHost:
-        """A host of that address."""
+        """A host of that address; what is sent to a closed port of it is refused (ICMP)."""
+        self.hosts.add(address)
         return MemoryHost(self, address)
 
     def bind(self, address: Address, receiver: Receiver) -> None:
@@ -78,9 +81,17 @@ class MemoryNetwork:
             raise OSError(EADDRINUSE, "Address already in use")
         self.bound[address] = receiver
 
+    def connect(self, address: Address, far: Address, refused: Callable[[], None]) -> None:
+        """A bound port talks to `far` alone; refused: hears of ICMP, which comes back as it does.
+
+        As with real sockets others hear of none. A host that is none of this network is silent.
+        """
+        self._refusals[address] = far, refused
+
     def unbind(self, address: Address) -> None:
         """Gives the port back."""
         self.bound.pop(address, None)
+        self._refusals.pop(address, None)
 
     def send(self, data: bytes, source: Address, destination: Address) -> None:
         """Puts a datagram on its way; never raises, as UDP does not."""
@@ -106,10 +117,17 @@ class MemoryNetwork:
 
     def _arrive(self, data: bytes, source: Address, destination: Address) -> None:
         receiver = self.bound.get(destination)
-        if receiver is None:
-            self.unreachable += 1
-        else:
+        if receiver is not None:
             receiver(data, source)
+            return
+        self.unreachable += 1
+        if destination[0] in self.hosts and source in self._refusals:
+            self.reactor.callLater(self.conditions.delay, self._refuse, source, destination)
+
+    def _refuse(self, source: Address, destination: Address) -> None:
+        far, refused = self._refusals.get(source, (None, None))
+        if refused is not None and far == destination:
+            refused()
 
 
 class MemoryHost:
@@ -142,6 +160,7 @@ class MemoryPort:
         self, host: MemoryHost, port: int, protocol: DatagramProtocol, interface: str
     ) -> None:
         self._host, self._port, self._interface = host, port, interface
+        self._far: Address | None = None
         self.protocol: DatagramProtocol | None = protocol
 
     def startListening(self) -> None:
@@ -165,12 +184,23 @@ class MemoryPort:
         kind = IPv6Address if ":" in address else IPv4Address
         return kind("UDP", address, self._port)
 
+    def connect(self, host: str, port: int) -> None:
+        """From now on all goes there, and connectionRefused() is called if that port is closed."""
+        self._far = host, port
+        own = (self._host.address, self._port)
+        self._host.network.connect(own, self._far, self._refused)
+
     def write(self, packet: bytes, addr: Any = None) -> None:
-        """Sends a datagram to addr, (host, port)."""
+        """Sends a datagram to addr, (host, port); None if it is connected."""
         if self.protocol is not None:
-            self._host.network.send(bytes(packet), (self._host.address, self._port), tuple(addr))
+            own, far = (self._host.address, self._port), self._far or tuple(addr)
+            self._host.network.send(bytes(packet), own, far)
 
     def received(self, data: bytes, source: Address) -> None:
         """What the network calls when a datagram has arrived."""
-        if self.protocol is not None:
+        if self.protocol is not None and self._far in (None, source):
             self.protocol.datagramReceived(data, source)
+
+    def _refused(self) -> None:
+        if self.protocol is not None:
+            self.protocol.connectionRefused()

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from shtoom.sip.transport import Peer
 
 
+UNHEARD = (State.CALLING, State.TRYING)
+"""The states of a request that had no response."""
+
+
 class IClientTransactionUser(Interface):
     """Who sent a request.
 
@@ -38,7 +42,10 @@ class IClientTransactionUser(Interface):
         """A response. Repeats of a final one are left out (of a 2xx: once it has its ACK)."""
 
     def transactionFailed(failure: CallFailed) -> None:  # noqa: N805
-        """TransactionTimeout: no final response came in time. TransportFailed: it was not sent."""
+        """TransactionTimeout: no final response came in time.
+
+        TransportFailed: it was not sent, or nobody listens there.
+        """
 
 
 class ITransactionUser(Interface):
@@ -65,7 +72,17 @@ class ClientTransaction:
     is stray (ITransactionUser.responseStray); those that were acknowledged get their ACK anyhow.
     """
 
-    __slots__ = ("__weakref__", "_acks", "_layer", "_machine", "ackKey", "key", "peer", "user")
+    __slots__ = (
+        "__weakref__",
+        "_acks",
+        "_layer",
+        "_machine",
+        "_sent",
+        "ackKey",
+        "key",
+        "peer",
+        "user",
+    )
 
     def __init__(
         self,
@@ -80,6 +97,7 @@ class ClientTransaction:
         self.user: IClientTransactionUser | None = user
         self.ackKey: tuple[str, int, str] | None = None  # the layer's, once a 2xx has come
         self._acks: dict[str, tuple[bytes, Peer]] | None = None  # of 2xx, by To tag
+        self._sent = False
 
     @property
     def request(self) -> Request | None:
@@ -110,6 +128,11 @@ class ClientTransaction:
         """The request could not be sent; the user hears it on a later turn."""
         self._layer.run(self, self._machine.transportFailed(failure, now))
 
+    def unreachable(self, failure: TransportFailed, now: float) -> None:
+        """Nobody listens at the peer's address; of no interest once it has responded."""
+        if self.state in UNHEARD:
+            self.transportFailed(failure, now)
+
     def cancelled(self, now: float) -> None:
         """A CANCEL goes out."""
         if isinstance(self._machine, InviteClientTransaction):
@@ -129,6 +152,9 @@ class ClientTransaction:
     def perform(self, effect: Effect) -> None:
         """Does what the machine asks for."""
         if isinstance(effect, Send):
+            if self._sent and self.state in UNHEARD:
+                self._layer.silent(self.peer)
+            self._sent = True
             self._layer.transmit(self, effect.message, self.peer)
         elif isinstance(effect, Deliver):
             if isinstance(effect.message, Response):

@@ -225,6 +225,12 @@ class TransactionLayer:
             marked = markReceived(request, peer.address)
             self._answer(marked, peer, error.code, str(error)[:LONGEST_REASON])
 
+    def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
+        """Nobody listens at `peer`: requests that had no response from there have failed."""
+        now = self.seconds()
+        for transaction in [t for t in self._clients.values() if t.peer == peer]:
+            transaction.unreachable(failure, now)
+
     def _responseReceived(self, response: Response, peer: Peer) -> None:
         if len(response.vias) != 1:  # 8.1.3.3: on its way to somebody else
             self.counts["manyVias"] += 1
@@ -292,6 +298,11 @@ class TransactionLayer:
         failure = self._send(data, peer)
         if failure is not None and isinstance(transaction, ClientTransaction):
             transaction.transportFailed(failure, self.seconds())
+
+    def silent(self, peer: Peer) -> None:
+        """A request to `peer` had no response until it was time to repeat it."""
+        if not self._stopped:
+            peer.transport.probe(peer.address)
 
     def deliver(self, transaction: ServerTransaction, request: Request) -> None:
         """A new request, or the ACK of a 2xx, goes to the user; a request is always answered."""

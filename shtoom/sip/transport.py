@@ -41,6 +41,13 @@ class ISIPTransport(Interface):
     def send(data: bytes, address: Address) -> None:  # noqa: N805
         """Sends one message. Raises TransportFailed with the system's words."""
 
+    def probe(address: Address) -> None:  # noqa: N805
+        """A request to that address had no response yet: is anybody there?
+
+        If the network says no, the receiver's unreachable() is told, on a later turn. Nothing to do
+        where an error ends a connection.
+        """
+
 
 class Peer(NamedTuple):
     """The far end of a message: by which transport, and its (host, port) there."""

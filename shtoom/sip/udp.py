@@ -1,6 +1,7 @@
 """SIP over UDP (RFC 3261 18): datagrams to messages and back.
 
-Lives here: the thin protocol. Not here: parsing (parser.py), what messages mean (its receiver).
+Lives here: the thin protocol. Not here: parsing (parser.py), what messages mean (its
+receiver), whether anybody is there (probe.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import errno
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.error import InvalidAddressError, MessageLengthError
@@ -20,6 +22,7 @@ from zope.interface import implementer
 from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import isKeepAlive, parse
+from shtoom.sip.probe import Probes
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.transport import Address, ISIPTransport, Peer, localAddressFor, markReceived
 from shtoom.sip.uri import hostPort
@@ -40,6 +43,9 @@ class Receiver(Protocol):
     def malformedReceived(self, error: MalformedMessage, data: bytes, peer: Peer) -> None:
         """A datagram that is no message; error.request is set if it may be answered."""
 
+    def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
+        """Nobody listens there, as the network says."""
+
 
 @implementer(ISIPTransport)
 class UDPTransport(DatagramProtocol):
@@ -48,9 +54,10 @@ class UDPTransport(DatagramProtocol):
     advertise: the address that peers are told instead of our own (no brackets). localAddressFor:
     tells the address of ours that leads to a host, asked when the port is bound to all of them.
     seconds: the time, for the limit of one log line a second for each reason.
+    probes: ask whether anybody is there; None leaves it to the timers of a request.
     counts: datagrams by what became of them: received, sent, keepAlive, malformed, error (an
     exception here or in what the receiver calls), sendFailed, sendDropped (buffer full: lost, as
-    on the network).
+    on the network); and refused, the probes that met nobody.
     """
 
     name = "UDP"
@@ -63,8 +70,10 @@ class UDPTransport(DatagramProtocol):
         advertise: str | None = None,
         localAddressFor: Callable[[str], str] = localAddressFor,
         seconds: Callable[[], float] = time.monotonic,
+        probes: Probes | None = None,
     ) -> None:
         self.receiver, self.advertise = receiver, advertise
+        self._probes = probes
         self.counts: Counter[str] = Counter()
         self._localAddressFor = localAddressFor
         self._quietLog = QuietLog(self.log, seconds)
@@ -79,6 +88,8 @@ class UDPTransport(DatagramProtocol):
     def stopProtocol(self) -> None:
         """The port is closed: nothing can be sent any more."""
         self._bound = None
+        if self._probes is not None:
+            self._probes.close()
 
     def sentBy(self, remoteHost: str) -> Address:
         """As ISIPTransport has it."""
@@ -107,6 +118,18 @@ class UDPTransport(DatagramProtocol):
             self.counts["sendFailed"] += 1
             raise TransportFailed(f"UDP to {hostPort(*address)}: {_words(e)}") from e
         self.counts["sent"] += 1
+
+    def probe(self, address: Address) -> None:
+        """As ISIPTransport has it."""
+        if self._probes is not None and self._bound is not None:
+            self._probes.ask(address, partial(self._refused, address))
+
+    def _refused(self, address: Address) -> None:
+        self.counts["refused"] += 1
+        failure = TransportFailed(
+            f"nobody listens at {hostPort(*address)}, UDP (ICMP: port unreachable)"
+        )
+        self.receiver.unreachable(failure, Peer(self, address))
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         """One datagram. Whatever goes wrong with it ends here."""

@@ -64,6 +64,9 @@ class Wire:
         if end is not None:
             end(data)
 
+    def probe(self, address: Address) -> None:
+        """The network says nothing."""
+
     def arrive(self, data: bytes, source: Address) -> None:
         """As the UDP transport does it for one datagram."""
         assert self.receiver is not None

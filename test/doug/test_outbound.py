@@ -26,6 +26,7 @@ from shtoom.exceptions import (
     HostNotKnown,
     InvalidSIPURL,
     TransactionTimeout,
+    TransportFailed,
     UserBusy,
 )
 from shtoom.sip.message import Request, Response
@@ -155,6 +156,45 @@ class OutcomeTests(OutboundTestCase):
         self.assertIsInstance(event.failure, TransactionTimeout)
         self.assertEqual(len(self.requests("INVITE")), 7)
         self.assertNothingLeft()
+
+    def test_ICMPRefused(self) -> None:
+        """A host where nothing listens: within a second, TransportFailed with host and port."""
+        self.lab.network.host("198.51.100.77")
+        event = self.rejected("sip:bob@198.51.100.77:5062", after=0.6)
+        self.assertIsInstance(event.failure, TransportFailed)
+        self.assertEqual(event.sipCode, 503)
+        self.assertEqual(
+            event.reason, "nobody listens at 198.51.100.77:5062, UDP (ICMP: port unreachable)"
+        )
+        self.assertEqual(len(self.requests("INVITE")), 2)
+        self.assertNothingLeft()
+
+    def test_ICMPRefusedEndsNoOtherCall(self) -> None:
+        """Neither one to another port of that host, nor one that has been answered there."""
+        phone = self.lab.phone("bob", answerAfter=20.0)
+        rings = self.app.placeCall(phone.uri)
+        other = self.app.placeCall("sip:eve@198.51.100.99")
+        self.lab.advance(1.0)
+        phone.port.stopListening()  # its own answer is lost, too
+        event = self.rejected(f"sip:carol@{phone.host.address}", after=0.6)
+        self.assertIsInstance(event.failure, TransportFailed)
+        self.assertEqual((rings.ended, other.ended), (False, False))
+        self.lab.advance(40.0)
+        late = self.ends[1]
+        assert isinstance(late, CallRejectedEvent)
+        self.assertIs(late.leg, other)
+        self.assertIsInstance(late.failure, TransactionTimeout)
+        self.assertNothingLeft()
+
+    def test_ICMPRefusedHasAnotherAddress(self) -> None:
+        """A host of two addresses, of which the first refuses: the second is called (RFC 3263)."""
+        phone = self.lab.phone("bob")
+        self.lab.network.host("198.51.100.77")
+        self.lab.reactor.names["example.com"] = ["198.51.100.77", phone.host.address]
+        leg = self.app.placeCall("sip:bob@example.com")
+        self.lab.advance(1.0)
+        self.assertEqual([event.leg for event in self.app.got(CallAnsweredEvent)], [leg])
+        self.bye(leg)
 
     def test_addressesThatLeadNowhere(self) -> None:
         """Each a CallRejectedEvent on a later turn, with the reason in words; no exception."""

@@ -114,6 +114,7 @@ class Wire:
         self.clock, self.reliable = clock, reliable
         self.name = "TCP" if reliable else "UDP"
         self.sent: list[tuple[float, bytes, Address]] = []
+        self.probed: list[tuple[float, Address]] = []
         self.fails: TransportFailed | None = None
 
     def sentBy(self, remoteHost: str) -> Address:
@@ -127,6 +128,10 @@ class Wire:
         if self.fails is not None:
             raise self.fails
         self.sent.append((self.clock.seconds(), data, address))
+
+    def probe(self, address: Address) -> None:
+        """As ISIPTransport has it."""
+        self.probed.append((self.clock.seconds(), address))
 
 
 @implementer(IClientTransactionUser)

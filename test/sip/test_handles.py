@@ -197,6 +197,42 @@ class ClientTests(LayerTestCase):
         self.assertEqual(self.wire.sent, [])
         self.assertNothingLeft()
 
+    def test_aRequestWithoutResponseAsksWhetherAnybodyIsThere(self) -> None:
+        """With each repeat, at the address that it goes to; no more once a response has come."""
+        self.ask(invite())
+        self.runFor(2.0)
+        self.assertEqual(self.wire.probed, [(0.5, TRUNK), (1.5, TRUNK)])
+        self.respond(100)
+        self.runFor(60.0)
+        self.ask(invite(method="OPTIONS", callID="c2"))
+        self.runFor(0.6)
+        self.respond(100)
+        self.runFor(10.0)
+        self.assertEqual(len(self.wire.probed), 3)
+
+    def test_nobodyListensThere(self) -> None:
+        """The network says so: all that had no response from that address has failed (18.4)."""
+        askers = [
+            self.ask(invite()),
+            self.ask(invite(method="OPTIONS", callID="c2")),
+            self.ask(invite(callID="c3"), ALICE),
+        ]
+        refusal = TransportFailed("nobody listens at 203.0.113.30:5060")
+        self.layer.unreachable(refusal, Peer(self.wire, TRUNK))
+        self.assertEqual([asker.failures for asker in askers], [[], [], []])  # on a later turn
+        self.runFor(1.0)
+        self.assertEqual([asker.failures for asker in askers], [[refusal], [refusal], []])
+        self.assertEqual(len(self.layer), 1)
+
+    def test_whoHasRespondedListens(self) -> None:
+        """Whatever the network, or one who forges its word, says of it."""
+        for code, method in ((100, "INVITE"), (180, "INVITE"), (200, "INVITE"), (100, "OPTIONS")):
+            asker = self.ask(invite(method=method, callID=f"{code}-{method}"))
+            self.respond(code)
+            self.layer.unreachable(TransportFailed("forged"), Peer(self.wire, TRUNK))
+            self.runFor(1.0)
+            self.assertEqual((asker.codes, asker.failures), ([code], []))
+
     def test_anACKThatCannotBeSentIsCounted(self) -> None:
         """The repeated 2xx asks for it again."""
         asker = self.ask(invite())

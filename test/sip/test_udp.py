@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from random import Random
 from typing import cast
 
 from hypothesis import given, settings
@@ -16,8 +17,11 @@ from twisted.internet.udp import Port
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from doug.testing.network import MemoryNetwork
+from doug.testing.reactor import VirtualReactor
 from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.message import Request, Response
+from shtoom.sip.probe import Probes
 from shtoom.sip.transport import Address, Peer
 from shtoom.sip.udp import UDPTransport
 from test.sip.support import ALICE, SDP, Keeper, request
@@ -31,6 +35,7 @@ class Receiver:
     def __init__(self) -> None:
         self.messages: list[tuple[Request | Response, Peer]] = []
         self.malformed: list[tuple[MalformedMessage, bytes, Peer]] = []
+        self.unreached: list[tuple[str, Peer]] = []
         self.raises: Exception | None = None
 
     def messageReceived(self, message: Request | Response, peer: Peer) -> None:
@@ -44,6 +49,10 @@ class Receiver:
         if self.raises is not None:
             raise self.raises
         self.malformed.append((error, data, peer))
+
+    def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
+        """From the transport."""
+        self.unreached.append((str(failure), peer))
 
 
 class FakePort:
@@ -244,6 +253,31 @@ class SentByTests(UDPTestCase):
         udp, _ = self.bind("0.0.0.0", local=noRoute)
         with self.assertRaisesRegex(TransportFailed, "no way to 198.51.100.20: Network is"):
             udp.sentBy("198.51.100.20")
+
+
+class RefusalTests(SynchronousTestCase):
+    """ICMP, on a network in memory."""
+
+    def test_whoRefusesIsNamed(self) -> None:
+        """The receiver hears of it, with host and port; it is counted."""
+        reactor = VirtualReactor()
+        network = MemoryNetwork(reactor, Random(0))
+        host = reactor.host = network.host("192.0.2.10")
+        network.host("198.51.100.20")
+        receiver = Receiver()
+        udp = UDPTransport(receiver, probes=Probes(reactor))
+        port = host.listenUDP(5060, udp)
+        udp.probe(ALICE)
+        reactor.advance(0.1)
+        text = "503 nobody listens at 198.51.100.20:5060, UDP (ICMP: port unreachable)"
+        self.assertEqual(receiver.unreached, [(text, Peer(udp, ALICE))])
+        self.assertEqual(udp.counts["refused"], 1)
+        udp.probe(("198.51.100.99", 5060))
+        port.stopListening()
+        reactor.advance(0.1)
+        self.assertEqual((network.bound, reactor.getDelayedCalls()), ({}, []))
+        udp.probe(ALICE)
+        self.assertEqual(network.bound, {})
 
 
 class IdleReactor(Clock):

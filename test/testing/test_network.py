@@ -41,6 +41,18 @@ class Ear(DatagramProtocol):
         return [data for data, _, _ in self.heard]
 
 
+class Refused(Ear):
+    """Keeps when it hears that nobody listens."""
+
+    def __init__(self, reactor: VirtualReactor, times: list[float]) -> None:
+        super().__init__(reactor)
+        self.times = times
+
+    def connectionRefused(self) -> None:
+        """From its transport."""
+        self.times.append(self.reactor.seconds())
+
+
 class NetworkTestCase(SynchronousTestCase):
     """Two hosts; self.ear listens at THERE, port 5060."""
 
@@ -204,6 +216,39 @@ class PortTests(NetworkTestCase):
         port.write(b"too late", (THERE, 5060))
         self.reactor.advance(1.0)
         self.assertEqual([h[:2] for h in self.ear.heard], [(b"hello", (HERE, 4000))])
+
+    def test_aConnectedPortHearsThatNobodyListens(self) -> None:
+        """ICMP, there and back; a port that is not connected hears nothing, as with real ones."""
+        refused: list[float] = []
+        for number, far in ((4000, (THERE, 5062)), (4002, (THERE, 5060)), (4004, None)):
+            port = self.here.listenUDP(number, Refused(self.reactor, refused))
+            if far is None:
+                port.write(b"hello", (THERE, 5062))
+            else:
+                port.connect(*far)
+                port.write(b"hello")
+        self.reactor.advance(1.0)
+        self.assertEqual(refused, [2 * self.network.conditions.delay])
+        self.assertEqual((self.network.unreachable, self.ear.words()), (2, [b"hello"]))
+
+    def test_aConnectedPortHearsItsFarEndAlone(self) -> None:
+        """Nobody else's datagrams; and no ICMP once it is closed, or from a host that is none."""
+        refused: list[float] = []
+        mouth = Refused(self.reactor, refused)
+        port = self.here.listenUDP(4000, mouth)
+        port.connect(THERE, 5060)
+        self.port.write(b"yes", (HERE, 4000))
+        self.there.listenUDP(5062, Ear(self.reactor)).write(b"no", (HERE, 4000))
+        self.reactor.advance(1.0)
+        self.assertEqual(mouth.words(), [b"yes"])
+        self.port.stopListening()
+        port.write(b"hello")
+        port.stopListening()
+        lost = self.here.listenUDP(4000, mouth)
+        lost.connect("203.0.113.1", 5060)
+        lost.write(b"hello")
+        self.reactor.advance(1.0)
+        self.assertEqual(refused, [])
 
     def test_aPortKnowsItsAddress(self) -> None:
         """A wildcard shows as such, as with a real socket."""
