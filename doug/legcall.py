@@ -150,8 +150,11 @@ class LegCall:
             call.hangup()
 
     def sendKeyInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
-        """A key as INFO; fires with False if it is refused. None if there is to be none."""
-        if self.call is None or not self._infoKeys:
+        """A key as INFO; fires with False if it is refused. None if there is to be none.
+
+        Which is so if the settings say so, or an Allow of the far end that does not name INFO.
+        """
+        if self.call is None or not self._infoKeys or not self.call.allows("INFO"):
             return None
         answer = self.call.sendInfo(DTMF_RELAY, keyInfoBody(digit, duration))
         return answer.addCallbacks(lambda response: response.code < 300, lambda failure: False)

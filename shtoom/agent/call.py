@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.credentials import Account
     from shtoom.sip.dialog import Dialog
-    from shtoom.sip.message import Request, Response
+    from shtoom.sip.message import Message, Request, Response
     from shtoom.sip.transactions import ServerTransaction
     from shtoom.sip.transport import Peer
 
@@ -174,6 +174,19 @@ class Call:
             return fail(CallFailed("INFO needs a call that is up", 481))
         info = self.dialog.request("INFO", None, (), body, contentType)
         return self.agent.ask(self.dialog, info, self.peer, self.findings, self.account)
+
+    def allows(self, method: str) -> bool:
+        """May the peer be sent such a request? By the Allow of its INVITE or 2xx (RFC 3261 20.5).
+
+        Without that header it has not said what it can do.
+        """
+        said = self.introduction
+        return said is None or said.header("Allow") is None or method in said.headerValues("Allow")
+
+    @property
+    def introduction(self) -> Message | None:
+        """The message in which the peer has told of itself, its INVITE or 2xx; None before."""
+        return self.request
 
     def _byeDone(self, outcome: Response | Failure) -> None:
         if isinstance(outcome, Failure):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from shtoom.agent.agent import UserAgent
-    from shtoom.sip.message import Request, Response
+    from shtoom.sip.message import Message, Request, Response
     from shtoom.sip.resolver import Place
     from shtoom.sip.transactions import ClientTransaction
     from shtoom.sip.uri import URI
@@ -357,6 +357,13 @@ class OutboundCall(Call):
     def _stopTimer(self) -> None:
         if self._timer.active():
             self._timer.cancel()
+
+    # Who the peer is
+
+    @property
+    def introduction(self) -> Message | None:
+        """As Call has it."""
+        return self.answer
 
     # Inside an early dialog
 

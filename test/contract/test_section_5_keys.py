@@ -1,4 +1,7 @@
-"""Contract section 5: dtmfMode(inband=True) and sendDTMF, on whole calls in virtual time."""
+"""Contract section 5: dtmfMode(inband=True) and sendDTMF, on whole calls in virtual time.
+
+Not here: the rest of dtmfMode (test_section_5_leg.py).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import numpy as np
 
 from doug.events import DTMFReceivedEvent
 from doug.settings import Settings
+from test.cases.actor import Actor, sdp
+from test.cases.case import FieldCase
 from test.doug.puppet import LegTestCase, Puppet
 
 
 class InbandTests(LegTestCase):
-    """dtmfMode(inband=True); the rest of dtmfMode is in test_section_5_leg."""
+    """dtmfMode(inband=True)."""
 
     def test_inbandIsOffAtFirst(self) -> None:
         """Tones are keys after dtmfMode(inband=True), and no longer after it is off again."""
@@ -53,6 +58,17 @@ class InbandTests(LegTestCase):
         self.assertEqual(sorted(self.app.last().evidence[0].seen), ["inband", "info"])
         self.finish()
 
+    def test_theSameKeyTwiceInTwoForms(self) -> None:
+        """As a tone and as a telephone-event (RFC 4733) at the same time: 55, not 5555."""
+        self.begin()
+        self.leg.dtmfMode(single=False, inband=True, maxDigits=2)
+        for key in "55":
+            self.call.press(key)
+            self.call.sayKeys(key)
+            self.lab.advance(1.0)
+        self.assertEqual(self.digits(), ["55"])
+        self.finish()
+
     def test_inbandEndsWithTheOwner(self) -> None:
         """hijackLeg: the new application begins as with a new leg."""
         self.begin()
@@ -88,9 +104,9 @@ class SendDTMFTests(LegTestCase):
         self.finish()
 
     def test_delayIsTheTimeBetweenTwo(self) -> None:
-        """From the end of one to the start of the next; a comma is two seconds more."""
+        """Half a second, from the end of one to the start of the next; a comma is two more."""
         self.begin()
-        self.leg.sendDTMF("12,3", duration=0.1, delay=0.5)
+        self.leg.sendDTMF("12,3")
         for seconds, keys in ((0.1, "1"), (0.45, "1"), (0.15, "12"), (2.5, "12"), (0.2, "123")):
             self.lab.advance(seconds)
             self.assertEqual(self.call.keys, keys)
@@ -178,3 +194,74 @@ class SendDTMFTests(LegTestCase):
         self.assertIsNone(self.successResultOf(self.leg.sendDTMF("1")))
         self.assertIsNone(self.successResultOf(self.app.sendDTMF("1")))
         self.finish()
+
+
+class AllowTests(FieldCase):
+    """Keys as INFO, to phones that take no telephone-events, from a server that may send them."""
+
+    settings = Settings(infoKeys=True)
+
+    def offer(self, actor: Actor) -> bytes:
+        """PCMU alone."""
+        return sdp(actor.host, actor.media.port, "0")
+
+    def forms(self, actor: Actor) -> tuple[int, bool]:
+        """A key is sent: how many INFO requests come, and whether a tone is heard."""
+        done = self.app.leg.sendDTMF("5", duration=0.2)
+        packets = actor.media.during(0.1)
+        for label in actor.labels("INFO"):
+            actor.reply(actor.request(label), 200)
+        packets += actor.media.during(0.3)
+        self.assertIsNone(self.successResultOf(done))
+        loud = any(set(packet.rtp.payload) - {0x7F, 0xFF} for packet in packets)
+        return len(actor.labels("INFO")), loud
+
+    def inbound(self, allow: str | None) -> tuple[int, bool]:
+        """A caller whose INVITE has that Allow."""
+        drop = ("Allow",) if allow is None else ()
+        with_ = {} if allow is None else {"Allow": allow}
+        call = self.alice.invite(self.offer(self.alice), with_=with_, drop=drop)
+        self.alice.response("180 INVITE")
+        self.accept(call)
+        forms = self.forms(self.alice)
+        self.hangUp(call)
+        self.alice.forget()
+        return forms
+
+    def outbound(self, allow: str | None) -> tuple[int, bool]:
+        """Somebody dialled, whose 200 has that Allow."""
+        self.dial()
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        with_ = {} if allow is None else {"Allow": allow}
+        call.says(200, body=self.offer(self.trunk), with_=with_)
+        self.trunk.request("ACK")
+        self.lab.advance(0.0)
+        forms = self.forms(self.trunk)
+        self.hangUp(call)
+        self.trunk.forget()
+        return forms
+
+    def test_asInfoToWhoAllowsIt(self) -> None:
+        """Its Allow names INFO, in whatever line; or it has none, and so has not said no."""
+        for allow in ("INVITE, ACK, INFO, BYE", "INFO\r\nAllow: INVITE", None):
+            self.assertEqual(self.inbound(allow), (1, False), allow)
+            self.assertEqual(self.outbound(allow), (1, False), allow)
+        self.assertStillWell()
+
+    def test_asToneToWhoDoesNot(self) -> None:
+        """An Allow without INFO, or an empty one: no request is tried that would be refused."""
+        for allow in ("INVITE, ACK, BYE, CANCEL, info", ""):
+            self.assertEqual(self.inbound(allow), (0, True), allow)
+            self.assertEqual(self.outbound(allow), (0, True), allow)
+        self.assertStillWell()
+
+
+class InfoOffTests(AllowTests):
+    """The setting is off, as it is by itself."""
+
+    settings = Settings()
+
+    def test_asInfoToWhoAllowsIt(self) -> None:
+        """A tone all the same."""
+        self.assertEqual(self.inbound("INVITE, ACK, INFO, BYE"), (0, True))
+        self.assertStillWell()
