@@ -20,12 +20,12 @@ $(BIN)/python:
 
 $(VENV)/.installed: setup.py doug/_version.py | $(BIN)/python
 	@echo "Installing Doug into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[standard]'
 	@touch $@
 
 $(VENV)/.installed-dev: setup.py doug/_version.py | $(BIN)/python
 	@echo "Installing Doug and what its tests need into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[standard,dev]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-docs: setup.py doug/_version.py | $(BIN)/python

@@ -9,6 +9,8 @@ VERSION: dict[str, str] = {}
 exec((HERE / "doug" / "_version.py").read_text(), VERSION)
 
 EXTRAS = {
+    "g722": ["G722>=1.2.4"],
+    "standard": ["doug[g722]"],  # what most want
     "dev": [
         "hypothesis>=6.100",
         "coverage[toml]>=7.5",

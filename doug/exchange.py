@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from shtoom.media.session import MediaSession
 
-CODECS = ("PCMU", "PCMA")  # in our order of liking
 ANYWHERE = "192.0.2.1"  # RFC 5737: nobody's, so the default route is what leads there
 
 
@@ -151,7 +150,7 @@ class Exchange:
         """What a new call with that peer may agree on. port: of its media session."""
         address, _ = peer.transport.sentBy(peer.address[0])
         return Capabilities(
-            codecs=CODECS,
+            codecs=self.settings.codecs,
             events=True,
             address=address,
             port=port,

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from zope.interface import implementer
 
+from shtoom.audio.frames import RATE
 from shtoom.audio.tones import dtmf
 from shtoom.codecs import Codec
+from shtoom.media.coding import encoderOf
 from shtoom.media.stream import IFeed
 
 __all__ = ["KeyTones", "ToneKey"]
@@ -58,24 +60,30 @@ class ToneKey:
 class KeyTones:
     """Says keys one after the other; whenOver is called with the last of them.
 
-    codec: of the payload, as many bytes as samples.
+    codec: of the payload, one without state.
     """
 
     def __init__(self, codec: Codec, whenOver: Callable[[], None]) -> None:
-        self.codec, self._whenOver = codec, whenOver
+        self.useCodec(codec)
+        self._whenOver = whenOver
         self._keys: deque[ToneKey] = deque()
+
+    def useCodec(self, codec: Codec) -> None:
+        """The payload's codec from now on."""
+        self._encoder = encoderOf(codec)
+        self._bytes = codec.byteRate // RATE  # a sample
 
     def press(self, digit: str) -> ToneKey:
         """A key goes down, after those before it. ValueError for one that there is not."""
-        key = ToneKey(digit, self.codec.rate)
+        key = ToneKey(digit, RATE)
         self._keys.append(key)
         return key
 
     def nextPayload(self, size: int) -> bytes | None:
         """The next packet of the keys."""
-        samples = np.zeros(size, np.int16)
+        samples = np.zeros(size // self._bytes, np.int16)
         at = 0
-        while at < size and self._keys:
+        while at < len(samples) and self._keys:
             at += self._keys[0].say(samples[at:])
             if self._keys[0].isOver:
                 self._keys.popleft()
@@ -83,4 +91,4 @@ class KeyTones:
             return None
         if not self._keys:
             self._whenOver()
-        return self.codec.encode(samples)
+        return self._encoder.encode(samples)

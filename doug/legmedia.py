@@ -102,13 +102,14 @@ class LegMedia:
             return
         session.start(parameters)
         session.onKey = self.keys.heard
+        codec = parameters.codec.uncoded
         tones = self._tones
         if tones is not None:
-            tones.codec = parameters.codec
+            tones.useCodec(codec)
             if not parameters.send:
                 self._tones = None
-        if self.player.codec is not parameters.codec:
-            self.player.useCodec(parameters.codec)
+        if self.player.codec is not codec:
+            self.player.useCodec(codec)
         self._route()
         self.sender.next()
 

@@ -23,6 +23,7 @@ from doug.settings import (
     Endpoint,
     Settings,
     parseAddress,
+    parseCodecs,
     parseEndpoint,
     parsePortRange,
 )
@@ -72,6 +73,10 @@ class Options(usage.Options):
     def opt_advertise(self, value: str) -> None:
         """The IP address that phones reach this server by, if it is not its own (NAT, cloud)."""
         self.given["advertise"] = self._read("advertise", value, parseAddress)
+
+    def opt_codecs(self, value: str) -> None:
+        """NAME,NAME... of pcmu, pcma, g722: what calls may use, the best first. [default: all]"""
+        self.given["codecs"] = self._read("codecs", value, parseCodecs)
 
     def opt_args(self, value: str) -> None:
         """NAME=VALUE becomes an attribute of the application (repeatable)."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shtoom import codecs
+
 if TYPE_CHECKING:
     from doug.voiceapp import VoiceApp
 
@@ -37,6 +39,7 @@ class Settings:
 
     listen: where SIP is heard. rtpPorts: first and last UDP port for media, the even ones are used.
     advertise: the IP address that phones reach us by, None for what the route to each phone says.
+    codecs: names as in SDP, in our order of liking; all that are here, the cheapest first.
     idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
     infoKeys: are keys sent as SIP INFO, not as tones, to who takes no telephone-events?
     apps: called user -> application, beside the default one. args: attributes of all applications.
@@ -49,6 +52,7 @@ class Settings:
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
     rtpPorts: tuple[int, int] = (10000, 20000)
     advertise: str | None = None
+    codecs: tuple[str, ...] = codecs.names()
     idle: str = "sparse"
     infoKeys: bool = False
     apps: Mapping[str, type[VoiceApp]] = field(default_factory=dict)
@@ -94,6 +98,20 @@ def parsePortRange(text: str) -> tuple[int, int]:
     if low == high and low % 2:
         raise ValueError("there is no even port in it, and media uses even ones")
     return low, high
+
+
+def parseCodecs(text: str) -> tuple[str, ...]:
+    """'NAME,NAME...' in any case; ValueError says what is wrong, and what a codec needs."""
+    found: list[str] = []
+    for word in text.split(","):
+        try:
+            name = codecs.find(word.strip()).name
+        except LookupError as e:
+            raise ValueError(str(e)) from None
+        if name in found:
+            raise ValueError(f"{name} is there twice")
+        found.append(name)
+    return tuple(found)
 
 
 def parseAddress(text: str) -> str:

@@ -16,16 +16,19 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from doug.source import Source
-from shtoom.audio.frames import FRAME_BYTES, toSamples
-from shtoom.codecs import Codec
+from shtoom.audio.frames import FRAME, FRAME_BYTES, toSamples
+from shtoom.codecs import Codec, Encoder
 from shtoom.media.clips import Clip, IClip
+from shtoom.media.coding import encoded, encoderOf
 from shtoom.media.files import AudioFileError
-from shtoom.media.translate import translated
+from shtoom.media.translate import Translator, translated
 
 __all__ = ["FileSound", "LoadClip", "Sound", "SourceSound", "ToneSound"]
 
 LoadClip = Callable[[Any, Codec], "IClip | Deferred[IClip]"]
 """A path or an open file, and a codec, to a clip; the Deferred fails with words that name it."""
+
+_NOTHING = np.zeros(FRAME, np.int16)
 
 
 class Sound(Protocol):
@@ -43,7 +46,10 @@ class Sound(Protocol):
     failure: str | None
 
     def useCodec(self, codec: Codec) -> None:
-        """What comes is to be in that codec from now on; the first call begins to load."""
+        """What comes is to be in that codec from now on; the first call begins to load.
+
+        codec: one without state, since sounds are cut and joined.
+        """
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at its end or while it has nothing to say."""
@@ -58,8 +64,8 @@ class Sound(Protocol):
 class FileSound:
     """A sound file, cached or read ahead; silent until the first of it is there."""
 
-    __slots__ = ("_clip", "_closed", "_codec", "_load", "_playable", "at", "data", "failure",
-                 "item", "over")  # fmt: skip
+    __slots__ = ("_clip", "_closed", "_codec", "_load", "_playable", "_translator", "at", "data",
+                 "failure", "item", "over")  # fmt: skip
 
     def __init__(self, item: Any, playable: Any, load: LoadClip) -> None:
         """playable: the item as `load` wants it: a path that is complete, or an open file."""
@@ -69,13 +75,14 @@ class FileSound:
         self.failure: str | None = None
         self._codec: Codec | None = None
         self._clip: IClip | None = None
+        self._translator = Translator()  # of a clip that is in another codec
 
     def useCodec(self, codec: Codec) -> None:
-        """Loads it, or translates what is loaded."""
+        """Loads it; what is loaded already is translated as it is taken, if not at once."""
         before, self._codec = self._codec, codec
         if before is not None:
-            if self.data:
-                self.data = _inCodec(self.data, before, codec)
+            self.at = _moved(self.at, before, codec)
+            self._useClip(codec)
             return
         try:
             clip = self._load(self._playable, codec)
@@ -97,14 +104,16 @@ class FileSound:
         clip, codec = self._clip, self._codec
         if clip is None or codec is None:
             return b""
-        piece = clip.take(size)
-        self.at += len(piece)
-        if len(piece) < size:
+        source = _codecOf(clip, codec)
+        wanted = _moved(size, codec, source)
+        piece = clip.take(wanted)
+        if len(piece) < wanted:
             self.over = True
             if clip.failure is not None:
                 self.failure = str(clip.failure)
-        source: Codec = getattr(clip, "codec", codec)
-        return _inCodec(piece, source, codec)
+        piece = self._translator.translate(piece, source, codec)
+        self.at += len(piece)
+        return piece
 
     def sourceDone(self) -> None:
         """What stands behind it says that it is done: the rest is not played."""
@@ -136,8 +145,17 @@ class FileSound:
             return
         self._clip = clip
         if isinstance(clip, Clip) and self._codec is not None:
-            self.data = _inCodec(clip.payload, clip.codec, self._codec)
-            self.over = not self.data
+            self.over = not clip.payload
+            self._useClip(self._codec)
+
+    def _useClip(self, codec: Codec) -> None:
+        """A clip that is in memory: all of it at once, if a table makes it what is wanted."""
+        clip = self._clip
+        if isinstance(clip, Clip):
+            self.data = translated(clip.payload, clip.codec, codec) or b""
+            if not self.data:
+                clip.rewind()
+                clip.take(_moved(self.at, codec, clip.codec))
 
     def _failed(self, reason: str) -> None:
         self.failure, self.over = reason, True
@@ -146,34 +164,36 @@ class FileSound:
 class SourceSound:
     """A Source, asked for a frame when one is due."""
 
-    __slots__ = ("_buffer", "_codec", "_done", "at", "data", "failure", "item", "over")
+    __slots__ = ("_buffer", "_codec", "_done", "_encoder", "at", "data", "failure", "item",
+                 "over")  # fmt: skip
 
     def __init__(self, source: Source) -> None:
         self.item, self.data, self.at = source, b"", 0
         self.over = self._done = False
         self.failure: str | None = None
         self._codec: Codec | None = None
+        self._encoder: Encoder | None = None
         self._buffer = b""
 
     def useCodec(self, codec: Codec) -> None:
         """Encodes with it from the next frame on."""
         if self._codec is not None and self._buffer:
-            self._buffer = _inCodec(self._buffer, self._codec, codec)
-        self._codec = codec
+            self._buffer = Translator().translate(self._buffer, self._codec, codec)
+        self._codec, self._encoder = codec, encoderOf(codec)
 
     def take(self, size: int) -> bytes:
         """The frames that make `size` bytes; b"" if all of them are silence."""
-        codec = self._codec
-        if codec is None:
+        codec, encoder = self._codec, self._encoder
+        if codec is None or encoder is None:
             return b""
         buffer, heard = self._buffer, bool(self._buffer)
         while len(buffer) < size and not self._done:
             frame = self._frame()
             if frame:
                 heard = True
-                buffer += codec.encode(toSamples(frame))
+                buffer += encoder.encode(toSamples(frame))
             elif not self._done:
-                buffer += codec.silence
+                buffer += codec.silence if encoder is codec else encoder.encode(_NOTHING)
         if not heard:
             self.over = self._done
             return b""
@@ -215,17 +235,20 @@ class SourceSound:
 class ToneSound:
     """Samples made by Doug itself, such as the beep before a recording."""
 
-    __slots__ = ("_samples", "at", "data", "failure", "item", "over")
+    __slots__ = ("_codec", "_samples", "at", "data", "failure", "item", "over")
 
     def __init__(self, samples: NDArray[np.int16]) -> None:
         """samples: int16 of 8 kHz mono."""
         self._samples = samples
+        self._codec: Codec | None = None
         self.item, self.data, self.at, self.over = None, b"", 0, False
         self.failure: str | None = None
 
     def useCodec(self, codec: Codec) -> None:
         """Encodes it."""
-        self.data = codec.encode(self._samples)
+        if self._codec is not None:
+            self.at = _moved(self.at, self._codec, codec)
+        self._codec, self.data = codec, encoded(self._samples, codec)
 
     def take(self, size: int) -> bytes:
         """The next bytes."""
@@ -242,10 +265,15 @@ class ToneSound:
         """Nothing is open."""
 
 
-def _inCodec(payload: bytes, source: Codec, target: Codec) -> bytes:
-    """One sample-wise codec's payload as another's."""
-    same = translated(payload, source, target)
-    return same if same is not None else target.encode(source.decode(payload))
+def _moved(at: int, before: Codec, codec: Codec) -> int:
+    """A place in the payload of one codec, at the same time in another's."""
+    return at * codec.byteRate // before.byteRate
+
+
+def _codecOf(clip: IClip, usual: Codec) -> Codec:
+    """That of a clip of ours; of others' the one that was asked for."""
+    found: Codec = getattr(clip, "codec", usual)
+    return found
 
 
 def _words(failure: Failure) -> str:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from doug.testing.failing import failed
 from doug.testing.hearing import Match, locate, toneShare
-from shtoom.audio.frames import FRAME
+from shtoom.audio.frames import FRAME, RATE
 from shtoom.audio.goertzel import DTMFDetector, ToneStarted
 from shtoom.audio.tones import silence
 from shtoom.media.files import openReader
@@ -111,17 +111,17 @@ class Ear:
     def _last(self, seconds: float) -> NDArray[np.int16]:
         return self._heardFrom(max(0, len(self._heard) // 2 - int(seconds * 8000)))
 
-    def _read(self, sound: Sound) -> NDArray[np.int16]:
-        return readSound(self._findFile(sound) if isinstance(sound, str) else sound)
+    def _read(self, sound: Sound, rate: int = RATE) -> NDArray[np.int16]:
+        return readSound(self._findFile(sound) if isinstance(sound, str) else sound, rate)
 
 
-def readSound(sound: Sound) -> NDArray[np.int16]:
-    """A file, or samples as they are, as int16 of 8 kHz mono."""
+def readSound(sound: Sound, rate: int = RATE) -> NDArray[np.int16]:
+    """A file, or samples as they are, as int16 of that rate, mono."""
     if isinstance(sound, np.ndarray):
         return sound
     reader = openReader(Path(sound))
     try:
-        return reader.readAt(8000)
+        return reader.readAt(rate)
     finally:
         reader.close()
 

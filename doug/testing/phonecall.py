@@ -23,8 +23,10 @@ from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.inbound import InboundCall
 from shtoom.audio.tones import dtmf, silence, sine
 from shtoom.exceptions import CallFailed, NotAcceptable
+from shtoom.media.coding import encoded
 from shtoom.media.session import MediaSession
 from shtoom.media.stream import IFeed
+from shtoom.media.translate import Translator
 from shtoom.rtp.telephoneevent import DIGITS, KeyPressed, KeyReleased
 from shtoom.sdp.description import parseSDP
 from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
@@ -237,7 +239,11 @@ class PhoneCall(Ear):
             self.keys += key.digit
 
     def _speak(self, stream: AgreedStream, sound: Sound) -> None:
-        self._toSay += codecs.find(stream.codec).encode(self._read(sound))
+        codec = codecs.find(stream.codec).uncoded
+        if isinstance(sound, np.ndarray):
+            self._toSay += encoded(sound, codec)
+        else:
+            self._toSay += codec.encode(self._read(sound, codec.rate))
         self.session.feed = self
 
     def _mustBeUp(self, done: str) -> AgreedStream:
@@ -262,10 +268,12 @@ class PhoneCall(Ear):
         self._talk(readAnswer(offer, parseSDP(answer), self._capabilities()))
 
     def _talk(self, stream: AgreedStream) -> None:
-        first = self.stream is None
-        self.stream = stream
+        before, self.stream = self.stream, stream
         self.session.start(streamParameters(stream, None))
-        if first:
+        if before is not None and self._toSay:
+            old, new = codecs.find(before.codec).uncoded, codecs.find(stream.codec).uncoded
+            self._toSay[:] = Translator().translate(bytes(self._toSay), old, new)
+        if before is None:
             self.session.addListener(self)
             self.session.onKey = self._keyHeard
 

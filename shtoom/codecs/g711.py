@@ -22,22 +22,33 @@ Codes = NDArray[np.uint8]
 class G711Codec:
     """One of the two laws; without state, so that all calls share one object.
 
-    name: as in SDP. rate: PCM samples a second. clock: RTP ticks a second. frameSamples: samples
-    of 20 ms. sampleWise: a payload may be cut or joined at any byte; one byte is one sample.
-    silence: 20 ms of it, encoded.
+    Attributes as in codecs.Codec; one byte is one sample.
     """
 
-    __slots__ = ("_decoded", "_encoded", "clock", "frameSamples", "name", "rate", "silence")
-
-    sampleWise = True
+    __slots__ = (
+        "_decoded", "_encoded", "byteRate", "clock", "frameSamples", "name", "rate", "silence",
+    )  # fmt: skip
 
     def __init__(self, name: str, decoded: Samples, encoded: Codes) -> None:
         """decoded: int16 [256] by code. encoded: uint8 [65536] by the sample seen as uint16."""
         self.name = name
-        self.rate = self.clock = 8000
+        self.rate = self.clock = self.byteRate = 8000
         self.frameSamples = 160
         self._decoded, self._encoded = decoded, encoded
         self.silence = self.encode(np.zeros(self.frameSamples, np.int16))
+
+    @property
+    def uncoded(self) -> G711Codec:
+        """Itself: payload may be cut and joined as it is."""
+        return self
+
+    def encoder(self) -> G711Codec:
+        """Itself."""
+        return self
+
+    def decoder(self) -> G711Codec:
+        """Itself."""
+        return self
 
     def encode(self, pcm: Samples) -> bytes:
         """int16 [n] to n bytes."""

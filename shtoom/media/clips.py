@@ -53,7 +53,7 @@ class IClip(Interface):
 class Clip:
     """A sound that is in memory. payload: all of it; the clips of one file share it.
 
-    codec: the sample-wise codec that it is in.
+    codec: that it is in, one without state.
     """
 
     __slots__ = ("_at", "codec", "failure", "name", "payload")
@@ -66,12 +66,12 @@ class Clip:
     @property
     def duration(self) -> float:
         """Seconds."""
-        return len(self.payload) / self.codec.rate
+        return len(self.payload) / self.codec.byteRate
 
     @property
     def position(self) -> float:
         """Seconds taken so far."""
-        return self._at / self.codec.rate
+        return self._at / self.codec.byteRate
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end, b"" after it."""
@@ -137,7 +137,7 @@ class StreamedClip:
     @property
     def position(self) -> float:
         """Seconds taken so far."""
-        return self._taken / self.codec.rate
+        return self._taken / self.codec.byteRate
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end, b"" after it."""
@@ -145,7 +145,7 @@ class StreamedClip:
         taken = bytes(ready[:size])
         del ready[:size]
         self._taken += len(taken)
-        if len(ready) < AHEAD * self.codec.rate:
+        if len(ready) < AHEAD * self.codec.byteRate:
             self._readOn()
         if len(taken) < size and not self._ended:
             self.underruns += 1
@@ -177,7 +177,7 @@ class StreamedClip:
             self._closeReader()
 
     def _readOn(self) -> None:
-        if self._reading or self._ended or len(self._ready) >= AHEAD * self.codec.rate:
+        if self._reading or self._ended or len(self._ready) >= AHEAD * self.codec.byteRate:
             return
         self._reading = True
         again, self._stale = self._stale, False
@@ -212,7 +212,7 @@ class StreamedClip:
     def _keep(self, piece: bytes) -> None:
         if self._kept is not None:
             self._kept += piece
-            if len(self._kept) > REPLAY * self.codec.rate:
+            if len(self._kept) > REPLAY * self.codec.byteRate:
                 self._kept = None
 
     def _readingFailed(self, failure: Failure) -> None:

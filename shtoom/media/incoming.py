@@ -12,15 +12,16 @@ from struct import Struct
 
 from twisted.logger import Logger
 
-from shtoom.codecs import Codec
+from shtoom.codecs import Codec, Decoder
 from shtoom.exceptions import MalformedMessage
+from shtoom.media.coding import decoderOf
 from shtoom.media.headers import LENGTH, header, longestRow, step
 from shtoom.media.io import Address
 from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
 from shtoom.media.schedule import Schedule
 from shtoom.media.stream import IListener, StreamParameters
-from shtoom.media.translate import translated
+from shtoom.media.translate import Translator
 from shtoom.rtp.jitterbuffer import JitterBuffer
 from shtoom.rtp.packet import RTPPacket, isRTCP, unpackHeader
 from shtoom.rtp.sequence import SequenceTracker
@@ -57,16 +58,17 @@ class Incoming(_Row):
     """The receiving half of a session: received() is called for each datagram.
 
     isOurs: is an address that of a session here? jitter: the play-out buffer, which exists while
-    there are listeners. target: the sending half of the session that sound is forwarded to. onKey:
-    told of keys as they come. dropped: counts by reason. firstAt, heardAt: seconds of the first
-    and the last packet taken. label: names the call in log lines. group: the schedule's.
+    there are listeners. decoder: of what comes out of it. target: the sending half of the session
+    that sound is forwarded to. onKey: told of keys as they come. dropped: counts by reason.
+    firstAt, heardAt: seconds of the first and the last packet taken. label: names the call in log
+    lines. group: the schedule's.
     """
 
     __slots__ = (
         "_accepts", "_eventTypes", "_focused", "_fromUs", "_held", "_heldTypes", "_isOurs",
         "_lostBefore", "_outgoing", "_received", "_restless", "_schedule", "_ssrc", "_tracker",
-        "codec", "described", "dropped", "firstAt", "group", "keyIsDown", "keys", "label",
-        "latch", "listeners", "onKey",
+        "_translator", "codec", "decoder", "described", "dropped", "firstAt", "group",
+        "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +89,9 @@ class Incoming(_Row):
         self._focused = self._restless = False
         self._tracker = SequenceTracker()
         self._received = self._lostBefore = 0  # packets told of to trackers; lost by earlier ones
+        self._translator = Translator()
         self.codec: Codec | None = None
+        self.decoder: Decoder | None = None
         self.described: Address | None = None
         self.latch = Latch()
         self.jitter: JitterBuffer | None = None
@@ -140,7 +144,8 @@ class Incoming(_Row):
     def _buffer(self) -> None:
         codec = self.codec
         if codec is not None and self.listeners:
-            self.jitter = JitterBuffer(rate=codec.clock, frame=codec.frameSamples)
+            self.jitter = JitterBuffer(rate=codec.clock, frame=codec.clock // 50)
+            self.decoder = decoderOf(codec)
 
     def focus(self, now: float) -> Address | None:
         """The source that alone is of interest, as long as the stream goes on; None for any.
@@ -304,12 +309,8 @@ class Incoming(_Row):
         self._tracker.packetReceived(packet.sequence, packet.timestamp, now)
 
     def _asListened(self, payload: bytes, codec: Codec) -> bytes:
-        """In the codec that is listened in; a payload that cannot be so is as good as lost."""
-        converted = None if self.codec is None else translated(payload, codec, self.codec)
-        if converted is None:
-            self._drop("codec")
-            return b""
-        return converted
+        """In the codec that is listened in."""
+        return self._translator.translate(payload, codec, self.codec) if self.codec else b""
 
     def _receivedOther(self, packet: RTPPacket, source: Address, now: float) -> None:
         """No sound that is wanted: a key, RTCP, comfort noise, a type that was not agreed on."""

@@ -1,7 +1,7 @@
 """One beat of listening: a frame out of each play-out buffer, decoded together, handed out.
 
-Lives here: the batch over all sessions of one codec. Not here: the buffers themselves
-(rtp.jitterbuffer), when a beat is due (media.clock).
+Lives here: the batch over all sessions of one codec, if it has no state. Not here: the buffers
+themselves (rtp.jitterbuffer), when a beat is due (media.clock).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from twisted.logger import Logger
 
-from shtoom.codecs import Codec
+from shtoom.codecs import Codec, G711Codec
 from shtoom.media.incoming import Incoming
 from shtoom.media.stream import FRAME_BYTES, SILENCE
 
@@ -54,9 +54,10 @@ class Listening:
 
     def _decode(self, codec: Codec, sessions: list[Incoming], payloads: list[bytes]) -> None:
         count = len(payloads)
-        if count <= _SINGLY:
+        if count <= _SINGLY or not isinstance(codec, G711Codec):
             for incoming, payload in zip(sessions, payloads, strict=True):
-                deliver(incoming, codec.decode(payload).tobytes())
+                if incoming.decoder is not None:
+                    deliver(incoming, incoming.decoder.decode(payload).tobytes())
             return
         if count > len(self._pcm):
             self._pcm = np.empty((2 * count, _FRAME), np.int16)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from struct import Struct
 
@@ -16,11 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from shtoom.codecs import Codec
+from shtoom.media.coding import Voice, voiceOf
 from shtoom.media.headers import header, longestRow, step
 from shtoom.media.io import Address, IMediaSocket
 from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.stream import Idle, IFeed, StreamParameters
-from shtoom.media.translate import translated
+from shtoom.media.translate import Translator
 from shtoom.rtp.packet import RTPPacket
 from shtoom.rtp.telephoneevent import TelephoneEventSender
 
@@ -69,8 +71,8 @@ class Outgoing(_Row):
         "_base", "_codec", "_end", "_event", "_eventTimestamp", "_eventType", "_events", "_feed",
         "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd", "_relayLowest",
         "_relaySSRC", "_relayable", "_rowSamples", "_samples", "_schedule", "_sending", "_sent",
-        "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_speaking", "alarm", "group",
-        "label", "packetTime", "phase", "refusals", "ssrc",
+        "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_speaking", "_translator",
+        "_voice", "alarm", "group", "label", "packetTime", "phase", "refusals", "ssrc",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
@@ -90,6 +92,7 @@ class Outgoing(_Row):
         self._relayAdd = (0, 0)  # to a forwarded packet's sequence and timestamp
         self._relayLowest = 0  # sequence that a forwarded packet can have
         self._codec: Codec | None = None
+        self._voice: Voice | None = None  # through which all is said, if the codec has state
         self._feed: IFeed | None = None
         self._ask: Callable[[int], bytes | None] | None = None  # the feed, if it may speak
         self._to = _NOWHERE
@@ -114,13 +117,15 @@ class Outgoing(_Row):
         schedule, codec = self._schedule, stream.codec
         if self._codec is None:
             self._silenceUntil = schedule.slot + schedule.slots(OPENING)
+        if self._codec is not codec:
+            self._voice = voiceOf(codec)
         self._codec, self._payloadType = codec, stream.payloadType
         self._sending, self._eventType = stream.send, stream.eventType
         perSlot = round(codec.clock * schedule.length)
         self._base += schedule.slot * (self._perSlot - perSlot)  # no jump if the clock changes
         self._perSlot = perSlot
         self.packetTime = packetTime
-        self._size = codec.rate * packetTime // 1000
+        self._size = codec.byteRate * packetTime // 1000
         self._samples = codec.clock * packetTime // 1000
         self._silence = (codec.silence * (packetTime // 20 + 1))[: self._size]
         self._relayFrom = None
@@ -138,7 +143,10 @@ class Outgoing(_Row):
     @feed.setter
     def feed(self, feed: IFeed | None) -> None:
         self._feed = feed
-        self._ask = feed.nextPayload if feed is not None and self._open else None
+        ask = feed.nextPayload if feed is not None and self._open else None
+        if ask is not None and self._voice is not None:
+            ask = partial(self._voice.ask, ask)
+        self._ask = ask
         self.wakeAt = 0
         self._schedule.wake(self)
 
@@ -226,14 +234,18 @@ class Outgoing(_Row):
             self._idleAt = slot + schedule.slots(RELAY_PAUSE)
         elif slot < self._silenceUntil or self._idle is Idle.SILENCE:
             self._idleAt = 0
-            self._sendSound(self._silence, slot)
+            self._sendSound(self._nothing(), slot)
         else:
             if self._idle is Idle.SPARSE:
                 self._idleAt = slot + schedule.slots(SPARSE)
-                self._sendSound(self._silence, slot)
+                self._sendSound(self._nothing(), slot)
             else:
                 self._idleAt = NEVER
             self.endRow()
+
+    def _nothing(self) -> bytes:
+        """A packet of silence."""
+        return self._silence if self._voice is None else self._voice.silence(self._size)
 
     def _sendSound(self, payload: bytes, slot: int) -> None:
         """The packet of this slot, which goes on a row or begins one."""
@@ -307,9 +319,6 @@ class Outgoing(_Row):
         """
         if not self._relayable or self._codec is None:
             return
-        payload = translated(packet.payload, codec, self._codec)
-        if payload is None:
-            return
         self.endRow()
         marker = _MARKER if packet.marker else 0
         if source is not self._relayFrom or packet.ssrc != self._relaySSRC:
@@ -317,13 +326,22 @@ class Outgoing(_Row):
             marker = _MARKER
         sequence = (packet.sequence + self._relayAdd[0]) & 0xFFFF
         timestamp = packet.timestamp + self._relayAdd[1]
-        if (sequence - self._sequence) & 0xFFFF < 0x8000:
+        follows = (sequence - self._sequence) & 0xFFFF < 0x8000
+        if not follows and (sequence - self._relayLowest) & 0xFFFF >= 0x8000:
+            return  # so late that its number is taken
+        payload = packet.payload
+        if codec is not self._codec:
+            payload = self._translated(payload, codec, self._codec)
+        if follows:
             self._sequence, self._end = sequence, timestamp + len(payload)
             if codec is self._codec and payload:
                 self._relayLimit = self._beginRow(len(payload))
-        elif (sequence - self._relayLowest) & 0xFFFF >= 0x8000:
-            return  # so late that its number is taken
         self._sendPacket(payload, marker, sequence, timestamp)
+
+    def _translated(self, payload: bytes, codec: Codec, ours: Codec) -> bytes:
+        """A forwarded payload of another codec in ours."""
+        payload = self._translator.translate(payload, codec, ours.uncoded)
+        return payload if self._voice is None else self._voice.encode(payload)
 
     def relayLacks(self, source: object, sequence: int) -> None:
         """A packet of the forwarded stream is not passed on (it is a key, not sound).
@@ -344,6 +362,7 @@ class Outgoing(_Row):
         if ahead < _HALF32:
             start = self._end
         self._relayFrom, self._relaySSRC = source, packet.ssrc
+        self._translator = Translator()  # of that stream
         self._relayLowest = self._sequence + 1
         self._relayAdd = self._relayLowest - packet.sequence, start - packet.timestamp
 

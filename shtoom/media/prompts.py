@@ -60,7 +60,7 @@ class PromptCache:
     def load(
         self, source: str | os.PathLike[str] | ReadableFile, codec: Codec
     ) -> IClip | Deferred[IClip]:
-        """A clip of a path or an open binary file, in a sample-wise codec: at once if it is here.
+        """A clip of a path or an open binary file, in a codec without state: at once if it is here.
 
         Else a Deferred, which fails with AudioFileError. An open file is the clip's from here on:
         it is closed by it, or when it cannot be played.

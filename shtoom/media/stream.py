@@ -56,7 +56,7 @@ class IFeed(Interface):
     """Where the sound that a session sends comes from."""
 
     def nextPayload(size: int) -> bytes | None:  # noqa: N805
-        """The next packet's sound, encoded: size bytes, fewer only at its end.
+        """The next packet's sound in the codec's `uncoded`: size bytes, fewer only at its end.
 
         Called once a packet time. None or b"": nothing to say now, the session's idle policy holds.
         """

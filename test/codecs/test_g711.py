@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom import codecs
 from shtoom.codecs import ALAW_TO_ULAW, ULAW_TO_ALAW
+from shtoom.codecs.g711 import PCMA, PCMU
 
 ALL_CODES = bytes(range(256))
 ALL_SAMPLES = np.arange(-32768, 32768).astype(np.int16)
@@ -87,8 +88,7 @@ class G711Tests(SynchronousTestCase):
     def test_aBatchIsTheSameAsItsLegs(self) -> None:
         """Hundred legs in one look-up, into arrays that are used again each tick."""
         pcm = ALL_SAMPLES[:16000].reshape(100, 160)
-        for name in codecs.names():
-            codec = codecs.find(name)
+        for codec in (PCMU, PCMA):
             codes = np.empty((100, 160), np.uint8)
             self.assertIs(codec.encodeBatch(pcm, codes), codes)
             self.assertEqual(codes.tobytes(), b"".join(codec.encode(leg) for leg in pcm))
@@ -111,7 +111,7 @@ class RegistryTests(SynchronousTestCase):
     def test_namesAreFoundInAnyCase(self) -> None:
         """Encoding names are case-insensitive (RFC 4855 3)."""
         self.assertIs(codecs.find("pcmu"), codecs.find("PCMU"))
-        self.assertEqual(codecs.names(), ("PCMU", "PCMA"))
+        self.assertEqual(codecs.names()[:2], ("PCMU", "PCMA"))
 
     def test_anUnknownNameIsToldWithThoseThatThereAre(self) -> None:
         """The error names the culprit and the choice."""
@@ -124,5 +124,6 @@ class RegistryTests(SynchronousTestCase):
         for name in codecs.names():
             codec = codecs.find(name)
             decoded = codec.decode(codec.silence)
-            self.assertEqual((len(decoded), codec.frameSamples), (160, 160))
+            self.assertEqual(len(decoded), codec.frameSamples)
+            self.assertEqual((codec.frameSamples, len(codec.silence)), (codec.rate // 50, 160))
             self.assertLessEqual(int(np.abs(decoded).max()), 8)
