@@ -339,7 +339,7 @@ class Leg:
         call = None if self.ended else self._call.call
         if call is None:
             return succeed(None)
-        self.end(CallEnding(reason, None, False))
+        self.end(self._call.toldAs(CallEnding(reason, None, False)))
         return call.hangup()
 
     def appEnded(self, failed: bool) -> None:

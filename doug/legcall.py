@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LegCall"]
 
+GIVEN_UP = 487  # the status of a call that was cancelled before it was answered (RFC 3261 9.2)
+
 log = Logger()
 
 
@@ -166,6 +168,15 @@ class LegCall:
         caller, callee = self.dialled
         return Dialog("outbound", "", Party(caller), Party(callee), None)
 
+    def toldAs(self, ending: CallEnding) -> CallEnding | CallFailed:
+        """The end as the application hears of it: a call that it placed and did not give up itself,
+        and that was never answered, has failed.
+        """
+        call = self.call
+        if self.byUs or self.answeredAt is not None or not isinstance(call, OutboundCall):
+            return ending
+        return CallFailed(ending.reason, ending.sipCode or GIVEN_UP)
+
     @property
     def stream(self) -> AgreedStream | None:
         """What is agreed on, None before."""
@@ -197,7 +208,7 @@ class LegCall:
         """It is over."""
         failure = self._failure
         if failure is None:
-            self._leg.end(ending)
+            self._leg.end(self.toldAs(ending))
         elif call.direction == "outbound" and self._answerTold is None:
             self._leg.end(failure)
         else:

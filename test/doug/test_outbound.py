@@ -326,6 +326,29 @@ class HangUpTests(OutboundTestCase):
         self.assertEqual(methods, ["INVITE", "CANCEL", "ACK", "BYE"])
         self.lab.assertNothingLeft()
 
+    def test_theServerDropsACallThatRings(self) -> None:
+        """CANCEL, and a rejection: it was not the application that hung up."""
+        self.app.placeCall(self.lab.phone(onCall="ring").uri)
+        self.lab.advance(1.0)
+        self.lab.application.dropCall(self.app.va_cookie)
+        self.lab.advance(1.0)
+        (end,) = self.ends
+        assert isinstance(end, CallRejectedEvent)
+        self.assertEqual((end.sipCode, end.reason), (487, "dropped by the server"))
+        self.assertEqual(len(self.requests("CANCEL")), 1)
+        self.assertNothingLeft()
+
+    def test_theServerStopsWhileItRings(self) -> None:
+        """As a rejection as well: an application that dials need not wait for two kinds of end."""
+        self.app.placeCall(self.lab.phone(onCall="ring").uri)
+        self.lab.advance(1.0)
+        self.lab.application.shutdown()
+        self.lab.advance(1.0)
+        (end,) = self.ends
+        assert isinstance(end, CallRejectedEvent)
+        self.assertEqual(end.sipCode, 487)
+        self.assertEqual(len(self.requests("CANCEL")), 1)
+
     def test_aBrokenHeaderOfHangup(self) -> None:
         """ValueError, and the call goes on."""
         leg = self.answered(self.lab.phone())
