@@ -65,6 +65,7 @@ class KeyTones:
 
     def __init__(self, codec: Codec, whenOver: Callable[[], None]) -> None:
         self.useCodec(codec)
+        self.lent = None  # a key may come up at any time
         self._whenOver = whenOver
         self._keys: deque[ToneKey] = deque()
 

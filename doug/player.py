@@ -25,7 +25,7 @@ from doug.events import (
 from doug.sound import FileSound, LoadClip, Sound, SourceSound, ToneSound
 from doug.source import FileSource, SilenceSource, Source, SourceUses, isFile
 from shtoom.codecs import Codec
-from shtoom.media.stream import IFeed
+from shtoom.media.stream import IFeed, Lent
 
 __all__ = ["IPlayerHost", "Play", "Player"]
 
@@ -183,8 +183,8 @@ class Player:
     codec: of the payload; None until it is known, then nothing plays yet.
     """
 
-    __slots__ = ("_at", "_current", "_data", "_end", "_filling", "_host", "_plays", "_sound",
-                 "codec")  # fmt: skip
+    __slots__ = ("_current", "_filling", "_host", "_plays", "_sound", "codec",
+                 "lent")  # fmt: skip
 
     def __init__(self, host: IPlayerHost) -> None:
         self._host: IPlayerHost | None = host
@@ -193,8 +193,7 @@ class Player:
         self._current: Play | None = None
         self._sound: Sound | None = None
         self._filling = False
-        # The current sound if it is in memory, so that a packet of it is one slice.
-        self._data, self._at, self._end = b"", 0, 0
+        self.lent: Lent | None = None  # the current sound, if it is in memory
 
     # What a leg does with it
 
@@ -292,11 +291,10 @@ class Player:
 
     def nextPayload(self, size: int) -> bytes | None:
         """The next `size` bytes of payload, fewer at an end; None for nothing to say."""
-        at = self._at
-        end = at + size
-        if end < self._end:
-            self._at = end
-            return self._data[at:end]
+        lent = self.lent
+        if lent is not None and lent.at + size <= lent.end:
+            at, lent.at = lent.at, lent.at + size
+            return lent.data[at : lent.at]
         return self._fill(size)
 
     def _fill(self, size: int) -> bytes | None:
@@ -323,12 +321,15 @@ class Player:
     def _bind(self) -> None:
         sound = self._sound
         if sound is not None and not self._filling:
-            self._data, self._at, self._end = sound.data, sound.at, len(sound.data)
+            if sound.data:  # all but its last packet: with that one it is over
+                self.lent = Lent(sound.data, sound.at, len(sound.data) - 1)
 
     def _unbind(self) -> None:
-        if self._sound is not None and self._end:
-            self._sound.at = self._at
-        self._data, self._at, self._end = b"", 0, 0
+        lent, self.lent = self.lent, None
+        if lent is not None:
+            lent.end = 0
+            if self._sound is not None:
+                self._sound.at = lent.at
 
     # One play after the other
 

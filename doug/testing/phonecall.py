@@ -60,6 +60,7 @@ class PhoneCall(Ear):
         self.infoKeys = ""
         self.provisional: list[int] = []
         self.stream: AgreedStream | None = None
+        self.lent = None
         self._offer: bytes = b""
         self._toSay = bytearray()
         self._toPress: deque[tuple[str, float, float]] = deque()

@@ -232,7 +232,12 @@ class MediaClock:
         hearers = schedule.hearers(slot)
         if hearers:
             self._listening.run(hearers, now)
+        put = schedule.outbox.append
         for outgoing in schedule.senders(slot):
+            packet = next(outgoing.packets, None)
+            if packet is not None:
+                put((outgoing.send, packet, outgoing))
+                continue
             try:
                 outgoing.tick(slot)
             except Exception:
@@ -260,9 +265,9 @@ class MediaClock:
 
     def _flush(self) -> None:
         outbox = self._schedule.outbox
-        for send, data, address, outgoing in outbox:
+        for send, packet, outgoing in outbox:
             try:
-                send(data, address)
+                send(packet)
             except OSError as e:
                 outgoing.refused(e)
         outbox.clear()

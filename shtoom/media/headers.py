@@ -17,7 +17,7 @@ from __future__ import annotations
 from functools import cache
 
 LENGTH = 12  # bytes of a fixed header
-LONGEST_ROW = 256  # packets; to this number Python has all integers at hand, and makes none
+NO_ROW = -1  # no header is this number
 
 _PLAIN = 0x80 << 88  # version 2, no padding, extension or CSRCs
 
@@ -34,8 +34,13 @@ def step(samples: int) -> int:
     return 1 << 64 | samples << 32
 
 
-def longestRow(first: int, samples: int) -> int:
-    """How many packets a row from this header on can have: until a field wraps, at most."""
+def rowEnd(first: int, samples: int) -> int:
+    """Behind the last header of a row that begins with this one: there a field wraps."""
     sequence, timestamp = first >> 64 & 0xFFFF, first >> 32 & 0xFFFFFFFF
     toWrap = -(-(0x100000000 - timestamp) // samples)
-    return min(LONGEST_ROW, 0x10000 - sequence, toWrap)
+    return first + min(0x10000 - sequence, toWrap) * step(samples)
+
+
+def packetsBetween(first: int, header: int) -> int:
+    """From one header of a row to another one, or to its end."""
+    return (header - first) >> 64

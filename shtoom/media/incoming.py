@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from shtoom.codecs import Codec, Decoder
 from shtoom.exceptions import MalformedMessage
 from shtoom.media.coding import decoderOf
-from shtoom.media.headers import LENGTH, header, longestRow, step
+from shtoom.media.headers import LENGTH, NO_ROW, header, packetsBetween, rowEnd, step
 from shtoom.media.io import Address
 from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
@@ -49,8 +49,7 @@ class _Row:
     """What each packet needs, side by side in memory: that is what its time goes into."""
 
     __slots__ = (
-        "_rowCount", "_rowFirst", "_rowLimit", "_rowStep", "_source", "heardAt", "jitter",
-        "target",
+        "_next", "_rowEnd", "_rowFirst", "_rowStep", "_source", "heardAt", "jitter", "target",
     )  # fmt: skip
 
 
@@ -82,8 +81,9 @@ class Incoming(_Row):
         self._held = False
         self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
-        self._rowCount = self._rowLimit = 0  # packets in the present row, and how many it can have
-        self._rowFirst = self._rowStep = 0
+        self._rowFirst = self._next = NO_ROW  # headers: of the row's first packet, and the next one
+        self._rowEnd = NO_ROW  # behind its last header
+        self._rowStep = 0
         self._source: Address | None = None  # of the row
         self.heardAt = float("-inf")
         self._focused = self._restless = False
@@ -167,13 +167,13 @@ class Incoming(_Row):
         A packet that follows the last one in every respect is known by its header alone, as
         outgoing ones are made (media.headers).
         """
-        count = self._rowCount
+        header = self._next
         if (
-            count < self._rowLimit
-            and _number(data[:LENGTH], "big") == self._rowFirst + count * self._rowStep
+            _number(data[:LENGTH]) == header
+            and header < self._rowEnd
             and (source is self._source or source == self._source)
         ):
-            self._rowCount = count + 1
+            self._next = header + self._rowStep
             self.heardAt = now
             if self.target is not None and not self.target.relayNext(self, data[LENGTH:]):
                 self._relay(data)
@@ -227,23 +227,22 @@ class Incoming(_Row):
         samples = len(packet.payload)
         if samples and packet.sequence == self._tracker.highest & 0xFFFF:
             following = packet.sequence + 1, packet.timestamp + samples, packet.ssrc
-            self._rowFirst = header(packet.payloadType, *following)
-            self._rowStep = step(samples)
-            self._rowLimit = longestRow(self._rowFirst, samples)
+            first = header(packet.payloadType, *following)
+            self._rowFirst = self._next = first
+            self._rowStep, self._rowEnd = step(samples), rowEnd(first, samples)
 
     def _endRow(self) -> None:
         """The next packet takes the long way."""
         self._flush()
-        self._rowLimit = 0
+        self._rowFirst = self._next = self._rowEnd = NO_ROW
 
     def _flush(self) -> None:
         """Tells the tracker of the packets in the row until now."""
-        run, self._rowCount = self._rowCount, 0
+        run = packetsBetween(self._rowFirst, self._next)
         if run:
             self._received += run
             self._tracker.followed(run)
-            self._rowFirst += run * self._rowStep
-            self._rowLimit -= run
+            self._rowFirst = self._next
 
     def _isTaken(self, packet: RTPPacket, source: Address, now: float) -> bool:
         """Does it come from the far end?"""
@@ -390,7 +389,7 @@ class Incoming(_Row):
     @property
     def packetsReceived(self) -> int:
         """Packets taken from the far end, sound or not, repeats too."""
-        return self._received + self._rowCount
+        return self._received + packetsBetween(self._rowFirst, self._next)
 
     @property
     def lost(self) -> int:

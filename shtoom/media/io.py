@@ -51,11 +51,12 @@ class IMediaSocket(Interface):
 class IFocusingSocket(IMediaSocket):
     """A socket that can leave it to the system to keep strangers out, which saves time."""
 
-    def focus(address: Address | None) -> None:  # noqa: N805
+    def focus(address: Address | None) -> Callable[[bytes], object] | None:  # noqa: N805
         """Only datagrams of this source are wanted from now on; None: of anybody again.
 
-        What was sent to the port before is received as it came. To this very object as address,
-        send() takes a shorter way.
+        What was sent to the port before is received as it came. Returns a shorter way than send()
+        to that address, as long as the focus lasts; None if there is no focus. It may raise
+        ConnectionRefusedError, which tells of an earlier datagram.
         """
 
 
@@ -102,34 +103,28 @@ class EpollMediaSocket:
         self.focused: Address | None = None
         self.fileno = sock.fileno()
         self.recv, self.recvfrom = sock.recv, sock.recvfrom
-        self._sendBack, self._sendto, self._connect = sock.send, sock.sendto, sock.connect
+        self._sendto, self._sendBack, self._connect = sock.sendto, sock.send, sock.connect
         self._keep = keep
         self._close: Callable[[EpollMediaSocket], None] | None = close
 
     def send(self, data: bytes, address: Address) -> None:
         """One datagram to address, (host, port)."""
-        if address is self.focused:
-            try:  # noqa: SIM105 - suppress() takes longer than send()
-                self._sendBack(data)
-            except ConnectionRefusedError:
-                pass  # nobody listens there any more; without focus that is not told either
-        else:
-            self._sendto(data, address)
+        self._sendto(data, address)
 
-    def focus(self, address: Address | None) -> None:
+    def focus(self, address: Address | None) -> Callable[[bytes], object] | None:
         """As IFocusingSocket has it: the socket is connected meanwhile."""
-        if address is self.focused or self._close is None:
-            return
-        if self.focused is not None:
-            self.focused = None
-            _disconnect(self.fileno)
-        if address is not None:
-            try:
-                self._connect(address)
-            except OSError:  # no way there now; it goes on as before
-                return
-            self._keepWaiting()
-            self.focused = address
+        if address is not self.focused and self._close is not None:
+            if self.focused is not None:
+                self.focused = None
+                _disconnect(self.fileno)
+            if address is not None:
+                try:
+                    self._connect(address)
+                except OSError:  # no way there now; it goes on as before
+                    return None
+                self._keepWaiting()
+                self.focused = address
+        return None if self.focused is None else self._sendBack
 
     def _keepWaiting(self) -> None:
         """What others have sent before must not be taken for datagrams of the one in focus."""
@@ -238,7 +233,8 @@ class EpollMediaIO:
                 source = media.focused
                 try:
                     if source is not None:
-                        data = media.recv(LARGEST)
+                        recv = media.recv  # media.recv(...) takes longer, for a slot
+                        data = recv(LARGEST)
                     else:
                         data, source = media.recvfrom(LARGEST)
                         if len(source) != 2:  # IPv6

@@ -8,7 +8,7 @@ where packets go (media.latch decides, media.incoming tells).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 from struct import Struct
@@ -18,10 +18,10 @@ from twisted.logger import Logger
 
 from shtoom.codecs import Codec
 from shtoom.media.coding import Voice, voiceOf
-from shtoom.media.headers import header, longestRow, step
+from shtoom.media.headers import LENGTH, NO_ROW, header, packetsBetween, rowEnd, step
 from shtoom.media.io import Address, IMediaSocket
 from shtoom.media.schedule import NEVER, Schedule
-from shtoom.media.stream import Idle, IFeed, StreamParameters
+from shtoom.media.stream import Idle, IFeed, Lent, StreamParameters
 from shtoom.media.translate import Translator
 from shtoom.rtp.packet import RTPPacket
 from shtoom.rtp.telephoneevent import TelephoneEventSender
@@ -39,15 +39,21 @@ _MASK32 = 0xFFFFFFFF
 _HALF32 = 0x80000000
 _NOWHERE: Address = ("", 0)
 
+_NO_PACKETS: Iterator[bytes] = iter(())
+
 _log = Logger()
+
+
+def _sendNowhere(packet: bytes) -> None:
+    """Before there is an address."""
 
 
 class _Row:
     """What each packet needs, side by side in memory: that is what its time goes into."""
 
     __slots__ = (
-        "_ask", "_outbox", "_ownLimit", "_relayFrom", "_relayLimit", "_rowCount", "_rowFirst",
-        "_rowStep", "_send", "_size", "_to", "wakeAt",
+        "_ask", "_lender", "_next", "_outbox", "_ownEnd", "_relayEnd", "_relayFrom", "_rowStep",
+        "_size", "packets", "send", "wakeAt",
     )  # fmt: skip
 
 
@@ -62,7 +68,8 @@ class Outgoing(_Row):
     packet time has its packet, forwarded ones as long as they come in sequence. Whatever breaks
     the row takes the long way. What is to be sent is left in the schedule's outbox.
 
-    ssrc: in all packets sent. wakeAt: the first slot that tick() is of use in. packetTime:
+    packets: own ones that are known; tick() is called when there is none. send: what takes a packet
+    to the far end. ssrc: in all packets sent. wakeAt: the first slot to look at it. packetTime:
     milliseconds of sound a packet. refusals: datagrams that the system did not take. label: names
     the call in log lines. phase, group, alarm: the schedule's.
     """
@@ -70,13 +77,15 @@ class Outgoing(_Row):
     __slots__ = (
         "_base", "_codec", "_end", "_event", "_eventTimestamp", "_eventType", "_events", "_feed",
         "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd", "_relayLowest",
-        "_relaySSRC", "_relayable", "_rowSamples", "_samples", "_schedule", "_sending", "_sent",
-        "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_speaking", "_translator",
-        "_voice", "alarm", "group", "label", "packetTime", "phase", "refusals", "ssrc",
+        "_relaySSRC", "_relayable", "_rowFirst", "_rowSamples", "_samples", "_schedule", "_sendTo",
+        "_sending", "_sent", "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_speaking",
+        "_to", "_translator", "_voice", "alarm", "group", "label", "packetTime", "phase",
+        "refusals", "ssrc",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
-        self._send = socket.send
+        self._sendTo = socket.send
+        self.send: Callable[[bytes], object] = _sendNowhere
         self._outbox = schedule.outbox
         self._idle, self._schedule = idle, schedule
         self.ssrc = rng.getrandbits(32)
@@ -84,9 +93,10 @@ class Outgoing(_Row):
         self._sequence = rng.getrandbits(15)  # the first ones far from the wrap
         self._base = self._end = rng.getrandbits(32)  # _base: the timestamp of slot 0
         self._perSlot = 0  # ticks of the RTP clock
-        self._rowCount = 0  # packets in the present row
-        self._rowFirst = self._rowStep = self._rowSamples = 0
-        self._ownLimit = self._relayLimit = 0  # how long the row may get; one of them is 0
+        self._rowFirst = self._next = NO_ROW  # headers: of the row's first packet, and the next one
+        self._rowStep = self._rowSamples = 0
+        self._ownEnd = self._relayEnd = NO_ROW  # behind the row's last header; one is NO_ROW
+        self.packets: Iterator[bytes] = _NO_PACKETS
         self._relayFrom: object = None  # who it is that the row is in step with
         self._relaySSRC = 0
         self._relayAdd = (0, 0)  # to a forwarded packet's sequence and timestamp
@@ -95,6 +105,7 @@ class Outgoing(_Row):
         self._voice: Voice | None = None  # through which all is said, if the codec has state
         self._feed: IFeed | None = None
         self._ask: Callable[[int], bytes | None] | None = None  # the feed, if it may speak
+        self._lender: IFeed | None = None  # the feed, if it may speak, and in its own words
         self._to = _NOWHERE
         self._sending = self._speaking = False
         self._open = self._relayable = False  # sums of the above and of _event: see _changed
@@ -143,10 +154,13 @@ class Outgoing(_Row):
     @feed.setter
     def feed(self, feed: IFeed | None) -> None:
         self._feed = feed
-        ask = feed.nextPayload if feed is not None and self._open else None
-        if ask is not None and self._voice is not None:
-            ask = partial(self._voice.ask, ask)
-        self._ask = ask
+        self.packets = _NO_PACKETS
+        self._ask = self._lender = None
+        if feed is not None and self._open:
+            if self._voice is None:
+                self._ask, self._lender = feed.nextPayload, feed
+            else:
+                self._ask = partial(self._voice.ask, feed.nextPayload)
         self.wakeAt = 0
         self._schedule.wake(self)
 
@@ -158,12 +172,23 @@ class Outgoing(_Row):
     @address.setter
     def address(self, address: Address | None) -> None:
         self._to = _NOWHERE if address is None else address
+        self.direct(None)
         self._changed()
+
+    def direct(self, send: Callable[[bytes], object] | None) -> None:
+        """A shorter way to the address, until this is called again; None: there is none."""
+        if send is None:
+            sendTo, to = self._sendTo, self._to
+
+            def send(packet: bytes) -> None:
+                sendTo(packet, to)
+
+        self.send = send
 
     @property
     def packetsSent(self) -> int:
         """Sound, silence, keys, forwarded packets."""
-        return self._sent + self._rowCount
+        return self._sent + packetsBetween(self._rowFirst, self._next)
 
     def _changed(self) -> None:
         """What decides over sending is not what it was."""
@@ -185,15 +210,29 @@ class Outgoing(_Row):
                 _log.failure("{label}: what is to be played failed, it is off", label=self.label)
                 self.feed = payload = None
             if payload:
-                count = self._rowCount
-                if count < self._ownLimit and len(payload) == self._size:
-                    self._rowCount = count + 1
-                    packet = (self._rowFirst + count * self._rowStep).to_bytes(12, "big") + payload
-                    self._outbox.append((self._send, packet, self._to, self))
+                header = self._next
+                if header < self._ownEnd and len(payload) == self._size:
+                    self._next = header + self._rowStep
+                    self._outbox.append((self.send, header.to_bytes(LENGTH) + payload, self))
                 else:
                     self._speak(payload, slot)
+                lender = self._lender
+                if lender is not None and lender.lent is not None:
+                    self.packets = self._packetsOf(lender.lent)
                 return
         self._tickQuiet(slot)
+
+    def _packetsOf(self, lent: Lent) -> Iterator[bytes]:
+        """What was lent, as far as the row goes on. Local names, since it runs for each packet."""
+        data, at, size = lent.data, lent.at, self._size
+        header, rowStep, rowEnd = self._next, self._rowStep, self._ownEnd
+        end = at + size
+        while end <= lent.end and header < rowEnd:
+            packet = header.to_bytes(LENGTH) + data[at:end]
+            self._next = header = header + rowStep
+            lent.at = at = end
+            end += size
+            yield packet
 
     def _speak(self, payload: bytes, slot: int) -> None:
         """A packet from the feed that is short, or the first one, or behind a wrap."""
@@ -216,7 +255,7 @@ class Outgoing(_Row):
             self._idleAt = 0
         if slot >= self._idleAt:
             self._tickIdle(slot)
-        elif self._ownLimit:
+        elif self._ownEnd != NO_ROW:
             self.endRow()
         if self._feed is None:
             self.wakeAt = self._idleAt
@@ -228,7 +267,7 @@ class Outgoing(_Row):
             self._idleAt = NEVER
         elif not self._sending:
             self._idleAt = slot + schedule.slots(KEEPALIVE)
-            self._outbox.append((self._send, b"", self._to, self))
+            self._outbox.append((self.send, b"", self))
         elif self._relayFrom is not None and self.packetsSent != self._sentAtLook:
             self._sentAtLook = self.packetsSent
             self._idleAt = slot + schedule.slots(RELAY_PAUSE)
@@ -249,7 +288,7 @@ class Outgoing(_Row):
 
     def _sendSound(self, payload: bytes, slot: int) -> None:
         """The packet of this slot, which goes on a row or begins one."""
-        follows = self._ownLimit > 0  # a packet was sent in the packet time before
+        follows = self._ownEnd != NO_ROW  # a packet was sent in the packet time before
         self.endRow()
         self._relayFrom = None
         timestamp = (self._base + slot * self._perSlot) & _MASK32
@@ -260,31 +299,38 @@ class Outgoing(_Row):
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._end = timestamp + self._samples
         self._sendPacket(payload, 0 if follows else _MARKER, self._sequence, timestamp)
-        self._ownLimit = self._beginRow(self._samples)
+        self._ownEnd = self._beginRow(self._samples)
 
     def _sendPacket(self, payload: bytes, marker: int, sequence: int, timestamp: int) -> None:
         second = self._payloadType | marker
         head = _pack(_PLAIN, second, sequence, timestamp & _MASK32, self.ssrc)
-        self._outbox.append((self._send, head + payload, self._to, self))
+        self._outbox.append((self.send, head + payload, self))
         self._sent += 1
 
     def _beginRow(self, samples: int) -> int:
-        """Headers from one sum from here on; returns for how many packets."""
-        self._rowFirst = header(self._payloadType, self._sequence + 1, self._end, self.ssrc)
+        """Headers from one sum from here on; returns where that ends."""
+        first = header(self._payloadType, self._sequence + 1, self._end, self.ssrc)
+        self._rowFirst = self._next = first
         self._rowStep, self._rowSamples = step(samples), samples
-        return longestRow(self._rowFirst, samples)
+        return rowEnd(first, samples)
 
     def endRow(self) -> None:
         """The next packet takes the long way."""
-        count, self._rowCount = self._rowCount, 0
-        self._ownLimit = self._relayLimit = 0
+        count = packetsBetween(self._rowFirst, self._next)
+        self._rowFirst = self._next = self._ownEnd = self._relayEnd = NO_ROW
+        self.packets = _NO_PACKETS
         if count:
             self._sent += count
             self._sequence = (self._sequence + count) & 0xFFFF
             self._end += count * self._rowSamples
 
     def refused(self, error: OSError) -> None:
-        """A datagram that the system did not take is lost, like one that the network loses."""
+        """A datagram that the system did not take is lost, like one that the network loses.
+
+        That nobody listens there is told on the direct way alone, so it does not count.
+        """
+        if isinstance(error, ConnectionRefusedError):
+            return
         self.refusals += 1
         if self.refusals == 1:
             _log.warn(
@@ -302,11 +348,10 @@ class Outgoing(_Row):
 
         False: something has come between, and relay() has to be asked.
         """
-        count = self._rowCount
-        if count < self._relayLimit and source is self._relayFrom:
-            self._rowCount = count + 1
-            packet = (self._rowFirst + count * self._rowStep).to_bytes(12, "big") + payload
-            self._outbox.append((self._send, packet, self._to, self))
+        header = self._next
+        if header < self._relayEnd and source is self._relayFrom:
+            self._next = header + self._rowStep
+            self._outbox.append((self.send, header.to_bytes(LENGTH) + payload, self))
             return True
         return False
 
@@ -335,7 +380,7 @@ class Outgoing(_Row):
         if follows:
             self._sequence, self._end = sequence, timestamp + len(payload)
             if codec is self._codec and payload:
-                self._relayLimit = self._beginRow(len(payload))
+                self._relayEnd = self._beginRow(len(payload))
         self._sendPacket(payload, marker, sequence, timestamp)
 
     def _translated(self, payload: bytes, codec: Codec, ours: Codec) -> bytes:
@@ -432,7 +477,7 @@ class Outgoing(_Row):
         timestamp = (self._eventTimestamp + packet.timestampOffset) & _MASK32
         sequence = self._sequence = (self._sequence + 1) & 0xFFFF
         head = _pack(_PLAIN, eventType, sequence, timestamp, self.ssrc)
-        self._outbox.append((self._send, head + packet.payload, self._to, self))
+        self._outbox.append((self.send, head + packet.payload, self))
         self._sent += 1
         return True
 
@@ -451,7 +496,7 @@ class Outgoing(_Row):
     def close(self) -> None:
         """Sends nothing any more; keys under way are over."""
         self._sending = False
-        self._to, self._feed = _NOWHERE, None
+        self._feed = None
+        self.address = None
         self._dropEvents()
-        self._changed()
         self._relayFrom = None

@@ -19,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shtoom.media.io import Address
 from shtoom.media.stream import BEAT
 
 if TYPE_CHECKING:
     from shtoom.media.incoming import Incoming
     from shtoom.media.outgoing import Outgoing
 
-Datagram = tuple[Callable[[bytes, Address], None], bytes, Address, "Outgoing"]
+Datagram = tuple[Callable[[bytes], object], bytes, "Outgoing"]  # what sends it, it, whose it is
 
 NEVER = 1 << 62
 """A slot that does not come."""
@@ -169,9 +168,10 @@ class Schedule:
 
     def senders(self, slot: int) -> list[Outgoing]:
         """Who sends in this slot."""
-        return [
-            outgoing for slots, groups in self._sending.items() for outgoing in groups[slot % slots]
-        ]
+        senders: list[Outgoing] = []
+        for slots, groups in self._sending.items():
+            senders += groups[slot % slots]
+        return senders
 
     def passEmpty(self) -> None:
         """Slots that went by with nothing to do in them are no business of who comes now."""

@@ -121,12 +121,12 @@ class MediaSession:
     def review(self, now: float) -> None:
         """Once a second, while many sessions are up: whom to listen to alone. now: seconds."""
         if self._focusing is not None and self._clock is not None:
-            self._focusing.focus(self._incoming.focus(now))
+            self._outgoing.direct(self._focusing.focus(self._incoming.focus(now)))
 
     def unfocus(self) -> None:
         """Datagrams of anybody are of interest again."""
         if self._focusing is not None:
-            self._focusing.focus(None)
+            self._outgoing.direct(self._focusing.focus(None))
 
     # --- what it sends ------------------------------------------------------------------------
 

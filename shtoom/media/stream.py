@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from shtoom.codecs import Codec
 
@@ -52,8 +52,28 @@ class StreamParameters:
     eventTypes: frozenset[int] = frozenset()
 
 
+class Lent:
+    """Sound in memory that a feed lends to its session, to take packets from.
+
+    data: as nextPayload() gives it. at: where the next packet begins. end: where the last one may
+    end; the feed sets it to 0 to have all back.
+    """
+
+    __slots__ = ("at", "data", "end")
+
+    def __init__(self, data: bytes, at: int, end: int) -> None:
+        self.data, self.at, self.end = data, at, end
+
+
 class IFeed(Interface):
     """Where the sound that a session sends comes from."""
+
+    lent = Attribute(
+        """A Lent that goes on behind what nextPayload() gave last, or None.
+
+        The session takes packets from it without asking, while there are whole ones.
+        """
+    )
 
     def nextPayload(size: int) -> bytes | None:  # noqa: N805
         """The next packet's sound in the codec's `uncoded`: size bytes, fewer only at its end.

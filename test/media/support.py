@@ -21,6 +21,7 @@ from shtoom.media.clock import MediaClock
 from shtoom.media.io import IFocusingSocket, IMediaIO
 from shtoom.media.ports import PortPool
 from shtoom.media.session import IFeed, IListener, MediaSession, StreamParameters
+from shtoom.media.stream import Lent
 from shtoom.rtp.packet import RTPPacket, parseRTP
 from test.support import runFor
 
@@ -48,9 +49,15 @@ class MemorySocket:
             raise self._io.fault
         self._io.sent.append((self._io.clock.seconds(), self.port, data, address))
 
-    def focus(self, address: Address | None) -> None:
+    def focus(self, address: Address | None) -> Callable[[bytes], object] | None:
         """Noted; strangers are kept out from then on."""
         self.focused = address
+        return None if address is None else lambda data: self._sendBack(data, address)
+
+    def _sendBack(self, data: bytes, address: Address) -> None:
+        if self.focused is not address:
+            raise AssertionError("a direct way is used that is not there any more")
+        self.send(data, address)
 
     def close(self) -> None:
         """The port is free."""
@@ -107,6 +114,8 @@ class MemoryIO:
 class Tone:
     """Endless sound whose bytes count up, so that each packet can be told from each other."""
 
+    lent = None
+
     def __init__(self) -> None:
         self.packets = 0
 
@@ -119,6 +128,8 @@ class Tone:
 @implementer(IFeed)
 class Packets:
     """A given list of packets, then nothing."""
+
+    lent: Lent | None = None
 
     def __init__(self, *payloads: bytes | None) -> None:
         self.left = list(payloads)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.media.headers import LENGTH, LONGEST_ROW, header, longestRow, step
+from shtoom.media.headers import LENGTH, NO_ROW, header, packetsBetween, rowEnd, step
 from shtoom.rtp.packet import packHeader
 
 
@@ -19,7 +19,7 @@ class HeaderTests(SynchronousTestCase):
         st.integers(0, 0xFFFFFFFF),
         st.integers(0, 0xFFFFFFFF),
         st.sampled_from((80, 160, 240, 480, 960)),
-        st.integers(0, LONGEST_ROW - 1),
+        st.integers(0, 0xFFFF),
     )
     @settings(max_examples=100, deadline=None)
     def test_aRowIsWhatItsPacketsAre(  # noqa: PLR0917 - the fields of a header
@@ -27,19 +27,24 @@ class HeaderTests(SynchronousTestCase):
     ) -> None:
         """Each packet of a row has the header that its fields give; no field wraps in it."""
         first = header(kind, sequence, timestamp, ssrc)
-        count = longestRow(first, samples)
+        count = packetsBetween(first, rowEnd(first, samples))
         self.assertLessEqual(1, count)
         n = min(n, count - 1)
         wanted = packHeader(kind, False, sequence + n, timestamp + n * samples, ssrc)
         self.assertEqual((first + n * step(samples)).to_bytes(LENGTH, "big"), wanted)
+        self.assertEqual(packetsBetween(first, first + n * step(samples)), n)
 
     def test_aRowEndsWhereAFieldWraps(self) -> None:
         """Sequence 65535 is the last of its row, so is a timestamp in the last packet time."""
-        self.assertEqual(longestRow(header(0, 65535, 0, 1), 160), 1)
-        self.assertEqual(longestRow(header(0, 65530, 0, 1), 160), 6)
-        self.assertEqual(longestRow(header(0, 0, 2**32 - 1, 1), 160), 1)
-        self.assertEqual(longestRow(header(0, 0, 2**32 - 320, 1), 160), 2)
-        self.assertEqual(longestRow(header(0, 0, 0, 1), 160), LONGEST_ROW)
+        ends = {(65535, 0): 1, (65530, 0): 6, (0, 2**32 - 1): 1, (0, 2**32 - 320): 2, (0, 0): 65536}
+        for (sequence, timestamp), count in ends.items():
+            first = header(0, sequence, timestamp, 1)
+            self.assertEqual(packetsBetween(first, rowEnd(first, 160)), count)
+
+    def test_noRowHasNoPackets(self) -> None:
+        """What stands for no row is no header, and no way from itself."""
+        self.assertLess(NO_ROW, header(0, 0, 0, 0))
+        self.assertEqual(packetsBetween(NO_ROW, NO_ROW), 0)
 
     def test_numbersMayHaveWrapped(self) -> None:
         """The header behind sequence 65535 has sequence 0."""

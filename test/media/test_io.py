@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from select import select
 from typing import Any
@@ -205,15 +205,18 @@ class FocusTests(SynchronousTestCase):
         for host in (LOOPBACK, "0.0.0.0"):
             media = self.io.open(host, self.ports)
             ours, address = (LOOPBACK, media.port), self.phone.getsockname()
-            media.focus(address)
+            direct = media.focus(address)
+            assert direct is not None
             self.stranger.sendto(b"stranger", ours)
             self.phone.sendto(b"phone", ours)
             self.assertEqual([item[1:] for item in self.io.receive()], [(b"phone", address)])
+            direct(b"direct")
+            self.assertEqual(self.phone.recvfrom(100), (b"direct", ours))
             media.send(b"there", address)
             self.assertEqual(self.phone.recvfrom(100), (b"there", ours))
             media.send(b"elsewhere", self.stranger.getsockname())
             self.assertEqual(self.stranger.recvfrom(100), (b"elsewhere", ours))
-            media.focus(None)
+            self.assertIsNone(media.focus(None))
             self.stranger.sendto(b"stranger", ours)
             self.phone.sendto(b"phone", ours)
             self.assertEqual(len(self.io.receive()), 2)
@@ -247,10 +250,12 @@ class FocusTests(SynchronousTestCase):
         """A phone closes its port before its BYE is here; nothing is raised or received."""
         media = self.io.open(LOOPBACK, self.ports)
         address = self.phone.getsockname()
-        media.focus(address)
+        direct = media.focus(address)
+        assert direct is not None
         self.phone.close()
         for _ in range(5):
-            media.send(b"late", address)
+            with contextlib.suppress(ConnectionRefusedError):
+                direct(b"late")
             self.assertEqual(self.io.receive(), [])
 
     def test_aSourceThatCannotBeReachedGetsNoFocus(self) -> None:
@@ -268,7 +273,7 @@ class FocusTests(SynchronousTestCase):
         media.focus(None)
 
 
-@contextmanager
+@contextlib.contextmanager
 def fewDescriptors() -> Iterator[None]:
     """A limit of open files that is soon reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
