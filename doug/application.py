@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from doug.conferencing import Rooms
 from doug.dialplan import DialWishes
 from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
@@ -41,7 +42,6 @@ from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
-    from doug.conferencing import Room
     from shtoom.agent.inbound import InboundCall
     from shtoom.media.session import MediaSession
     from shtoom.sip.transport import Peer
@@ -90,7 +90,7 @@ class DougApplication:
         self.rng = rng if rng is not None else SystemRandom()
         self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
         self._localAddressFor = localAddressFor
-        self.rooms: dict[str, Room] = {}
+        self.rooms = Rooms()
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)

@@ -1,21 +1,27 @@
 """Conferences: rooms in which everybody hears the loudest others and never themselves.
 
-Lives here: Room, its members' Sources, the rooms of a server by name. Not here: when frames are
-written and read (the players and recorders of the members' legs).
+Lives here: Room, its members' Sources, the rooms of a server by name. Not here: how rooms are mixed
+(doug.desk), when frames are written and read (the recorders and players of the members' legs).
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from doug.desk import Mix, MixingDesk
 from doug.source import Source
 from shtoom.audio.frames import FRAME, FRAME_BYTES
+from shtoom.audio.mixer import NEW
+from shtoom.audio.tones import sine
 
 if TYPE_CHECKING:
     from doug.leg import Leg
+    from shtoom.codecs import Codec
 
 __all__ = [
     "ConfSource",
@@ -23,13 +29,22 @@ __all__ = [
     "ConferenceError",
     "ConferenceMemberNotFoundError",
     "Room",
+    "Rooms",
     "newConferenceMember",
 ]
 
 MAX_SPEAKERS = 4
-FIRST_ROWS = 4
-FADE = 0.8  # share of its loudness that a speaker keeps from frame to frame: words do not chop
-LOUDEST, SOFTEST = 32767, -32768
+
+
+def _notes(*pitches: float) -> tuple[NDArray[np.float32], ...]:
+    """Notes of 80 ms one after the other, quiet, swelling and fading, as frames."""
+    swell = np.hanning(4 * FRAME)
+    tune = np.concatenate([swell * sine(hz, 4 * FRAME / 8000, 0.06) for hz in pitches])
+    return tuple(tune.astype(np.float32).reshape(-1, FRAME))
+
+
+_NOTHING = np.zeros(FRAME, np.float32)
+ENTERING, LEAVING = _notes(523.25, 784.0), _notes(784.0, 523.25)  # Hz
 
 
 class ConferenceError(Exception):
@@ -47,21 +62,24 @@ class ConferenceMemberNotFoundError(ConferenceError):
 class Room:
     """A conference. name: as the applications call it. maxSpeakers: how many are mixed at most.
 
-    All members' frames are rows of one array; what is heard is summed once for all who listen at
-    the same moment. A room closes with its last member.
+    A room closes with its last member. desk: where it is mixed; one of its own if there is none.
+
+    For the desk: members, in the order of their rows. audience: those of them who say nothing.
+    leader: whose frames are the audience's beat. tone: frames that all hear besides, one a beat.
     """
 
-    def __init__(self, name: str, maxSpeakers: int = MAX_SPEAKERS) -> None:
+    def __init__(
+        self, name: str, maxSpeakers: int = MAX_SPEAKERS, desk: MixingDesk | None = None
+    ) -> None:
         if maxSpeakers < 1:
             raise ValueError(f"maxSpeakers: wanted 1 or more, got {maxSpeakers}")
         self.name, self.maxSpeakers = name, maxSpeakers
+        self.desk = desk if desk is not None else MixingDesk()
+        self.members: dict[ConfSource, None] = {}
+        self.audience: dict[ConfSource, None] = {}
+        self.leader: ConfSource | None = None
+        self.tone: deque[NDArray[np.float32]] = deque()
         self._open = True
-        self._members: list[ConfSource] = []  # by row
-        self._frames: NDArray[np.int16] = np.zeros((FIRST_ROWS, FRAME), np.int16)
-        self._loudness: NDArray[np.float64] = np.zeros(FIRST_ROWS)
-        self._changed = True
-        self._mixed = b""  # for those who do not speak
-        self._forSpeakers: dict[int, bytes] = {}  # by row
 
     def getName(self) -> str:
         """Its name."""
@@ -73,126 +91,144 @@ class Room:
 
     def memberCount(self) -> int:
         """How many are in it."""
-        return len(self._members)
+        return len(self.members)
 
     def isMember(self, member: ConfSource) -> bool:
         """Is this one of its members?"""
-        return member in self._members
+        return member in self.members
 
     def addMember(self, member: ConfSource) -> None:
-        """Somebody enters. ConferenceClosedError if the room is closed; ConferenceError twice."""
+        """Somebody enters; a ConfSource does so when it is made.
+
+        ConferenceClosedError if the room is closed. ConferenceError for a member, and for a seat
+        in another room.
+        """
         self._mustBeOpen()
-        if member in self._members:
+        if member in self.members:
             raise ConferenceError(f"room {self.name!r}: {member!r} is a member already")
-        row = len(self._members)
-        if row == len(self._frames):
-            self._frames = np.concatenate((self._frames, np.zeros_like(self._frames)))
-            self._loudness = np.concatenate((self._loudness, np.zeros_like(self._loudness)))
-        self._members.append(member)
-        member.row = row
-        self._clear(row)
+        if member.room is not self:
+            raise ConferenceError(f"room {self.name!r}: {member!r} is a seat in another room")
+        self.members[member] = self.audience[member] = None
+        self.desk.changed(self)
 
     def removeMember(self, member: ConfSource) -> None:
         """Somebody leaves; the room closes behind the last.
 
         ConferenceMemberNotFoundError for a stranger, ConferenceClosedError if it is closed.
         """
-        self._mustBeOpen()
         self._mustBeMember(member)
-        last = self._members.pop()
-        if last is not member:  # the last row moves to the free place
-            row = member.row
-            self._members[row] = last
-            self._frames[row] = self._frames[last.row]
-            self._loudness[row] = self._loudness[last.row]
-            last.row = row
-        self._clear(len(self._members))
-        if not self._members:
+        self.hush(member)
+        self._remove(member)
+        if not self.members:
             self._open = False
 
     def shutdown(self) -> None:
         """Closes the room; those who are in it hear silence from now on. Again: nothing."""
         self._open = False
-        self._members.clear()
+        for member in tuple(self.members):
+            self._remove(member)
 
     def write(self, member: ConfSource, frame: bytes) -> None:
-        """What a member says. frame: 320 bytes. Errors as in removeMember."""
-        self._mustBeOpen()
+        """What a member says. frame: 320 bytes, else ValueError. Errors as in removeMember."""
         self._mustBeMember(member)
-        row = self._frames[member.row]
-        row[:] = np.frombuffer(frame, np.int16)
-        now = float(np.abs(row.astype(np.int32)).sum())
-        self._loudness[member.row] = max(now, FADE * self._loudness[member.row])
-        self._changed = True
+        if len(frame) != FRAME_BYTES:
+            raise ValueError(f"frame: wanted {FRAME_BYTES} bytes, 20 ms of sound, got {len(frame)}")
+        desk = self.desk
+        if member in self.audience:
+            del self.audience[member]
+        if self.leader is None:
+            self.leader = member
+        if member in desk.spoken and (
+            member.heard.maxlen != 1 or (member is self.leader and self.audience)
+        ):
+            desk.mix()  # nobody wanted to hear the frame before yet, but they will
+        desk.spoken[member] = frame
 
-    def read(self, member: ConfSource) -> bytes:
-        """What a member hears: 320 bytes, the loudest others. Errors as in removeMember."""
-        self._mustBeOpen()
+    def hush(self, member: ConfSource) -> None:
+        """A member says nothing until it writes again. Errors as in removeMember."""
         self._mustBeMember(member)
-        if self._changed:
-            self._mix()
-        return self._forSpeakers.get(member.row, self._mixed)
+        self.desk.silence(member)
+        self.audience[member] = None
+        if self.leader is member:
+            self.leader = None
+        if len(self.audience) == len(self.members):
+            self.tone.clear()  # there is no beat
 
-    def _mix(self) -> None:
-        """The sum of the loudest, and for each of these the sum of the loudest others."""
-        count = len(self._members)
-        loudness = self._loudness[:count]
-        wanted = min(count, self.maxSpeakers + 1)  # one more: who speaks hears the next loudest
-        if wanted < count:
-            rows = np.argpartition(loudness, count - wanted)[count - wanted :]
-            rows = rows[np.argsort(loudness[rows])]
-        else:
-            rows = np.argsort(loudness)
-        spoken = self._frames[rows].astype(np.int32)
-        total = spoken.sum(axis=0)
-        others = np.clip(total - spoken, SOFTEST, LOUDEST).astype(np.int16)
-        self._forSpeakers = {int(r): others[i].tobytes() for i, r in enumerate(rows)}
-        if count > self.maxSpeakers:
-            total -= spoken[0]  # the softest of them, only in for the sake of the speakers
-        self._mixed = np.clip(total, SOFTEST, LOUDEST).astype(np.int16).tobytes()
-        self._changed = False
+    def sound(self, tone: Iterable[NDArray[np.float32]]) -> None:
+        """Lets all members hear a tone, in place of one that is heard now. tone: its frames."""
+        self.tone.clear()
+        self.tone.append(_NOTHING)  # until the next beat
+        self.tone.extend(tone)
 
-    def _clear(self, row: int) -> None:
-        self._frames[row] = 0
-        self._loudness[row] = 0
-        self._changed = True
+    def _remove(self, member: ConfSource) -> None:
+        self.desk.spoken.pop(member, None)
+        del self.members[member]
+        self.audience.pop(member, None)
+        member.row = NEW
+        member.heard.clear()
+        self.desk.changed(self)
 
     def _mustBeOpen(self) -> None:
         if not self._open:
             raise ConferenceClosedError(f"room {self.name!r} is closed")
 
     def _mustBeMember(self, member: ConfSource) -> None:
-        if member.row >= len(self._members) or self._members[member.row] is not member:
+        if member not in self.members:
+            self._mustBeOpen()
             raise ConferenceMemberNotFoundError(f"room {self.name!r}: {member!r} is not a member")
 
     def __repr__(self) -> str:
         state = "open" if self._open else "closed"
-        return f"<Room {self.name!r}, {len(self._members)} members, {state}>"
+        return f"<Room {self.name!r}, {len(self.members)} members, {state}>"
 
 
 class ConfSource(Source):
     """A member's seat: played, it is what the member hears; recorded to, what the member says.
 
-    It leaves the room when the leg uses it no more, or ends.
+    It leaves the room when the leg uses it no more, or ends. One that is only played listens; one
+    that is only recorded to speaks. tones: do all in the room hear a short tone when it enters, and
+    another one when it leaves?
+
+    For room and desk: row: the member's in the mixer. heard: what it has not heard yet, the frames
+    of one packet at most.
     """
 
     endless = True
-    row = 0  # the room's
 
-    def __init__(self, room: Room, leg: Leg) -> None:
-        self.room, self.leg = room, leg
+    def __init__(self, room: Room, leg: Leg, *, tones: bool = False) -> None:
+        self.room, self.leg, self.tones = room, leg, tones
+        self.row = NEW
+        self.heard: deque[tuple[Mix, int]] = deque(maxlen=1)
         self._gone = False
         room.addMember(self)
         self._seat = leg.scope.add(f"seat in room {room.name!r}", self.leave)
+        if tones:
+            room.sound(ENTERING)
+
+    @property
+    def isPlain(self) -> bool:
+        """Is what it plays what the room says, past no read() of a subclass?"""
+        return type(self).read is ConfSource.read
 
     def read(self) -> bytes:
         """What the others say."""
-        return self.room.read(self) if self.room.isOpen() else b""
+        heard = self._next()
+        return b"" if heard is None else heard[0].frame(heard[1])
+
+    def payload(self, codec: Codec) -> bytes:
+        """As read(), in a codec of a byte a sample: encoded once for all who hear the same."""
+        heard = self._next()
+        return b"" if heard is None else heard[0].payload(heard[1], codec)
+
+    def expect(self, frames: int) -> None:
+        """So many frames are asked for at once from now on."""
+        if frames > (self.heard.maxlen or 0):
+            self.heard = deque(self.heard, maxlen=frames)
 
     def write(self, frame: bytes) -> None:
         """What this member says."""
         if self.room.isOpen():
-            self.room.write(self, frame[:FRAME_BYTES])
+            self.room.write(self, frame)
 
     def close(self) -> None:
         """The leg uses it no more."""
@@ -205,21 +241,47 @@ class ConfSource(Source):
             self._seat.closed()
             if self.room.isOpen():
                 self.room.removeMember(self)
+                if self.tones:
+                    self.room.sound(LEAVING)
+
+    def _next(self) -> tuple[Mix, int] | None:
+        desk = self.room.desk
+        if self in desk.spoken:
+            desk.mix()
+        return self.heard.popleft() if self.heard else None
+
+    def _useEnded(self, what: str) -> None:
+        """Nothing is recorded to it any more: its member is mute."""
+        if what == "record" and self.room.isMember(self):
+            self.room.hush(self)
 
 
-def newConferenceMember(roomname: str, leg: Leg) -> ConfSource:
+class Rooms:
+    """The rooms of a server by name, mixed on one desk."""
+
+    def __init__(self) -> None:
+        self._desk = MixingDesk()
+        self._rooms: dict[str, Room] = {}
+
+    def find(self, name: str) -> Room:
+        """The room of that name, made if there is none that is open."""
+        room = self._rooms.get(name)
+        if room is None or not room.isOpen():
+            for closed in [each for each, room in self._rooms.items() if not room.isOpen()]:
+                del self._rooms[closed]
+            room = self._rooms[name] = Room(name, desk=self._desk)
+        return room
+
+
+def newConferenceMember(roomname: str, leg: Leg, *, tones: bool = False) -> ConfSource:
     """Seats a leg in the room of that name, which is made if there is none that is open.
 
     Rooms are shared by all applications of a server. To be played and recorded to:
-    `leg.mediaPlay([member]); leg.mediaRecord(member)`. ConferenceError for a leg that has ended.
+    `leg.mediaPlay([member]); leg.mediaRecord(member)`. tones: do all in the room hear a short tone
+    when this member enters, and another one when it leaves? ConferenceError for a leg that has
+    ended.
     """
     app = leg.getVoiceApp()
     if app is None or leg.ended:
         raise ConferenceError(f"room {roomname!r}: the leg has ended")
-    rooms = app.va_application.rooms
-    room = rooms.get(roomname)
-    if room is None or not room.isOpen():
-        for name in [name for name, each in rooms.items() if not each.isOpen()]:
-            del rooms[name]
-        room = rooms[roomname] = Room(roomname)
-    return ConfSource(room, leg)
+    return ConfSource(app.va_application.rooms.find(roomname), leg, tones=tones)

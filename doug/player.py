@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from doug.conferencing import ConfSource
 from doug.events import (
     MediaPlayContentDoneEvent,
     MediaPlayContentFailedEvent,
     MediaPlayDoneEvent,
     MediaPlayTimerExpiredEvent,
 )
+from doug.seatsound import SeatSound
 from doug.sound import FileSound, LoadClip, Sound, SourceSound, ToneSound
 from doug.source import FileSource, SilenceSource, Source, SourceUses, isFile
 from shtoom.codecs import Codec
@@ -183,7 +185,7 @@ class Player:
     codec: of the payload; None until it is known, then nothing plays yet.
     """
 
-    __slots__ = ("_current", "_filling", "_host", "_plays", "_sound", "codec",
+    __slots__ = ("_current", "_filling", "_host", "_plays", "_ready", "_sound", "codec",
                  "lent")  # fmt: skip
 
     def __init__(self, host: IPlayerHost) -> None:
@@ -194,6 +196,7 @@ class Player:
         self._sound: Sound | None = None
         self._filling = False
         self.lent: Lent | None = None  # the current sound, if it is in memory
+        self._ready: Callable[[int], bytes | None] | None = None  # else, if it is a seat's
 
     # What a leg does with it
 
@@ -295,6 +298,10 @@ class Player:
         if lent is not None and lent.at + size <= lent.end:
             at, lent.at = lent.at, lent.at + size
             return lent.data[at : lent.at]
+        if self._ready is not None:
+            payload = self._ready(size)
+            if payload is not None:
+                return payload
         return self._fill(size)
 
     def _fill(self, size: int) -> bytes | None:
@@ -323,6 +330,7 @@ class Player:
         if sound is not None and not self._filling:
             if sound.data:  # all but its last packet: with that one it is over
                 self.lent = Lent(sound.data, sound.at, len(sound.data) - 1)
+            self._ready = sound.ready if isinstance(sound, SeatSound) else None
 
     def _unbind(self) -> None:
         lent, self.lent = self.lent, None
@@ -330,6 +338,7 @@ class Player:
             lent.end = 0
             if self._sound is not None:
                 self._sound.at = lent.at
+        self._ready = None
 
     # One play after the other
 
@@ -344,6 +353,8 @@ class Player:
             return FileSound(item, host.findFile(item), host.loadClip)
         if not isinstance(item, Source):
             return FileSound(item, item, host.loadClip)
+        if isinstance(item, ConfSource) and item.isPlain:
+            return SeatSound(item)
         file = item.takeFile() if isinstance(item, FileSource) and item.mode == "r" else None
         return SourceSound(item) if file is None else FileSound(item, file, host.loadClip)
 

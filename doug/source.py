@@ -76,6 +76,9 @@ class Source:
         """The leg that uses it, or used it last."""
         return self.leg
 
+    def _useEnded(self, what: str) -> None:
+        """It is not played ("play") or recorded to ("record") any more, the other use goes on."""
+
 
 class SilenceSource(Source):
     """Silence without end; a leg that plays it is not playing."""
@@ -233,6 +236,8 @@ class SourceUses:
             return
         uses[what] -= 1
         if uses.total():
+            if not uses[what]:
+                source._useEnded(what)
             return
         source._uses = None
         self._sources = [kept for kept in self._sources if kept is not source]

@@ -1,169 +1,335 @@
-"""Conferences (contract, section 8): whole calls, and rooms alone."""
+"""What members of a room hear, frame by frame, and its tones.
+
+Lives here: phases, packet times, members who only listen. Not here: the rules of the contract
+(test.contract.test_section_8_conferencing), the sums (test.audio.test_mixer).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from twisted.trial.unittest import SynchronousTestCase
+from numpy.typing import NDArray
 
-from doug import VoiceApp
-from doug.conferencing import (
-    ConferenceClosedError,
-    ConferenceError,
-    ConferenceMemberNotFoundError,
-    Room,
-    newConferenceMember,
-)
-from doug.events import IGNORE_EVENT, CallAnsweredEvent, CallEndedEvent, CallStartedEvent, Event
-from doug.testing import Lab
+from doug.conferencing import ConfSource, newConferenceMember
+from doug.events import IGNORE_EVENT, CallEndedEvent, Event
+from doug.leg import Leg
+from doug.source import Source
+from doug.testing import Lab, PhoneCall
 from doug.testing.hearing import toneShare
+from shtoom import codecs
+from shtoom.audio.tones import sine
+from test.contract.test_section_8_conferencing import ConferenceTestCase, Member
+
+LOW, HIGH = 523.25, 784.0  # Hz of the notes
 
 
-class Member(VoiceApp):
-    """Puts its caller into the room that was dialled."""
+def noise(seed: int, seconds: float = 1.0) -> NDArray[np.int16]:
+    """Sound that mu-law carries as it is, no two frames alike."""
+    codes = np.random.default_rng(seed).integers(0, 255, round(8000 * seconds), np.uint8)
+    codes[codes == 0x7F] = 0xFF  # the other zero
+    return codecs.find("PCMU").decode(codes.tobytes())
 
-    rooms: list[Room] = []
 
-    def __start__(self) -> Any:
-        return [(CallStartedEvent, self.ring)]
+class Prompt(Source):
+    """So many frames of a tone."""
 
-    def ring(self, event: Any) -> Any:
-        event.leg.answerCall(self)
-        return [(CallAnsweredEvent, self.enter), (CallEndedEvent, self.over)]
+    def __init__(self, frames: int) -> None:
+        self.left = frames
+
+    def read(self) -> bytes:
+        """The next one."""
+        self.left -= 1
+        if not self.left and self.leg is not None:
+            self.leg._sourceDone(self)
+        return sine(450, 0.02, 0.3).tobytes()
+
+
+class Seated(Member):
+    """A seat that is used in another way than most."""
 
     def enter(self, event: Any) -> Any:
-        member = newConferenceMember(event.leg.getDialog().getCallee().username, event.leg)
-        self.rooms.append(member.room)
-        event.leg.mediaPlay([member])
-        event.leg.mediaRecord(member)
+        """The caller is there."""
+        self.seat = self.sit(event.leg)
+        Member.seats.append(self.seat)
         return [(CallEndedEvent, self.over), (Event, IGNORE_EVENT)]
 
-    def over(self, event: Any) -> Any:
-        self.returnResult("left")
+    def sit(self, leg: Leg) -> ConfSource:
+        """Gives it a seat."""
+        raise NotImplementedError
 
 
-class ConferenceTests(SynchronousTestCase):
-    """Phones in rooms; each speaks a tone of its own."""
+class Listener(Seated):
+    """Hears a room, is not heard."""
 
-    TONES = (400.0, 600.0, 900.0, 1300.0)
+    def sit(self, leg: Leg) -> ConfSource:
+        """Only played."""
+        seat = newConferenceMember("blue", leg)
+        leg.mediaPlay([seat])
+        return seat
+
+
+class Speaker(Seated):
+    """Is heard, hears nothing."""
+
+    def sit(self, leg: Leg) -> ConfSource:
+        """Only recorded to."""
+        seat = newConferenceMember("blue", leg)
+        leg.mediaRecord(seat)
+        return seat
+
+
+class Announced(Seated):
+    """Comes and goes with a tone."""
+
+    def sit(self, leg: Leg) -> ConfSource:
+        """As most."""
+        seat = newConferenceMember("blue", leg, tones=True)
+        leg.mediaPlay([seat])
+        leg.mediaRecord(seat)
+        return seat
+
+
+class Whisper(ConfSource):
+    """Plays everything at a quarter of its level."""
+
+    def read(self) -> bytes:
+        """The next frame."""
+        return (np.frombuffer(super().read(), np.int16) // 4).tobytes()
+
+
+class Whispered(Seated):
+    """Hears a room from afar."""
+
+    def sit(self, leg: Leg) -> ConfSource:
+        """In the room of those who are there."""
+        seat = Whisper(Member.seats[0].room, leg)
+        leg.mediaPlay([seat])
+        leg.mediaRecord(seat)
+        return seat
+
+
+class ExactTestCase(ConferenceTestCase):
+    """Rooms in which one speaks and is heard to the last sample."""
+
+    def assertHearsAll(self, call: PhoneCall, sound: NDArray[np.int16], who: str = "") -> None:
+        """That the sound came through in one piece, to the last sample."""
+        heard, wanted = call.heard.tobytes(), sound.tobytes()
+        if wanted not in heard:
+            frames = range(0, len(wanted), 320)
+            there = sum(wanted[start : start + 320] in heard for start in frames)
+            self.fail(f"{who} heard {there} frames of {len(frames)}, or not one after the other")
+
+
+class FrameTests(ExactTestCase):
+    """Each frame of a speaker is heard once by each of the others: none lost, none twice."""
+
+    def speak(self, speaker: PhoneCall, others: list[PhoneCall], seed: int) -> None:
+        """One speaks, all others hear it, but for the beginning: the play-out buffer's own."""
+        sound = noise(seed)
+        speaker.say(np.concatenate([noise(100, 0.3), sound]))
+        self.lab.advance(1.9)
+        for number, call in enumerate(others):
+            self.assertHearsAll(call, sound, f"speaker {seed}, member {number}")
+
+    def test_inWhateverPhaseOfTheBeatMembersAre(self) -> None:
+        """Twelve members, in two phases of the clock."""
+        calls = self.dial(12)
+        for number in (0, 5, 10, 11):
+            self.speak(calls[number], [call for call in calls if call is not calls[number]], number)
+        self.finish(*calls)
+
+    def test_whateverTheirPacketsHold(self) -> None:
+        """10 to 60 ms, in both directions."""
+        times = (10, 20, 30, 40, 50, 60, 20)
+        calls = [call for time in times for call in self.dial(1, ptime=time)]
+        for number, speaker in enumerate(calls):
+            self.speak(speaker, [call for call in calls if call is not speaker], number)
+        self.finish(*calls)
+
+    def test_whileMembersComeAndGo(self) -> None:
+        """Those who stay lose nothing by it."""
+        calls = self.dial(10)
+        sound = noise(1, 3.0)
+        calls[4].say(sound)
+        self.lab.advance(0.5)
+        calls[0].hangUp()
+        late = self.dial(2)
+        calls[7].hangUp()
+        self.lab.advance(3.0)
+        stayed = [call for number, call in enumerate(calls) if number not in (0, 4, 7)]
+        for call in stayed:
+            self.assertHearsAll(call, sound)
+        self.finish(calls[4], *stayed, *late)
+
+    def test_afterASoundOfItsOwnAMemberHearsThePresent(self) -> None:
+        """What was said during a prompt to one member is not made up for: no delay grows."""
+        one, two = self.dial(2)
+        leg = Member.seats[0].leg
+        assert leg is not None
+        said = [self.lab.reactor.seconds()]
+        two.say(noise(1))
+        self.lab.advance(1.6)
+        leg.mediaPlay([Prompt(25)])
+        two.say(noise(2))
+        self.lab.advance(1.6)
+        said.append(self.lab.reactor.seconds())
+        two.say(noise(3))
+        self.lab.advance(1.6)
+        heard = one.heard.tobytes()
+        self.assertNotIn(noise(2).tobytes(), heard)
+        places = [heard.index(noise(seed).tobytes()) / 16000 for seed in (1, 3)]
+        self.assertAlmostEqual(places[1] - places[0], said[1] - said[0], 3)
+        self.finish(one, two)
+
+    def test_aMuteMemberIsSilent(self) -> None:
+        """mediaStopRecording() mutes, and leaves no frame behind; mediaRecord() ends it."""
+        one, two, three = self.dial(3)
+        [seat, *_] = Member.seats
+        assert seat.leg is not None
+        one.say(noise(1, 2.0))
+        self.lab.advance(0.5)
+        seat.leg.mediaStopRecording()
+        self.lab.advance(1.0)
+        two.assertSilent()
+        three.assertSilent()
+        self.speak(two, [one, three], 2)
+        seat.leg.mediaRecord(seat)
+        self.speak(one, [two, three], 3)
+        self.finish(one, two, three)
+
+    def test_aReadOfASubclassIsHeard(self) -> None:
+        """An application may change what its member hears."""
+        self.lab = Lab({"": Member, "afar": Whispered})
+        [one], [two] = self.dial(1), self.dial(1, "afar")
+        one.sayTone(440, 2.0, 0.4)
+        two.sayTone(600, 2.0, 0.4)
+        self.lab.advance(1.5)
+        one.assertHearsTone(600)
+        two.assertHearsTone(440)
+        levels = [int(np.abs(call.heard[-4000:]).max()) for call in (one, two)]
+        self.assertAlmostEqual(levels[0] / levels[1], 4.0, 0)
+        self.finish(one, two)
+
+
+class ListenerTests(ExactTestCase):
+    """A seat that is only played, or only recorded to."""
 
     def setUp(self) -> None:
-        Member.rooms = []
-        self.lab = Lab(Member)
+        super().setUp()
+        self.lab = Lab({"": Member, "ears": Listener, "mouth": Speaker})
 
-    def test_everybodyHearsTheOthersAndNeverThemselves(self) -> None:
-        """Of three members each hears two tones, not the own one."""
-        calls = [self.lab.phone().dial("sip:blue@doug") for _ in range(3)]
+    def test_whoIsNotRecordedListens(self) -> None:
+        """It hears all, whatever its packets hold, and is not heard."""
+        speakers = self.dial(2)
+        listeners = [call for time in (20, 30, 40, 60) for call in self.dial(1, "ears", ptime=time)]
+        for call in listeners:
+            call.sayTone(440, 5.0)
+        for seed, speaker in enumerate(speakers):
+            sound = noise(seed)
+            speaker.say(sound)
+            self.lab.advance(1.6)
+            for call in (*listeners, speakers[1 - seed]):
+                self.assertHearsAll(call, sound)
+        self.finish(*speakers, *listeners)
+
+    def test_listenersGoOnWhenTheOneTheyFollowLeaves(self) -> None:
+        """Those who speak then are heard."""
+        one, two = self.dial(2)
+        listeners = self.dial(2, "ears")
+        one.hangUp()
+        self.lab.advance(0.5)
+        two.say(noise(1))
+        self.lab.advance(1.6)
+        for call in listeners:
+            self.assertHearsAll(call, noise(1))
+        two.hangUp()
         self.lab.advance(1.0)
-        for call, tone in zip(calls, self.TONES, strict=False):
-            call.sayTone(tone, 3.0, 0.2)
-        self.lab.advance(2.0)
-        for mine, call in enumerate(calls):
-            sound = call.heard[-4000:]
-            for other, tone in enumerate(self.TONES[:3]):
-                share = toneShare(sound, tone)
-                if other == mine:
-                    self.assertLess(share, 0.01)
-                else:
-                    self.assertGreater(share, 0.4)
+        listeners[0].assertSilent()
+        self.finish(*listeners)
+
+    def test_whoIsNotPlayedSpeaks(self) -> None:
+        """Even if nobody else says anything."""
+        [mouth] = self.dial(1, "mouth")
+        listeners = [*self.dial(1, "ears", ptime=40), *self.dial(1, "ears"), *self.dial(1)]
+        mouth.say(noise(1))
+        self.lab.advance(1.6)
+        for call in listeners:
+            self.assertHearsAll(call, noise(1))
+        mouth.assertSilent()
+        self.finish(mouth, *listeners)
+
+
+class ToneTests(ConferenceTestCase):
+    """`newConferenceMember(room, leg, tones=True)`: all hear who comes and goes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lab = Lab({"": Member, "announced": Announced, "ears": Listener})
+
+    def notes(self, call: PhoneCall) -> str:
+        """Which notes were heard, in tenths of a second, since the last forget()."""
+        heard = call.heard[self.start.get(call, 0) :]
+        found = ""
+        for start in range(0, len(heard) - 319, 320):
+            piece = heard[start : start + 320]
+            if toneShare(piece, LOW) > 0.6 and not found.endswith("l"):
+                found += "l"
+            elif toneShare(piece, HIGH) > 0.6 and not found.endswith("h"):
+                found += "h"
+        return found
+
+    def test_whoComesAndWhoGoesIsHeardByAll(self) -> None:
+        """A rising tone, and a falling one."""
+        calls = [*self.dial(3), *self.dial(1, "ears")]
+        self.start = {call: len(call.heard) for call in calls}
+        [late] = self.dial(1, "announced")
+        self.lab.advance(0.5)
+        self.assertEqual([self.notes(call) for call in (*calls, late)], ["lh"] * 5)
+        self.start = {call: len(call.heard) for call in calls}
+        late.hangUp()
+        self.lab.advance(1.0)
+        self.assertEqual([self.notes(call) for call in calls], ["hl"] * 4)
+        self.finish(*calls)
+
+    def test_itIsShortAndQuiet(self) -> None:
+        """A sixth of a second, far below a voice; the same for all, phase and law aside."""
+        calls = self.dial(10)
+        self.start = {call: len(call.heard) for call in calls}
+        [late] = self.dial(1, "announced")
+        self.lab.advance(0.5)
         for call in calls:
-            call.hangUp()
-        self.lab.assertNothingLeft()
-        self.assertEqual(self.lab.results, ["left"] * 3)
+            sound = call.heard[self.start[call] :]
+            loud = np.flatnonzero(np.abs(sound) > 64)
+            self.assertLess(np.ptp(loud), 8000 * 0.17)
+            self.assertGreater(np.ptp(loud), 8000 * 0.12)
+            self.assertLess(int(np.abs(sound).max()), 3000)
+            self.assertEqual(sound[loud[0] : loud[-1]].tobytes(), self.first(calls, sound, loud))
+        self.finish(*calls, late)
 
-    def test_roomsAreApart(self) -> None:
-        """Who is in another room is not heard."""
-        one, two = (self.lab.phone().dial(f"sip:{room}@doug") for room in ("blue", "red"))
+    def first(self, calls: list[PhoneCall], sound: NDArray[np.int16], loud: Any) -> bytes:
+        """What the first of them heard."""
+        sound = calls[0].heard[self.start[calls[0]] :]
+        loud = np.flatnonzero(np.abs(sound) > 64)
+        return sound[loud[0] : loud[-1]].tobytes()
+
+    def test_withoutTheOptionNothingIsHeard(self) -> None:
+        """It is off by default."""
+        calls = self.dial(3)
+        late = self.dial(1)
+        late[0].hangUp()
         self.lab.advance(1.0)
-        one.sayTone(440, 2.0)
-        self.lab.advance(1.5)
-        two.assertSilent()
-        one.hangUp()
-        two.hangUp()
-        self.lab.assertNothingLeft()
+        for call in calls:
+            self.assertFalse(call.heard.any())
+        self.finish(*calls)
 
-    def test_aLegThatEndsLeavesAndTheLastClosesTheRoom(self) -> None:
-        """Members are counted down; the closed room is a new one for who comes next."""
-        one, two = (self.lab.phone().dial("sip:blue@doug") for _ in range(2))
-        self.lab.advance(1.0)
-        room = Member.rooms[0]
-        self.assertEqual(room.memberCount(), 2)
-        one.hangUp()
-        self.lab.advance(1.0)
-        self.assertEqual((room.memberCount(), room.isOpen()), (1, True))
-        two.hangUp()
-        self.lab.advance(1.0)
-        self.assertEqual((room.memberCount(), room.isOpen()), (0, False))
-        three = self.lab.phone().dial("sip:blue@doug")
-        self.lab.advance(1.0)
-        self.assertIsNot(Member.rooms[-1], room)
-        three.hangUp()
-        self.lab.assertNothingLeft()
-
-
-class Seat:
-    """As much of a ConfSource as a room needs."""
-
-    row = 0
-
-
-class RoomTests(SynchronousTestCase):
-    """A room without calls."""
-
-    def fill(self, count: int, maxSpeakers: int = 4) -> tuple[Room, list[Any]]:
-        """A room with so many members, each saying its number times 100 plus 100."""
-        room = Room("blue", maxSpeakers)
-        seats: list[Any] = [Seat() for _ in range(count)]
-        for number, seat in enumerate(seats):
-            room.addMember(seat)
-            room.write(seat, np.full(160, 100 * number + 100, np.int16).tobytes())
-        return room, seats
-
-    def heard(self, room: Room, seat: Any) -> int:
-        """The level that a member hears; all samples are equal."""
-        samples = np.frombuffer(room.read(seat), np.int16)
-        self.assertEqual(len(set(samples.tolist())), 1)
-        return int(samples[0])
-
-    def test_theLoudestOthersAreHeard(self) -> None:
-        """With two speakers allowed: who listens hears the two loudest, a speaker the next one."""
-        room, seats = self.fill(5, 2)  # 100 200 300 400 500
-        self.assertEqual([self.heard(room, s) for s in seats], [900, 900, 900, 800, 700])
-
-    def test_upToMaxSpeakersAllAreHeard(self) -> None:
-        """A small room is the sum of all others."""
-        room, seats = self.fill(3)
-        self.assertEqual([self.heard(room, s) for s in seats], [500, 400, 300])
-
-    def test_theSumIsLimitedAndDoesNotWrap(self) -> None:
-        """Loud voices together clip."""
-        room, seats = self.fill(3)
-        for seat in seats:
-            room.write(seat, np.full(160, 30000, np.int16).tobytes())
-        self.assertEqual(self.heard(room, seats[0]), 32767)
-
-    def test_leavingKeepsTheOthersApart(self) -> None:
-        """After somebody in the middle has left all others hear as before, without them."""
-        room, seats = self.fill(4)
-        room.removeMember(seats[1])
-        self.assertEqual(
-            [self.heard(room, s) for s in (seats[0], seats[2], seats[3])], [700, 500, 400]
-        )
-        self.assertEqual((room.memberCount(), room.isMember(seats[1])), (3, False))
-
-    def test_errors(self) -> None:
-        """Strangers, a second entry, a closed room, a room for nobody."""
-        room, seats = self.fill(2)
-        stranger: Any = Seat()
-        stranger.row = 7
-        for act in (room.read, room.removeMember):
-            self.assertRaises(ConferenceMemberNotFoundError, act, stranger)
-        self.assertRaises(ConferenceError, room.addMember, seats[0])
-        room.shutdown()
-        room.shutdown()
-        self.assertFalse(room.isOpen())
-        for act in (room.read, room.removeMember, room.addMember):
-            self.assertRaises(ConferenceClosedError, act, seats[0])
-        self.assertRaises(ValueError, Room, "x", 0)
-        self.assertEqual(room.getName(), "blue")
+    def test_theTonesOfManyAreOneAfterAll(self) -> None:
+        """Who comes while a tone is heard begins it anew; none is queued up."""
+        calls = self.dial(2)
+        self.start = {call: len(call.heard) for call in calls}
+        late = self.dial(8, "announced")  # within 60 ms
+        self.lab.advance(0.5)
+        for call in calls:
+            sound = call.heard[self.start[call] :]
+            self.assertLess(np.ptp(np.flatnonzero(np.abs(sound) > 64)), 8000 * 0.3)
+        self.finish(*calls, *late)
