@@ -10,19 +10,18 @@ from twisted.internet.defer import CancelledError, Deferred
 from doug.events import (
     CallAnsweredEvent,
     CallEndedEvent,
+    CallLegEvent,
     CallRejectedEvent,
     CallStartedEvent,
-    DTMFReceivedEvent,
     Event,
     TimeoutEvent,
 )
-from doug.exceptions import StateMachineError
 from doug.leg import Leg
 from doug.settings import Settings
 from doug.testing import Lab, Phone
 from doug.voiceapp import VoiceApp
 from test.contract.support import AppTestCase, Keeping
-from test.doug.puppet import LegTestCase, Puppet, Silent
+from test.doug.puppet import LegTestCase, Silent
 
 
 class ArgumentTests(AppTestCase):
@@ -114,6 +113,27 @@ class PlaceCallTests(LegTestCase):
         self.assertIs(answered.getLeg(), leg)
         self.finish()
 
+    def test_answeredOrRejected(self) -> None:
+        """One of CallAnsweredEvent and CallRejectedEvent, for each call that is placed."""
+        self.begin()
+        ends = {}
+        for onCall in ("answer", "decline", "busy"):
+            leg = self.app.placeCall(self.lab.phone(onCall=onCall).uri, "sip:me@doug.example")
+            self.lab.advance(0.5)
+            ends[onCall] = [type(e) for e in self.app.events if getattr(e, "leg", None) is leg]
+        self.assertEqual(
+            {
+                onCall: [kind for kind in kinds if issubclass(kind, CallLegEvent)]
+                for onCall, kinds in ends.items()
+            },
+            {
+                "answer": [CallAnsweredEvent],
+                "decline": [CallRejectedEvent],
+                "busy": [CallRejectedEvent],
+            },
+        )
+        self.finish()
+
     def test_fromURIIsWhatTheCalledPartySees(self) -> None:
         """And a header of ours."""
         self.begin()
@@ -194,44 +214,6 @@ class PlaceCallTests(LegTestCase):
         self.lab.advance(0.5)
         self.assertEqual(phone.calls[0].state, "ended")
         self.lab.assertNothingLeft()
-
-
-class MediaTests(LegTestCase):
-    """mediaPlay, mediaRecord, mediaStop, isPlaying, isRecording, dtmfMode: see Leg."""
-
-    def test_withoutALegTheyAreForTheDefaultLeg(self) -> None:
-        """Play and record run on it, and stop."""
-        self.begin()
-        self.app.mediaPlay(self.wav("a.wav", 440, 2.0), loop=True)
-        self.app.mediaRecord(str(self.folder / "out.wav"))
-        self.lab.advance(0.5)
-        self.assertTrue(self.leg.isPlaying() and self.leg.isRecording())
-        self.assertTrue(self.app.isPlaying() and self.app.isRecording())
-        self.app.mediaStopRecording()
-        self.assertEqual((self.app.isPlaying(), self.app.isRecording()), (True, False))
-        self.app.mediaStop()
-        self.assertFalse(self.app.isPlaying())
-        self.finish()
-
-    def test_forTheLegThatIsNamed(self) -> None:
-        """And no other."""
-        self.begin()
-        other = self.app.placeCall(self.lab.phone().uri)
-        self.lab.advance(0.5)
-        self.app.mediaPlay(self.wav("a.wav", 440, 2.0), other)
-        self.assertEqual((self.app.isPlaying(), self.app.isPlaying(other)), (False, True))
-        self.finish()
-
-    def test_dtmfModeTakesALegInThirdPlace(self) -> None:
-        """As the seed has it; the other options by keyword."""
-        self.begin()
-        self.app.dtmfMode(False, False, self.leg, maxDigits=2)
-        self.call.press("12")
-        self.lab.advance(1.0)
-        keys = self.app.last()
-        self.assertIsInstance(keys, DTMFReceivedEvent)
-        self.assertEqual(keys.digits, "12")
-        self.finish()
 
 
 class TimerTests(AppTestCase):
@@ -326,41 +308,6 @@ class OverrideTests(AppTestCase):
             warnings.simplefilter("ignore")
             loud = type("Loud", (VoiceApp,), {"setTimer": print})
         self.assertEqual(self.warned(loud), [])
-
-
-class EndedLegTests(LegTestCase):
-    """D: calls on a leg that has ended, the commonest race."""
-
-    def test_theyDoNothing(self) -> None:
-        """No exception, no event; isPlaying() is False."""
-        self.begin()
-        self.call.hangUp()
-        self.lab.advance(0.5)
-        self.app.events.clear()
-        for leg in (None, self.leg):
-            self.app.mediaPlay("missing.wav", leg)
-            self.app.mediaRecord(str(self.folder / "late.wav"), leg)
-            self.app.mediaStop(leg)
-            self.app.mediaStopRecording(leg)
-            self.app.dtmfMode(True, False, leg)
-            self.assertFalse(self.app.isPlaying(leg) or self.app.isRecording(leg))
-        self.lab.advance(1.0)
-        self.assertEqual(self.app.events, [])
-        self.assertEqual(list(self.folder.iterdir()), [])
-        self.finish()
-
-    def test_withoutALegEverItIsAnError(self) -> None:
-        """StateMachineError names the method."""
-        self.lab = Lab(Puppet)
-        cookie = self.lab.application.startVoiceApp()
-        app = self.lab.application.listVoiceapps()[cookie]
-        for method in ("mediaPlay", "mediaRecord", "mediaStop", "isPlaying", "dtmfMode"):
-            arguments = ("x.wav",) if method in ("mediaPlay", "mediaRecord") else ()
-            with self.assertRaises(StateMachineError) as caught:
-                getattr(app, method)(*arguments)
-            self.assertIn(method, str(caught.exception))
-        app.returnResult()
-        self.lab.assertNothingLeft()
 
 
 class Patient(VoiceApp):

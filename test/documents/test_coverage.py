@@ -1,4 +1,7 @@
-"""DOC/coverage.md: nothing that the documentation of 2004 names is missing, each test exists."""
+"""DOC/coverage.md: nothing that the documentation of 2004 names is missing.
+
+Each test exists, each page says it.
+"""
 
 from __future__ import annotations
 
@@ -119,6 +122,19 @@ def rows() -> list[Row]:
     return found
 
 
+def below(link: str) -> str:
+    """What a link of DOC/coverage.md leads to: a page, or a part of it with all its sub-parts."""
+    page, _, anchor = link.partition("#")
+    text = Document(f"DOC/{page}").text
+    if not anchor:
+        return text
+    for heading in re.finditer(r"^(#+) (.+)$", text, re.MULTILINE):
+        if re.sub(r"[^\w\- ]", "", heading[2].lower()).replace(" ", "-") == anchor:
+            rest = text[heading.end() :]
+            return re.split(rf"^#{{1,{len(heading[1])}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    return ""
+
+
 class CoverageTests(SynchronousTestCase):
     """The table against the tests, the names of 2004, and the classes."""
 
@@ -150,6 +166,14 @@ class CoverageTests(SynchronousTestCase):
         """That its link leads somewhere is test_links.py's."""
         for row in rows():
             self.assertRegex(row.page, r"^\[[\w ]+\]\([\w.]+(#[\w-]+)?\)$", row.item)
+
+    def test_thePageSaysIt(self) -> None:
+        """Each method and event is named where its row leads, below that very heading."""
+        for row in rows():
+            name = row.item.partition("(")[0].partition(":")[0].rpartition(".")[2]
+            if row.section != "Concepts and chapters":
+                link = row.page.partition("(")[2].rstrip(")")
+                self.assertRegex(below(link), rf"\b{name}\b", f"{row.item}: {link}")
 
     def test_everyNameIsThereWithItsParameters(self) -> None:
         """In the order and with the names and defaults of 2004; more may follow."""
