@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +20,7 @@ from doug.conferencing import (
 )
 from doug.events import IGNORE_EVENT, CallAnsweredEvent, CallEndedEvent, CallStartedEvent, Event
 from doug.testing import Lab, PhoneCall
+from shtoom import codecs
 from shtoom.audio.tones import sine
 
 SAMPLE = 4000  # the last half second of what was heard: bins of 2 Hz
@@ -178,6 +180,20 @@ class HearingTests(ConferenceTestCase):
         for call, mine in zip(calls[:4], tones[:4], strict=True):
             heard = tonesIn(call, tones)
             self.assertEqual((len(heard), mine in heard), (4, False))
+        self.finish(*calls)
+
+    def test_membersOfDifferentRatesHearEachOther(self) -> None:
+        """G.722 at 16 kHz among G.711, in packets of 20 and of 40 ms."""
+        if "G722" not in codecs.names():
+            raise SkipTest(f"G722 {codecs.missing()['G722']}")
+        wide = [*self.dial(2, codecs=["G722"]), *self.dial(1, codecs=["G722"], ptime=40)]
+        calls = [*wide, *self.dial(1), *self.dial(1, codecs=["PCMA"])]
+        tones = [400.0, 600.0, 900.0, 1300.0, 3000.0]
+        for call, hz in zip(calls, tones, strict=True):
+            call.sayTone(hz, 2.0, 0.15)
+        self.lab.advance(1.5)
+        for call, mine in zip(calls, tones, strict=True):
+            self.assertEqual(tonesIn(call, tones), set(tones) - {mine}, mine)
         self.finish(*calls)
 
     def test_roomsAreSharedByAllApplicationsOfTheServer(self) -> None:
