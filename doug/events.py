@@ -179,6 +179,8 @@ class MediaDoneEvent(_OnLeg, Event):
 class MediaPlayDoneEvent(MediaDoneEvent):
     """One mediaPlay() is over. source: its last item as given. playlist: all of them."""
 
+    va_at: float = 0.0  # when it came to the queue, in seconds of the reactor
+
     def __init__(self, source: Any, leg: Leg, playlist: Sequence[Any] | None = None) -> None:
         super().__init__(source, leg)
         self.playlist: Sequence[Any] = playlist if playlist is not None else [source]

@@ -233,7 +233,9 @@ class LegMedia:
     def playEnded(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
         """A play is over by itself."""
         self._noteFailures(play)
-        self._leg.raiseEvent(self.playEvent(play, how))
+        app = self._leg.getVoiceApp()
+        if app is not None:
+            app.va_playEnded(self.playEvent(play, how))
 
     def playEvent(self, play: Play, how: type[MediaPlayDoneEvent]) -> MediaPlayDoneEvent:
         """The event for the end of a play."""

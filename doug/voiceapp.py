@@ -20,6 +20,9 @@ from doug.events import (
     IGNORE_EVENT,
     BaseEvent,
     DTMFReceivedEvent,
+    MediaPlayContentDoneEvent,
+    MediaPlayContentFailedEvent,
+    MediaPlayDoneEvent,
     MediaPlayRemoteClosedEvent,
     MediaRecordRemoteClosedEvent,
 )
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REMOTE_CLOSED = (MediaPlayRemoteClosedEvent, MediaRecordRemoteClosedEvent)
+ENDS = (MediaPlayContentDoneEvent, MediaPlayContentFailedEvent)
+TOGETHER = 0.004  # seconds: less than from one phase of the media clock to the next
 
 
 class HangUp:
@@ -257,6 +262,24 @@ class VoiceApp(StateMachine):
         self.va_legs.pop(leg.getCookie(), None)
         self.va_enqueue(HangUp(leg, media, ended))
         self.va_watchPending()
+
+    def va_playEnded(self, event: MediaPlayDoneEvent) -> None:
+        """Queues the end of a play; of those that end in one beat the elder leg's goes first.
+
+        The media floor knows no legs: it goes by who was the last to have nothing to say.
+        """
+        event.va_at = self.reactor.seconds()
+        self.va_enqueue(event)
+        ages = {leg: age for age, leg in enumerate(self.va_legs.values())}
+        place = len(self.va_queue) - 1
+        while place > 0:
+            before = self.va_queue[place - 1]
+            if not isinstance(before, ENDS) or event.va_at - before.va_at >= TOGETHER:
+                return
+            if ages.get(before.leg, 0) <= ages.get(event.leg, 0):
+                return
+            self.va_queue[place - 1], self.va_queue[place] = event, before
+            place -= 1
 
     def va_liveLegs(self) -> list[Leg]:
         """Its legs that have not ended, the oldest first."""

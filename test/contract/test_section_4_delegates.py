@@ -46,9 +46,9 @@ class DelegateTests(BridgeTestCase):
     def test_mediaStop(self) -> None:
         """Playing and recording of that leg alone; no event."""
         self.beginBoth()
-        for leg in (self.leg, self.other):
-            leg.mediaPlay(self.wav("a.wav", 440, 5.0))
-            leg.mediaRecord(str(self.folder / f"{leg.getCookie()}.wav"))
+        for busy in (self.leg, self.other):
+            busy.mediaPlay(self.wav("a.wav", 440, 5.0))
+            busy.mediaRecord(str(self.folder / f"{busy.getCookie()}.wav"))
         self.lab.advance(0.5)
         named: tuple[tuple[Leg, Leg | None], ...] = ((self.leg, None), (self.other, self.other))
         for stopped, leg in named:
@@ -62,9 +62,9 @@ class DelegateTests(BridgeTestCase):
     def test_mediaStopRecording(self) -> None:
         """Playing goes on."""
         self.beginBoth()
-        for leg in (self.leg, self.other):
-            leg.mediaPlay(self.wav("a.wav", 440, 5.0))
-            leg.mediaRecord(str(self.folder / f"{leg.getCookie()}.wav"))
+        for busy in (self.leg, self.other):
+            busy.mediaPlay(self.wav("a.wav", 440, 5.0))
+            busy.mediaRecord(str(self.folder / f"{busy.getCookie()}.wav"))
         self.lab.advance(0.5)
         named: tuple[tuple[Leg, Leg | None], ...] = ((self.leg, None), (self.other, self.other))
         for stopped, leg in named:
