@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import ip_address
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.settings import Endpoint, parseAddress, parseEndpoint, parsePortRange
+from doug.settings import Endpoint, parseAddress, parseCodecs, parseEndpoint, parsePortRange
 
 hosts = st.one_of(st.just(""), st.ip_addresses().map(str))
 
@@ -100,3 +101,32 @@ class AddressTests(SynchronousTestCase):
         with self.assertRaises(ValueError) as caught:
             parseAddress("pbx.example.net")
         self.assertIn("IP address", str(caught.exception))
+
+
+class CodecTests(SynchronousTestCase):
+    """NAME,NAME..."""
+
+    def test_theOrderIsThatOfTheWords(self) -> None:
+        """In any case, with blanks between."""
+        self.assertEqual(parseCodecs("pcma, PCMU"), ("PCMA", "PCMU"))
+        self.assertEqual(parseCodecs("Pcmu"), ("PCMU",))
+
+    def test_mistakes(self) -> None:
+        """Each names the culprit, and what there is."""
+        for text, wrong in [
+            ("", "no codec '': there are PCMU, PCMA, G722"),
+            ("pcmu,", "no codec ''"),
+            ("pcmu,g729", "no codec 'g729': there are PCMU, PCMA, G722"),
+            ("pcmu pcma", "no codec 'pcmu pcma'"),
+            ("pcma,pcmu,PCMA", "PCMA is there twice"),
+        ]:
+            with self.assertRaises(ValueError) as caught:
+                parseCodecs(text)
+            self.assertIn(wrong, str(caught.exception))
+
+    @given(st.text(max_size=30))
+    @settings(max_examples=50, deadline=None)
+    def test_anythingElseIsAValueError(self, text: str) -> None:
+        """Never another error."""
+        with contextlib.suppress(ValueError):
+            parseCodecs(text)

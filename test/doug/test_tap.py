@@ -54,6 +54,7 @@ class OptionsTests(SynchronousTestCase):
             "--dougargs=times=3",
             "--idle=none",
             "--max-calls=7",
+            "--codecs=pcma,pcmu",
         )
         self.assertEqual(settings.apps, {"": Demo, "echo": Demo})
         self.assertEqual(
@@ -63,6 +64,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(settings.advertise, "203.0.113.5")
         self.assertEqual(settings.args, {"greeting": "a=b.wav", "times": "3"})
         self.assertEqual((settings.idle, settings.maxCalls), ("none", 7))
+        self.assertEqual(settings.codecs, ("PCMA", "PCMU"))
 
     def test_usersWithoutADefault(self) -> None:
         """Other users have no application then."""
@@ -83,6 +85,7 @@ class OptionsTests(SynchronousTestCase):
             ([DEMO, "--args=1x=2"], "NAME=VALUE"),
             ([DEMO, "--args=mediaPlay=2"], "'mediaPlay'"),
             ([DEMO, "--idle=loud"], "--idle=loud: wanted one of sparse, silence, none"),
+            ([DEMO, "--codecs=gsm"], "--codecs=gsm: no codec 'gsm': there are PCMU, PCMA, G722"),
             ([DEMO, "--max-calls=many"], "--max-calls=many: wanted a number"),
             ([DEMO, "--max-calls=0"], "--max-calls=0: wanted a number, 1 or more"),
             ([DEMO, "--bogus"], "option --bogus not recognized: see twistd doug --help"),
