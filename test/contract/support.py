@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from doug.events import ApplicationSpecificEvent
 from doug.settings import Settings
@@ -73,6 +75,16 @@ class AppTestCase(SynchronousTestCase):
     def run_(self, seconds: float) -> None:
         """Lets time pass."""
         runFor(self.clock, seconds)
+
+    def logged(self) -> list[tuple[Any, str]]:
+        """Level and text of what is logged from now on."""
+        lines: list[tuple[Any, str]] = []
+        note = implementer(ILogObserver)(
+            lambda event: lines.append((event["log_level"], formatEvent(event)))
+        )
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        return lines
 
     def failureOf(self, error: type[Exception]) -> str:
         """The text of the error that the one application has ended with."""

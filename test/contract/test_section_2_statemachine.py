@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
+from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
 from doug.events import (
@@ -393,9 +394,11 @@ class UnmatchedTests(AppTestCase):
         class App(Unprepared):
             unhandledEvents = "log"
 
+        lines = self.logged()
         app = self.start(App, Second(), First())
         self.turn()
         self.assertEqual((len(app.got), self.outcomes), (1, []))
+        self.assertEqual([level for level, text in lines if "Second" in text], [LogLevel.warn])
 
     def test_anotherModeIsRefusedWhenTheClassIsMade(self) -> None:
         """The error names the modes that there are."""
@@ -405,9 +408,11 @@ class UnmatchedTests(AppTestCase):
 
     def test_aKeyNeverEndsACall(self) -> None:
         """D: an unmatched DTMFReceivedEvent is dropped, the application goes on."""
+        lines = self.logged()
         app = self.start(Unprepared, DTMFReceivedEvent("5", None), First())  # type: ignore[arg-type]
         self.turn()
         self.assertEqual((len(app.got), self.outcomes), (1, []))
+        self.assertEqual(len([text for _, text in lines if "'5'" in text and "dropped" in text]), 1)
 
     def test_aKeyIsAnErrorToAStrictApplication(self) -> None:
         """D: unhandledEvents = "strict" treats a key like any other event."""
@@ -723,12 +728,16 @@ class EndTests(AppTestCase):
     def test_aPendingDeferredIsCancelled(self) -> None:
         """Its CancelledError is swallowed."""
         cancelled: list[Any] = []
-        app = self.start(Waiting, First())
+
+        class App(Keeping):
+            def first(self, event: First) -> Any:
+                return Deferred(cancelled.append)
+
+        app = self.start(App, First())
         self.turn()
-        app.waits[0] = Deferred(cancelled.append)
         app.returnResult("over")
         self.turn()
-        self.assertEqual(self.outcomes, ["over"])
+        self.assertEqual((self.outcomes, len(cancelled)), (["over"], 1))
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_anAsyncHandlerMayEndTheApplicationAndGoOn(self) -> None:
