@@ -108,7 +108,7 @@ class Exchange:
             try:
                 port = listenUDP(self.reactor, endpoint, transport)
             except CannotListenError as e:
-                raise StartFailed(f"--listen={endpoint}: {_portTrouble(e)}") from e
+                raise StartFailed(f"--listen={endpoint}: {portTrouble(e)}") from e
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
@@ -199,7 +199,7 @@ def listenUDP(reactor: Any, endpoint: Endpoint, protocol: UDPTransport) -> IList
         return adopted
 
 
-def _portTrouble(error: CannotListenError) -> str:
+def portTrouble(error: CannotListenError) -> str:
     """Why a port could not be bound, and what to do about it."""
     code = getattr(error.socketError, "errno", None)
     words = getattr(error.socketError, "strerror", None) or str(error.socketError)

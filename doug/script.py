@@ -2,13 +2,14 @@
 
 Lives here: reading the options of `twistd doug`, logging to the terminal, serving until a signal
 (serve), one call that the program places and its exit code (dial).
-Not here: the reactor (the script hands it in), the options (doug.options).
+Not here: the reactor (the script hands it in), the options (doug.options), what an application's
+arguments may be (doug.scriptargs).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any
@@ -25,25 +26,36 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from doug.application import DougApplication, StartFailed
+from doug.checks import argumentWarnings
+from doug.dialplan import DialPlan
 from doug.options import Options
 from doug.process import stopOnce, tune
+from doug.scriptargs import Check
 from doug.service import DougService
 from doug.settings import Endpoint, Settings
 from doug.voiceapp import VoiceApp
-from shtoom.exceptions import CallFailed, UserNotFound
+from shtoom.agent.dialling import Dialling
+from shtoom.exceptions import CallFailed, InvalidSIPURL, UserNotFound
 
 MISTAKE, NO_CALL = 1, 2  # exit codes: the command line or a port; the call
+ANY: Mapping[str, Check] = {}
 
 
 def serve(
-    app: type[VoiceApp], reactor: Any, description: str, argv: Sequence[str] | None = None
+    app: type[VoiceApp],
+    reactor: Any,
+    description: str,
+    argv: Sequence[str] | None = None,
+    *,
+    checks: Mapping[str, Check] = ANY,
 ) -> int:
     """Serves `app` until SIGINT or SIGTERM; returns the exit code.
 
     description: the script's own words for --help. argv: the options, those of `twistd doug` with
-    --app; sys.argv's by default.
+    --app; sys.argv's by default. checks: by the names of its arguments (--args), what they may be;
+    each gets the value, or the default that the class has, and raises ValueError.
     """
-    options = ScriptOptions(description)
+    options = ScriptOptions(description, checks)
     try:
         options.parseOptions(sys.argv[1:] if argv is None else argv)
         settings = options.settings(app)
@@ -68,29 +80,33 @@ def dial(
     description: str,
     argv: Sequence[str] | None = None,
     *,
+    checks: Mapping[str, Check] = ANY,
     address: Callable[[], str] | None = None,
 ) -> int:
     """Places one call, which is `app`'s from OutboundCallStartedEvent(leg) on, and ends with it.
 
-    address: tells whom to call, once the program runs; by default the command line does.
+    checks: as those of serve(). address: tells whom to call, once the program runs; by default the
+    command line does.
     Returns the exit code: 0 if `app` returned a result, which is printed; 2 if it ended with an
     error, which is a line on standard error; 1 for a mistake on the command line.
     Warnings of the log go to standard error.
     """
     options: ScriptOptions
     if address is None:
-        options = dialOptions = DialOptions(description)
+        options = dialOptions = DialOptions(description, checks)
         address = dialOptions.address
     else:
-        options = ScriptOptions(description)
+        options = ScriptOptions(description, checks)
     try:
         options.parseOptions(sys.argv[1:] if argv is None else argv)
         settings = options.settings(app, Settings(listen=(Endpoint("udp", "", 0),)))
     except usage.UsageError as e:
         return options.complain(e)
-    warnings = FilteringLogObserver(
-        textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)]
-    )
+    for warning in argumentWarnings(settings):
+        sys.stderr.write(f"{options.name}: {warning}\n")
+    wanted = LogLevelFilterPredicate(LogLevel.warn)
+    wanted.setLogLevelForNamespace("doug.farewell", LogLevel.error)  # the one call is told of
+    warnings = FilteringLogObserver(textFileLogObserver(sys.stderr), [wanted])
     globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
     tune(reactor)
     stopOnce(reactor)
@@ -151,10 +167,29 @@ class ScriptOptions(Options):
     arguments = ""
     fromURI: str | None = None
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, checks: Mapping[str, Check] = ANY) -> None:
+        """checks: see serve()."""
         super().__init__()
         self.name = Path(sys.argv[0]).name
-        self._description = description
+        self._description, self._checks = description, checks
+
+    def settings(
+        self, default: type[VoiceApp] | None = None, before: Settings | None = None
+    ) -> Settings:
+        """As Options has them; UsageError also for an argument that the script's checks refuse."""
+        settings = super().settings(default, before)
+        for name, check in self._checks.items():
+            usual = getattr(default, name, "")
+            value = settings.args.get(name, usual)
+            if value != "" or usual != "":  # some have nothing for none
+                self._read(f"args={name}", str(value), check)
+        return settings
+
+    def parseArgs(self, *words: str) -> None:
+        """There are none beside options."""
+        if words:
+            meant = f"did you mean --args={words[0]}?" if "=" in words[0] else "see --help"
+            raise usage.UsageError(f"{words[0]!r} is no option; {meant}")
 
     def complain(self, mistake: Exception) -> int:
         """A mistake is one line on standard error; returns the exit code."""
@@ -176,9 +211,23 @@ class DialOptions(ScriptOptions):
 
     arguments = " ADDRESS"
 
-    def __init__(self, description: str) -> None:
-        super().__init__(description)
-        self._address = ""
+    _address = ""
+
+    def settings(
+        self, default: type[VoiceApp] | None = None, before: Settings | None = None
+    ) -> Settings:
+        """As ScriptOptions has them; UsageError also for addresses that cannot be dialled."""
+        settings = super().settings(default, before)
+        name = "ADDRESS"
+        try:
+            plan = DialPlan(settings.dialOut, settings.gateway)
+            wanted = Dialling(plan.address(self._address), self.fromURI, None, (), timeout=1.0)
+            wanted.target()
+            name = "--from"
+            wanted.caller("192.0.2.1", 5060, "tag")
+        except InvalidSIPURL as e:
+            raise usage.UsageError(f"{name}: {e.reason}") from None
+        return settings
 
     def address(self) -> str:
         """Whom to call."""

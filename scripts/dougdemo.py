@@ -11,8 +11,9 @@ import sys
 
 from doug.demo import Demo
 from doug.script import serve
+from doug.scriptargs import address
 
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    sys.exit(serve(Demo, reactor, __doc__))
+    sys.exit(serve(Demo, reactor, __doc__, checks={"target": address}))

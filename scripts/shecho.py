@@ -9,6 +9,7 @@ import sys
 from doug import VoiceApp
 from doug.events import IGNORE_EVENT, CallAnsweredEvent, CallEndedEvent, CallStartedEvent, Event
 from doug.script import serve
+from doug.scriptargs import seconds
 from doug.source import EchoSource
 
 
@@ -40,4 +41,4 @@ class EchoApp(VoiceApp):
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    sys.exit(serve(EchoApp, reactor, __doc__))
+    sys.exit(serve(EchoApp, reactor, __doc__, checks={"delay": seconds}))

@@ -11,6 +11,7 @@ import doug.demo
 from doug import VoiceApp
 from doug.events import CallAnsweredEvent, CallEndedEvent, CallStartedEvent, MediaPlayDoneEvent
 from doug.script import serve
+from doug.scriptargs import sound
 
 
 class MessageApp(VoiceApp):
@@ -39,4 +40,5 @@ class MessageApp(VoiceApp):
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    sys.exit(serve(MessageApp, reactor, __doc__))
+    checks = {"announcement": sound(MessageApp)}
+    sys.exit(serve(MessageApp, reactor, __doc__, checks=checks))

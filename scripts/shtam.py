@@ -5,10 +5,12 @@ shtam.py --args=spool=/var/spool/doug --args=mailto=me@example.com --args=smtp=l
 
 Messages are in the folder new/ of the spool. Arguments (--args=NAME=VALUE): spool, a folder
 [voicemail]; greeting, a sound file; longest, seconds of a message [120]; mailto, the address that
-gets a copy [none]; smtp, HOST:PORT of the mail server [localhost:25]; mailfrom, the sender.
+gets a copy [none]; smtp, HOST[:PORT] of the mail server [localhost:25]; mailfrom, the sender
+[voicemail@localhost].
 """
 
 import sys
+from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -26,7 +28,9 @@ from doug.events import (
     MediaRecordStoreFailedEvent,
 )
 from doug.script import serve
+from doug.scriptargs import seconds, sound
 from doug.spool import Spool, safeName
+from shtoom.sip.uri import parseHostPort
 
 PROMPTS = Path(doug.demo.__file__).parent / "prompts"
 SHORTEST = 1.0  # seconds; less is a caller who hung up at the tone
@@ -115,9 +119,9 @@ class VoicemailApp(VoiceApp):
         )
         sound = await self.deferToThread(path.read_bytes)
         message.add_attachment(sound, "audio", "wav", filename=path.name)
-        host, _, port = self.smtp.rpartition(":")
+        host, port = mailServer(self.smtp)
         sending = sendmail(
-            host, self.mailfrom, [self.mailto], bytes(message), port=int(port), reactor=self.reactor
+            host, self.mailfrom, [self.mailto], bytes(message), port=port, reactor=self.reactor
         )
         try:
             await sending.addTimeout(MAIL_TIME, self.reactor)
@@ -127,7 +131,44 @@ class VoicemailApp(VoiceApp):
             )
 
 
+def someTime(text):
+    """More than none."""
+    if not seconds(text):
+        raise ValueError("wanted seconds above 0, such as 120")
+
+
+def mailServer(text):
+    """Its host and port."""
+    host, port = parseHostPort(text, "mail server", text)
+    return host, port or 25
+
+
+def mailbox(text):
+    """One that mail can be sent to, and come from."""
+    try:
+        Address(addr_spec=text)
+    except Exception:  # some of those are bugs of the standard library's parser
+        raise ValueError("wanted a mail address, such as me@example.com") from None
+
+
+def folder(text):
+    """One that messages can be kept in."""
+    try:
+        Spool(text).create("check", ".wav").discard()
+    except OSError as error:
+        raise ValueError(f"{error.strerror}: name a folder that this user may write to") from None
+
+
+CHECKS = {
+    "spool": folder,
+    "greeting": sound(VoicemailApp),
+    "longest": someTime,
+    "mailto": mailbox,
+    "smtp": mailServer,
+    "mailfrom": mailbox,
+}
+
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    sys.exit(serve(VoicemailApp, reactor, __doc__))
+    sys.exit(serve(VoicemailApp, reactor, __doc__, checks=CHECKS))

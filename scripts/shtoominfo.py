@@ -3,19 +3,23 @@
 
 shtoominfo.py --listen=udp:*:5060 --rtp-ports=10000-20000
 
-The options are those of the server that is meant. Exit code 0; 1 for a mistake on this line.
+The options are those of the server that is meant; its SIP ports are opened for a moment, to see
+whether they can be had. Exit code 0; 1 for a mistake on this line.
 """
 
 import platform
 import resource
 import shutil
+import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
 from doug._version import __version__
 from doug.checks import ANYWHERE, BESIDE_CALLS, neededDescriptors, startUpWarnings
+from doug.exchange import portTrouble
 from doug.script import ScriptOptions
 from doug.voiceapp import VoiceApp
 from shtoom import codecs
@@ -48,6 +52,18 @@ def addressTowards(host):
         return f"none ({e.strerror or e})"
 
 
+def portWarnings(settings):
+    """SIP ports that this server could not have now, and what to do about it."""
+    for endpoint in settings.listen:
+        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as tried:
+            try:
+                tried.bind((endpoint.host, endpoint.port))
+            except OSError as e:
+                trouble = portTrouble(CannotListenError(endpoint.host, endpoint.port, e))
+                yield f"--listen={endpoint}: {trouble}"
+
+
 def main():
     """Prints all of it."""
     options = ScriptOptions(__doc__)
@@ -70,7 +86,10 @@ def main():
     print(f"  {'told to phones':15} {settings.advertise or 'the one on the way to each phone'}")
     print("\nCodecs")
     for name in codecs.names():
-        print(f"  {name:15} {codecs.find(name).clock} Hz")
+        unused = "" if name in settings.codecs else ", not with --codecs as given"
+        print(f"  {name:15} {codecs.find(name).rate} Hz{unused}")
+    for name, need in codecs.missing().items():
+        print(f"  {name:15} {need}")
     print("\nLimits")
     print(f"  {'media ports':15} {first}-{last}, for {calls} calls")
     print(f"  {'open files':15} {soft}, may be raised to {hard}")
@@ -79,7 +98,8 @@ def main():
         where = shutil.which(program) or f"missing: apt-get install {package}, for {use}"
         print(f"  {program:15} {where}")
     print("\nFindings")
-    for finding in startUpWarnings(settings) or ["nothing that will hurt"]:
+    findings = [*portWarnings(settings), *startUpWarnings(settings)]
+    for finding in findings or ["nothing that will hurt"]:
         print(f"  {finding}")
     return 0
 

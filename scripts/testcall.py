@@ -20,6 +20,7 @@ from doug.events import (
     MediaPlayDoneEvent,
 )
 from doug.script import dial
+from doug.scriptargs import sound
 from shtoom.exceptions import CallFailed
 
 
@@ -70,4 +71,5 @@ class CallApp(VoiceApp):
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    sys.exit(dial(CallApp, reactor, __doc__))
+    checks = {"announcement": sound(CallApp)}
+    sys.exit(dial(CallApp, reactor, __doc__, checks=checks))

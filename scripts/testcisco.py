@@ -22,13 +22,16 @@ from doug.events import (
     MediaRecordFailedEvent,
     TimeoutEvent,
 )
+from doug.keysender import checkSending
 from doug.recorder import isQuiet
 from doug.script import dial
+from doug.scriptargs import recording, seconds
 from doug.source import Source
 from shtoom.exceptions import CallFailed
 
 FRAME = 0.02  # seconds
 SOUND, PAUSE = 0.2, 1.0  # seconds: a prompt is as long as the first at least, and then as quiet
+PRESS, GAP = 0.1, 0.2  # seconds of a key, and between two
 
 
 class PromptOver(ApplicationSpecificEvent):
@@ -113,7 +116,7 @@ class WalkApp(VoiceApp):
             self.leg.hangupCall()
             return [(CallEndedEvent, self.allDone), (Event, IGNORE_EVENT)]
         keys = self.steps.pop(0)
-        await self.leg.sendDTMF(keys, duration=0.1, delay=0.2)
+        await self.leg.sendDTMF(keys, PRESS, GAP)
         self.done.append(f"pressed {keys}")
         return self.listen()
 
@@ -136,7 +139,15 @@ class WalkApp(VoiceApp):
         self.returnResult(", ".join(self.done))
 
 
+def keys(text):
+    """What can be pressed."""
+    for word in text.split():
+        checkSending(word, PRESS, GAP)
+
+
+CHECKS = {"keys": keys, "heard": recording, "patience": seconds}
+
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    sys.exit(dial(WalkApp, reactor, __doc__))
+    sys.exit(dial(WalkApp, reactor, __doc__, checks=CHECKS))

@@ -1,14 +1,16 @@
-"""Each script as a process: its --help, its mistakes, and a real call with sipp."""
+"""Each script: its --help, its mistakes, and, as a process, a real call with sipp."""
 
 from __future__ import annotations
 
 import email
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from email import policy
+from io import StringIO
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,6 +28,7 @@ SERVING = {
 }
 DIALLING = {"testcall.py": "hangs up", "testcisco.py": "patience"}
 OTHERS = {"testdoug.py": "loopback", "shtoominfo.py": "versions"}
+NOBODY = "sip:nobody@192.0.2.1"
 ALL = {**SERVING, **DIALLING, **OTHERS}
 
 
@@ -71,12 +74,13 @@ class CommandLineTests(SynchronousTestCase):
             self.assertTrue(done.stderr.startswith(f"{words[0]}: "), done.stderr)
             self.assertIn(words[1].split("=")[0].lstrip("-"), done.stderr)
 
-    def test_whoIsToBeCalledMustBeNamed(self) -> None:
-        """Once."""
-        for words in ((), ("sip:a@192.0.2.1", "sip:b@192.0.2.1")):
-            done = run("testcall.py", *words)
-            self.assertEqual(done.returncode, 1)
-            self.assertRegex(done.stderr, r"\Atestcall.py: ADDRESS: wanted one.*\n\Z")
+    def test_anArgumentThatTheApplicationDoesNotKnow(self) -> None:
+        """Is said, with what was meant; the call is placed all the same."""
+        done = run("testcall.py", "--args=anouncement=a.wav", f"sip:a@{HOST}:{freePort()}")
+        self.assertEqual(done.returncode, 2)
+        first, second = done.stderr.splitlines()
+        self.assertIn("did you mean 'announcement'?", first)
+        self.assertRegex(second, r"\Atestcall.py: 503 nobody listens at")
 
     def test_everyScriptIsInstalled(self) -> None:
         """setup.py names all of them."""
@@ -85,12 +89,94 @@ class CommandLineTests(SynchronousTestCase):
             self.assertIn(f'"scripts/{script}"', text)
 
     def test_shtoominfo(self) -> None:
-        """What there is, what is missing and how to get it."""
-        done = run("shtoominfo.py", "--advertise=203.0.113.7")
+        """What there is, what is missing and how to get it, ports that cannot be had, NAT."""
+        done = run(
+            "shtoominfo.py", "--listen=udp:*:0", "--listen=udp:203.0.113.7:5060", "--codecs=pcmu"
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        for words in ("PCMU", "127.0.0.1", "203.0.113.7", "10000-20000, for 5001 calls"):
+        for words in (
+            "PCMU            8000 Hz\n",
+            "PCMA            8000 Hz, not with --codecs as given",
+            "127.0.0.1",
+            "10000-20000, for 5001 calls",
+            "missing: apt-get install ffmpeg",
+            "--listen=udp:203.0.113.7:5060: Cannot assign requested address: this machine has no",
+        ):
             self.assertIn(words, done.stdout)
-        self.assertIn("missing: apt-get install ffmpeg", done.stdout)
+
+    def test_shtoominfoTellsTheAddressThatPhonesSee(self) -> None:
+        """Behind NAT: the one that --advertise names, else a finding."""
+        done = run("shtoominfo.py", "--listen=udp:*:0", "--advertise=203.0.113.7")
+        self.assertIn("told to phones  203.0.113.7", done.stdout)
+        self.assertNotIn("--advertise", done.stdout)
+
+
+class MistakeTests(SynchronousTestCase):
+    """What the scripts make of wrong words, in this process: none of them gets to serve or call."""
+
+    def mistake(self, script: str, *words: str) -> str:
+        """The one line on standard error, without the script's name."""
+        self.patch(sys, "argv", [script, *words])
+        output = StringIO()
+        self.patch(sys, "stderr", output)
+        left = self.assertRaises(
+            SystemExit, runpy.run_path, str(ROOT / "scripts" / script), run_name="__main__"
+        )
+        self.assertEqual(left.code, 1, words)
+        [line] = output.getvalue().splitlines()
+        name, colon, text = line.partition(": ")
+        self.assertEqual(name + colon, f"{script}: ")
+        return text
+
+    def test_whoIsToBeCalledMustBeNamed(self) -> None:
+        """Once, by an address that can be dialled."""
+        for words, wanted in (
+            ((), "wanted one to call"),
+            (("sip:a@192.0.2.1", "sip:b@192.0.2.1"), "wanted one to call"),
+            (("alice",), "'alice' is no address to dial"),
+            (("http://192.0.2.1/",), "http addresses lead nowhere; dial sip:"),
+            (("tel:+4930",), "need a gateway to dial them: --gateway="),
+        ):
+            line = self.mistake("testcall.py", *words)
+            self.assertRegex(line, f"\\AADDRESS: .*{wanted}")
+
+    def test_whoCallsMustBeAnAddress(self) -> None:
+        """--from."""
+        self.assertIn("'bob' is no address", self.mistake("testcall.py", "--from=bob", NOBODY))
+
+    def test_aWordThatIsNoOption(self) -> None:
+        """What might have been meant."""
+        for script in (*SERVING, *OTHERS):
+            self.assertEqual(self.mistake(script, "x"), "'x' is no option; see --help")
+            self.assertIn("did you mean --args=x=2?", self.mistake(script, "x=2"))
+
+    def test_whatArgumentsMayBe(self) -> None:
+        """Is looked at before the first call: the line names argument, value and remedy."""
+        for script, argument, wanted in (
+            ("shmessage.py", "announcement=nowhere.wav", "check the name"),
+            ("shecho.py", "delay=long", "wanted seconds, 0 or more"),
+            ("shecho.py", "delay=-1", "wanted seconds, 0 or more"),
+            ("shecho.py", "delay=", "wanted seconds, 0 or more"),
+            ("shecho.py", "delay=nan", "wanted seconds, 0 or more"),
+            ("shtam.py", "longest=0", "wanted seconds above 0"),
+            ("shtam.py", f"spool={__file__}", "name a folder"),
+            ("shtam.py", "smtp=localhost:smtp", "wanted a port"),
+            ("shtam.py", "mailto=nobody", "wanted a mail address"),
+            ("shtam.py", "mailfrom=nobody", "wanted a mail address"),
+            ("shtam.py", "greeting=nowhere.wav", "check the name"),
+            ("dougdemo.py", "target=bob", "wanted a URI with a scheme, such as sip:"),
+            ("dougdemo.py", "target=mailto:bob@example.com", "wanted an address to dial"),
+            ("testcall.py", "announcement=nowhere.wav", "check the name"),
+            ("testcisco.py", "keys=1 x", "wanted 0-9, A-D"),
+            ("testcisco.py", "patience=", "wanted seconds, 0 or more"),
+            ("testcisco.py", "heard=heard.mp3", "wanted one of .wav"),
+            ("testcisco.py", "heard=/nowhere/at/all.wav", "there is no folder /nowhere/at"),
+        ):
+            with self.subTest(f"{script} {argument}"):
+                whom = (NOBODY,) if script in DIALLING else ()
+                line = self.mistake(script, f"--args={argument}", *whom)
+                self.assertTrue(line.startswith(f"--args={argument}: "), line)
+                self.assertIn(wanted, line)
 
 
 class ServingTests(SynchronousTestCase):
