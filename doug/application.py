@@ -27,6 +27,7 @@ from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
 from doug.leg import Leg
 from doug.options import Options, readConfigFile
+from doug.process import HURRY
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
@@ -95,7 +96,8 @@ class DougApplication:
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
         self._jobs = 0  # in threads
-        self._stopping = False
+        self._stopping = self._hurried = False
+        self._onHurry: Any = None  # the trigger of a second signal
 
     # Life
 
@@ -128,6 +130,8 @@ class DougApplication:
             Deferred.fromCoroutine(exchange.close())
             raise
         self._exchange = exchange
+        self._hurried = False
+        self._onHurry = self.reactor.addSystemEventTrigger("during", HURRY, self._secondSignal)
         first, last = self.settings.rtpPorts
         self.log.info(
             "{apps} at {heard}, media ports {first} to {last}",
@@ -143,18 +147,31 @@ class DougApplication:
     def shutdown(self) -> Deferred[None]:
         """No new calls (503); those that are up end, after drainTimeout by our BYE.
 
-        Fires when nothing is open any more: twice LAST_WORDS after that at the latest.
+        Fires when nothing is open any more: twice LAST_WORDS after that at the latest. hurry(), or
+        a second signal to the process, ends drainTimeout.
         """
         if self._exchange is None or self._stopping:
             return succeed(None)
         self._stopping = True
         return Deferred.fromCoroutine(self._shutdown(self._exchange))
 
+    def hurry(self) -> None:
+        """If it is shutting down: calls that may still go on (drainTimeout) end now."""
+        if self._stopping and not self._hurried:
+            self._hurried = True
+            self.log.info("hurried: all calls end now")
+
+    def _secondSignal(self) -> None:
+        self._onHurry = None  # the reactor has forgotten it
+        self.hurry()
+
     async def _shutdown(self, exchange: Exchange) -> None:
         exchange.agent.draining = self._retryAfter()
         if self.settings.drainTimeout:
             self._logWaiting(exchange, self.settings.drainTimeout)
-        await self._wait(self.settings.drainTimeout, lambda: not exchange.agent.calls)
+        await self._wait(
+            self.settings.drainTimeout, lambda: self._hurried or not exchange.agent.calls
+        )
         gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
         await deferLater(self.reactor, GLANCE)
         self._logWaiting(exchange, 2 * LAST_WORDS)
@@ -171,6 +188,9 @@ class DougApplication:
             calls=len(exchange.agent.calls),
             jobs=self._jobs,
         )
+        if self._onHurry is not None:
+            self.reactor.removeSystemEventTrigger(self._onHurry)
+            self._onHurry = None
         self._exchange, self._stopping = None, False
 
     def _logWaiting(self, exchange: Exchange, limit: float) -> None:

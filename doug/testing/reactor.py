@@ -212,10 +212,16 @@ class VirtualReactor:
     def addSystemEventTrigger(
         self, phase: str, eventType: str, callable: Callable[..., Any], *args: Any
     ) -> tuple[str, str, Callable[..., Any], tuple[Any, ...]]:
-        """Remembered; a virtual reactor starts and stops nothing by itself."""
+        """Kept for fireSystemEvent(); a virtual reactor starts and stops nothing by itself."""
         trigger = (phase, eventType, callable, args)
         self._triggers.append(trigger)
         return trigger
+
+    def fireSystemEvent(self, eventType: str) -> None:
+        """Calls the triggers of that event, once, whatever their phase."""
+        for trigger in [trigger for trigger in self._triggers if trigger[1] == eventType]:
+            self._triggers.remove(trigger)
+            trigger[2](*trigger[3])
 
     def removeSystemEventTrigger(
         self, triggerID: tuple[str, str, Callable[..., Any], tuple[Any, ...]]

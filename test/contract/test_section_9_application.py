@@ -18,11 +18,13 @@ from doug.events import (
     CallEndedEvent,
     OutboundCallStartedEvent,
 )
+from doug.process import HURRY
 from doug.service import DougService
 from doug.settings import Endpoint, Settings
 from doug.testing import Lab, MemoryNetwork, VirtualReactor
 from doug.testing.media import MemoryMediaIO
 from doug.voiceapp import VoiceApp
+from shtoom.media.files import openReader
 from test.doug.puppet import LegTestCase, Puppet, Silent
 
 
@@ -299,6 +301,31 @@ class ShutdownTests(LegTestCase):
         self.assertEqual((self.app.names()[-1], self.app.last().sipCode), ("CallRejected", 503))
         self.lab.advance(11.0)
         self.assertEqual((self.call.state, over), ("ended", [None]))
+        self.assertClosed()
+
+    def test_aSecondSignalEndsThemAtOnce(self) -> None:
+        """Instead of after drainTimeout; recordings are complete, nothing is left."""
+        self.begin(lab={"settings": Settings(drainTimeout=3600.0)})
+        self.app.mediaRecord(str(self.folder / "r.wav"))
+        self.lab.application.hurry()  # as long as nothing ends: nothing
+        over = self.shutdown()
+        self.lab.advance(10.0)
+        self.assertEqual((self.call.state, over), ("answered", []))
+        self.lab.application.hurry()
+        self.lab.advance(1.0)
+        self.assertEqual((self.call.state, over), ("ended", [None]))
+        with openReader(self.folder / "r.wav") as reader:
+            self.assertEqual(round(len(reader.read()) / 8000), 10)
+        self.assertClosed()
+
+    def test_theReactorTellsOfASecondSignal(self) -> None:
+        """By an event of its own; once, and no more when the server is down."""
+        self.begin(lab={"settings": Settings(drainTimeout=3600.0)})
+        over = self.shutdown()
+        self.lab.reactor.fireSystemEvent(HURRY)
+        self.lab.advance(1.0)
+        self.assertEqual((self.call.state, over), ("ended", [None]))
+        self.lab.reactor.fireSystemEvent(HURRY)
         self.assertClosed()
 
     def test_drainingEndsWithTheLastCall(self) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.process import SWITCH_INTERVAL, stopOnce, tune
+from doug.process import HURRY, SWITCH_INTERVAL, stopOnce, tune
 
 
 class TuneTests(SynchronousTestCase):
@@ -36,7 +36,7 @@ class TuneTests(SynchronousTestCase):
         self.assertIsNot(reactor.seconds, time.monotonic)
 
     def test_theSameSignalTwice(self) -> None:
-        """The second one finds a reactor that is stopping: no exception, one stop."""
+        """The second one finds a reactor that is stopping: no exception, one stop, and HURRY."""
         stopped: list[str] = []
 
         class Stopping(Clock):
@@ -45,11 +45,15 @@ class TuneTests(SynchronousTestCase):
                     raise ReactorNotRunning("Can't stop reactor that isn't running.")
                 stopped.append("once")
 
+            def fireSystemEvent(self, eventType: str) -> None:
+                stopped.append(eventType)
+
         reactor: Any = Stopping()
         stopOnce(reactor)
         reactor.stop()
-        reactor.stop()
         self.assertEqual(stopped, ["once"])
+        reactor.stop()
+        self.assertEqual(stopped, ["once", HURRY])
 
     def test_threadsAndCollectionsDoNotHoldTheBeat(self) -> None:
         """A short switch interval; what start-up made is never looked at again."""
