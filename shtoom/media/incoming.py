@@ -144,7 +144,8 @@ class Incoming(_Row):
     def _buffer(self) -> None:
         codec = self.codec
         if codec is not None and self.listeners:
-            self.jitter = JitterBuffer(rate=codec.clock, frame=codec.clock // 50)
+            stateless = codec.uncoded is codec
+            self.jitter = JitterBuffer(codec.clock, codec.clock // 50, patch=stateless)
             self.decoder = decoderOf(codec)
 
     def focus(self, now: float) -> Address | None:

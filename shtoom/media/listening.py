@@ -57,7 +57,8 @@ class Listening:
         if count <= _SINGLY or not isinstance(codec, G711Codec):
             for incoming, payload in zip(sessions, payloads, strict=True):
                 if incoming.decoder is not None:
-                    deliver(incoming, incoming.decoder.decode(payload).tobytes())
+                    pcm = incoming.decoder.decode(payload).tobytes()
+                    deliver(incoming, pcm.ljust(FRAME_BYTES, b"\0"))
             return
         if count > len(self._pcm):
             self._pcm = np.empty((2 * count, _FRAME), np.int16)

@@ -61,7 +61,8 @@ class JitterBuffer:
     rate: ticks of the RTP clock a second, which here are samples; frame: samples a frame;
     bytesPerSample: of the payload. minDelay, maxDelay: ms; playing starts at the turn
     nearest to minDelay after the first packet (later after jitter); more than maxDelay is never
-    held. ValueError unless a frame time
+    held. patch: a hole in a frame becomes the sample before it; else the frame is that much
+    shorter, for codecs whose state a made-up byte would spoil. ValueError unless a frame time
     <= minDelay <= maxDelay less a frame time.
     """
 
@@ -85,6 +86,7 @@ class JitterBuffer:
         "_missing",
         "_next",
         "_owed",
+        "_patch",
         "_patience",
         "_playing",
         "_previous",
@@ -108,10 +110,13 @@ class JitterBuffer:
         bytesPerSample: int = 1,
         minDelay: float = 40.0,
         maxDelay: float = 300.0,
+        *,
+        patch: bool = True,
     ) -> None:
         self._rate = rate
         self._frame = frame
         self._unit = bytesPerSample
+        self._patch = patch
         self._frameBytes = frame * bytesPerSample
         self._minimum = self._target = round(minDelay * rate / 1000)
         self._limit = round(maxDelay * rate / 1000)
@@ -181,7 +186,7 @@ class JitterBuffer:
         return True
 
     def pop(self, now: float) -> bytes | None:
-        """The frame whose turn it is: exactly `frame` samples. None: a loss, or nothing to play."""
+        """The frame whose turn it is: `frame` samples (see `patch`). None: a loss, or nothing."""
         if self._playing:
             if now >= self._reviewAt:
                 self._review(now)
@@ -376,7 +381,7 @@ class JitterBuffer:
         return True
 
     def _join(self, now: float) -> bytes | None:
-        """A frame out of the pieces at its place; a hole in it holds the sample before."""
+        """A frame out of the pieces at its place; a hole in it is patched, or closes up."""
         cells, unit, start = self._cells, self._unit, self._next
         cursor, stop = start, start + self._frame
         joined = b""
@@ -397,7 +402,8 @@ class JitterBuffer:
                 self._runDry(now)
                 return None
             until = min(min(cells, default=stop), stop)
-            joined += joined[-unit:] * (until - cursor)
+            if self._patch:
+                joined += joined[-unit:] * (until - cursor)
             cursor = until
         self._next = stop
         self._end = max(self._end, stop)  # a tail filled up: what follows goes on behind it

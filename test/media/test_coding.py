@@ -254,6 +254,20 @@ class ListeningTests(SynchronousTestCase):
             at = int(np.flatnonzero(heard)[0]) - int(np.flatnonzero(wanted)[0])
             self.assertTrue(np.array_equal(heard[at:][:4800], wanted))
 
+    def test_aLostHalfOfAFrameIsNotMadeUp(self) -> None:
+        """Packets of 10 ms, some of them lost: no burst, frames of the same length always."""
+        session, ear = self.listen()
+        payload = self.codec.encode(sine(440, 4.0, 0.3, rate=16000))
+        for number in range(400):
+            if number % 8 != 1:
+                part = payload[number * 80 :][:80]
+                self.bench.arrives(session, RTPPacket(9, number, number * 80, 7, part))
+            self.bench.runFor(0.01)
+        self.assertEqual({len(frame) for frame in ear.frames}, {320})
+        heard = np.frombuffer(b"".join(ear.frames), np.int16)
+        self.assertGreater(np.count_nonzero(heard), 20000)
+        self.assertLess(int(np.abs(heard.astype(np.int32)).max()), 1.5 * 0.3 * 32767)
+
     def test_aFarEndMaySendAnyCodecThatWasAgreedOn(self) -> None:
         """G.711 in a call whose first codec is G.722 (RFC 3264 6.1)."""
         session, ear = self.listen()

@@ -54,7 +54,7 @@ class WidebandTests(SynchronousTestCase):
         phone.hangup()
         phone.waitEvent("CALL_CLOSED")
         time.sleep(0.3)
-        return phone.heard()[-1]
+        return Path(phone.heard()[-1])
 
     def assertNotLouder(self, path: Path) -> None:
         """That nothing is louder than two tones can be: no joint was heard as a burst."""

@@ -347,6 +347,18 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual(frames[32], None)
         self.assertEqual(frames[33], sound(5280, 160))
 
+    def test_holesCloseUpWhereAMadeUpByteWouldSpoilWhatFollows(self) -> None:
+        """patch=False: what came is given, and nothing else."""
+        arrivals = [
+            Arrival(0.03 * i, i, 240 * i, sound(240 * i, 240)) for i in range(40) if i != 21
+        ]
+        frames = trimmed(play(arrivals, JitterBuffer(patch=False)))
+        self.assertEqual(frames[31:34], [sound(4960, 80), None, sound(5280, 160)])
+        tens = [Arrival(0.01 * i, i, 80 * i, sound(80 * i, 80)) for i in range(80) if i % 7]
+        frames = trimmed(play(tens, JitterBuffer(patch=False)))
+        wanted = b"".join(each.payload for each in tens)
+        self.assertEqual(b"".join(each or b"" for each in frames), wanted)
+
     def test_sampleOfTwoBytes(self) -> None:
         """bytesPerSample counts for sizes of payloads and frames."""
         buffer = JitterBuffer(bytesPerSample=2)
