@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from doug.events import MediaPlayContentDoneEvent, MediaPlayUserBargeInEvent
+from doug.events import CallStartedEvent, MediaPlayContentDoneEvent, MediaPlayUserBargeInEvent
 from doug.source import EchoSource, SilenceSource
 from doug.testing import Lab
 from shtoom.exceptions import CallFailed, CallRejected, UserBusy
@@ -54,6 +54,24 @@ class AnswerTests(LegTestCase):
         self.begin()
         self.assertEqual((self.call.state, self.call.provisional), ("ringing", [100, 180]))
         self.finish()
+
+    def test_180IsSentBeforeTheFirstEvent(self) -> None:
+        """100 before that."""
+        sent: list[str] = []
+
+        class Looking(Silent):
+            def started(self, event: CallStartedEvent) -> Any:
+                sent.extend(wire.lines("SIP/2.0"))
+                return super().started(event)
+
+        lab = Lab(Looking)
+        wire = Wire(lab)
+        lab.phone().dial("sip:puppet@doug")
+        lab.advance(0.5)
+        self.assertEqual(sent, ["SIP/2.0 100 Trying", "SIP/2.0 180 Ringing"])
+        for app in lab.application.listVoiceapps().values():
+            app.returnResult(None)
+        lab.assertNothingLeft()
 
     def test_twiceIsIgnored(self) -> None:
         """At once, or later: one event."""
@@ -113,6 +131,16 @@ class RejectTests(LegTestCase):
         self.assertEqual(self.call.failure.sipCode, 486)
         self.finish()
 
+    def test_headersGoIntoTheRefusal(self) -> None:
+        """headers=, such as a Reason."""
+        self.begin()
+        wire = Wire(self.lab)
+        self.leg.rejectCall(UserBusy(), headers={"Reason": "Q.850;cause=17"})
+        self.lab.advance(0.5)
+        (refusal,) = [text for line, text in wire.messages if line.startswith("SIP/2.0 486")]
+        self.assertIn("Reason: Q.850;cause=17\r\n", refusal)
+        self.finish()
+
     def test_nothingElseIsTaken(self) -> None:
         """TypeError names what was given."""
         self.begin()
@@ -168,6 +196,30 @@ class HangUpTests(LegTestCase):
         self.leg.hangupCall()
         self.assertEqual((len(wire.lines("BYE")), fired), (1, [None]))
         self.assertEqual(self.app.names(), ["CallAnswered", "CallEnded"])
+        self.finish()
+
+    def test_headersGoIntoTheBYE(self) -> None:
+        """headers=, such as a Reason (RFC 3326)."""
+        self.begin()
+        wire = Wire(self.lab)
+        self.leg.hangupCall({"Reason": 'Q.850;cause=16;text="done"'})
+        self.lab.advance(0.5)
+        (bye,) = [text for line, text in wire.messages if line.startswith("BYE")]
+        self.assertIn('Reason: Q.850;cause=16;text="done"\r\n', bye)
+        self.finish()
+
+    def test_aFarEndThatIsGoneIsNotWaitedForForEver(self) -> None:
+        """The Deferred fires when the BYE's transaction has timed out, after 64*T1."""
+        self.begin()
+        self.lab.network.drop = lambda data, source, to: data.startswith(b"BYE")
+        fired: list[Any] = []
+        self.leg.hangupCall().addCallback(fired.append)
+        self.lab.advance(31.0)
+        self.assertEqual((self.app.names(), fired), (["CallAnswered", "CallEnded"], []))
+        self.lab.advance(1.5)
+        self.assertEqual(fired, [None])
+        self.lab.network.drop = None
+        self.call.hangUp()
         self.finish()
 
     def test_outboundBeforeTheAnswerIsCancelled(self) -> None:

@@ -150,6 +150,17 @@ class OutcomeTests(OutboundTestCase):
         self.assertEqual(len(self.requests("CANCEL")), 1)
         self.assertNothingLeft()
 
+    def test_noAnswerWithinAMinute(self) -> None:
+        """So long it may ring if the application does not say how long."""
+        leg = self.app.placeCall(self.lab.phone(onCall="ring").uri)
+        self.lab.advance(59.9)
+        self.assertFalse(leg.ended)
+        self.lab.advance(0.2)
+        (end,) = self.ends
+        assert isinstance(end, CallRejectedEvent)
+        self.assertEqual((end.sipCode, end.reason), (408, "no answer within 60 s"))
+        self.assertNothingLeft()
+
     def test_nobodyThere(self) -> None:
         """No response at all: the INVITE is repeated for 64*T1, then it is over (17.1.1.2)."""
         event = self.rejected(after=32.1)
@@ -313,6 +324,27 @@ class HangUpTests(OutboundTestCase):
         self.assertTrue(phone.calls[0].closed)
         self.assertEqual(self.ends, [])
         self.lab.assertNothingLeft()
+
+    def test_theCallerHangsUpMeanwhile(self) -> None:
+        """An application that dials for a caller who has gone takes the call back: CANCEL."""
+        caller = self.lab.phone("alice").dial("sip:app@doug")
+        self.lab.advance(0.1)
+        app = self.desk[-1]
+        app.leg.answerCall(app)
+        bob = self.lab.phone("bob", onCall="ring")
+        placed = app.placeCall(bob.uri)
+        self.lab.advance(1.0)
+        self.assertEqual(bob.calls[0].state, "ringing")
+        caller.hangUp()
+        self.lab.advance(0.1)
+        (end,) = app.got(CallEndedEvent)
+        self.assertIsNot(end.leg, placed)
+        self.assertFalse(placed.ended)  # what becomes of it is the application's to say
+        app.returnResult("the caller has gone")
+        self.lab.advance(0.1)
+        self.assertEqual(bob.calls[0].state, "ended")
+        self.assertEqual(len(self.requests("CANCEL")), 1)
+        self.assertNothingLeft()
 
     def test_anAnswerCrossesTheEndOfTheApplication(self) -> None:
         """The 200 is acknowledged and left by BYE (13.2.2.4)."""
