@@ -5,6 +5,8 @@ from __future__ import annotations
 import email
 import os
 import runpy
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -279,6 +281,28 @@ class DiallingTests(SynchronousTestCase):
         done = self.dial("testcall.py", scenario="uas.xml")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertRegex(done.stdout, r"\Aplayed .*welcome.wav in 1\.\d s; ")
+
+    def test_testcallInterrupted(self) -> None:
+        """Control-C while nobody answers: exit code 2, one line, no traceback."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.bind((HOST, 0))
+            phone.settimeout(30.0)
+            with subprocess.Popen(
+                [
+                    sys.executable,
+                    str(ROOT / "scripts" / "testcall.py"),
+                    f"sip:silent@{HOST}:{phone.getsockname()[1]}",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            ) as calling:
+                self.assertTrue(phone.recv(65535).startswith(b"INVITE sip:silent@"))
+                calling.send_signal(signal.SIGINT)
+                output, errors = calling.communicate(timeout=30.0)
+        self.assertEqual((calling.returncode, output), (2, ""))
+        self.assertEqual(errors, "testcall.py: 487 hung up on this side\n")
 
     def test_testcallThatIsRefused(self) -> None:
         """Exit code 2, one line with code and reason."""
