@@ -2,7 +2,7 @@
 
 Lives here: which format a file has (its first bytes win over its suffix), reading it without ever
 holding it whole, errors that name the file. Not here: headers (shtoom.audio.wav), caching and the
-phone's codecs (media.prompts), writing (media.recording), formats that need a converter.
+phone's codecs (media.prompts), writing (media.recording), formats that others read (media.convert).
 
 All of it blocks: call it in a thread.
 """
@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+from contextlib import closing
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import Protocol
 
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from shtoom.audio.frames import RATE
 from shtoom.audio.resample import Resampler
 from shtoom.audio.wav import AudioFormat, BadHeader, Encoding, parseAu, parseWav, toMono16
+from shtoom.media.convert import INSTALL, LARGEST, PROGRAM, canConvert, toWav
 from shtoom.media.sniff import HEAD, formatOf
 
 __all__ = ["AudioFileError", "AudioReader", "ReadableFile", "openReader", "wordsOf"]
@@ -61,6 +64,14 @@ class AudioFileError(Exception):
         self.name, self.what, self.remedy = name, what, remedy
 
 
+class _Compressed(Exception):
+    """Found: a file of a kind that others have to read. head: what was read of it."""
+
+    def __init__(self, kind: str, head: bytes) -> None:
+        super().__init__(kind)
+        self.kind, self.head = kind, head
+
+
 class AudioReader:
     """A sound file being read, once, from its beginning to its end.
 
@@ -84,7 +95,8 @@ class AudioReader:
     def __init__(self, file: ReadableFile, name: str, suffix: str | None, size: int | None) -> None:
         """suffix: ".wav" or "", None for an open file. size: bytes of the file, None if unknown.
 
-        Raises AudioFileError if nothing here reads that format; the file stays open then.
+        Raises AudioFileError, or _Compressed, if nothing here reads that format; the file stays
+        open then.
         """
         self._file, self.name = file, name
         self._at, self._ahead = 0, b""
@@ -170,15 +182,15 @@ class AudioReader:
         if headerless is not None:
             return headerless  # by its suffix it may begin with any bytes, even another's mark
         known = known or _UNMARKED.get(suffix or "")
-        convert = f"convert it, for example with: {_converting(self.name)}"
         if known is not None:
-            raise AudioFileError(self.name, f"is {known}, which cannot be read yet", convert)
+            raise _Compressed(known, self._ahead)
         if suffix is None:
             return HEADERLESS[".raw"]
         if not self._ahead:
             raise AudioFileError(self.name, "is empty", "see why nothing was written to it")
         what = f"begins with {self._ahead[:12]!r}, like no sound file that is known here"
         choice = ", ".join(HEADERLESS)
+        convert = f"convert it, for example with: {_converting(self.name)}"
         remedy = f"{convert}; a file of samples without a header is named by its kind: {choice}"
         raise AudioFileError(self.name, what, remedy)
 
@@ -202,24 +214,13 @@ class AudioReader:
             piece = self._ahead[: int(min(size, _SKIP))]
             self._ahead = self._ahead[len(piece) :]
             if not piece:
-                piece = self._readFile(int(min(size, _SKIP)))
+                piece = _pieceOf(self._file, self.name, int(min(size, _SKIP)))
             if not piece:
                 break
             pieces.append(piece)
             size -= len(piece)
             self._at += len(piece)
         return b"".join(pieces)
-
-    def _readFile(self, size: int) -> bytes:
-        try:
-            piece = self._file.read(size)
-        except Exception as error:  # an app's own file object may raise anything
-            what = f"cannot be read ({wordsOf(error)})"
-            raise AudioFileError(self.name, what, "see where it comes from") from error
-        if not isinstance(piece, bytes | bytearray | memoryview):
-            what = f"gives {type(piece).__name__} where bytes are wanted"
-            raise AudioFileError(self.name, what, 'open it in binary mode, "rb"')
-        return bytes(piece)
 
 
 class _Closed:
@@ -239,8 +240,8 @@ def openReader(source: str | os.PathLike[str] | ReadableFile) -> AudioReader:
     """Opens a sound file by its path, or reads an open binary file from where it stands.
 
     The first bytes tell WAV and AU, whatever the name; .raw, .sln, .ul and .al are samples without
-    a header, as is an open file that begins like no other format. Raises AudioFileError; then the
-    file is closed again. Blocking.
+    a header, as is an open file that begins like no other format. What is compressed is converted
+    first (media.convert). Raises AudioFileError; then the file is closed again. Blocking.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
@@ -253,9 +254,45 @@ def openReader(source: str | os.PathLike[str] | ReadableFile) -> AudioReader:
 def _reader(file: ReadableFile, name: str, suffix: str | None, size: int | None) -> AudioReader:
     try:
         return AudioReader(file, name, suffix, size)
+    except _Compressed as found:
+        with closing(file):
+            return _converted(file, name, found)
     except BaseException:
         file.close()
         raise
+
+
+def _converted(file: ReadableFile, name: str, found: _Compressed) -> AudioReader:
+    """A reader of what a converter makes of that file, of which the head was read."""
+    if not canConvert():
+        what = f"is {found.kind}, for which {PROGRAM} is needed"
+        raise AudioFileError(name, what, f"{INSTALL}, or convert it elsewhere: {_converting(name)}")
+    piece, left = found.head, LARGEST
+    with NamedTemporaryFile(prefix="doug-", suffix=Path(name).suffix) as copy:
+        try:
+            while piece and left > 0:
+                copy.write(piece)
+                left -= len(piece)
+                piece = _pieceOf(file, name, _SKIP)
+            copy.flush()
+            wav = toWav(copy.name)
+        except OSError as error:
+            what = f"is {found.kind} that cannot be converted ({wordsOf(error)})"
+            raise AudioFileError(name, what, f"make it anew: {_converting(name)}") from error
+    return _reader(wav, name, ".wav", os.fstat(wav.fileno()).st_size)
+
+
+def _pieceOf(file: ReadableFile, name: str, size: int) -> bytes:
+    """At most so many bytes of the file; AudioFileError if it raises, or gives something else."""
+    try:
+        piece = file.read(size)
+    except Exception as error:  # an app's own file object may raise anything
+        what = f"cannot be read ({wordsOf(error)})"
+        raise AudioFileError(name, what, "see where it comes from") from error
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        what = f"gives {type(piece).__name__} where bytes are wanted"
+        raise AudioFileError(name, what, 'open it in binary mode, "rb"')
+    return bytes(piece)
 
 
 def _openPath(path: Path) -> tuple[ReadableFile, int]:

@@ -1,7 +1,8 @@
 """Sound into files: what each kind of file is given, so that it is valid after each piece.
 
-Lives here: .wav with a header that is always true, samples without a header, open files.
-Not here: when and in which thread it is done (media.recording), reading (media.files).
+Lives here: .wav with a header that is always true, samples without a header, open files, what is
+compressed when it is complete. Not here: when and in which thread it is done (media.recording),
+reading (media.files), compressing (media.convert).
 
 All but writerFor() blocks: call it in a thread. Errors are those of the system or of the file.
 """
@@ -19,6 +20,14 @@ from shtoom import codecs
 from shtoom.audio.frames import RATE, toSamples
 from shtoom.audio.wav import wavHeader
 from shtoom.codecs import Codec
+from shtoom.media.convert import (
+    COMPRESSED,
+    INSTALL,
+    PROGRAM,
+    ConversionFailed,
+    canConvert,
+    fromWav,
+)
 
 __all__ = ["WritableFile", "Writer", "writerFor"]
 
@@ -141,6 +150,33 @@ class _PathWriter(Writer):
         os.pwrite(self._fd, header, 0)
 
 
+class _ConvertedWriter(_PathWriter):
+    """A compressed file: a WAV beside it, under a name of its own, until it is closed."""
+
+    __slots__ = ("_dest",)
+
+    def __init__(self, dest: Path, kind: _Kind) -> None:
+        super().__init__(dest.with_name(f"{dest.name}.wav"), kind)
+        self.name, self._dest = str(dest), dest
+
+    def open(self) -> None:
+        if not canConvert():
+            raise ConversionFailed(f"for a {self._dest.suffix} file {PROGRAM} is needed: {INSTALL}")
+        super().open()
+
+    def close(self) -> None:
+        opened = self._fd >= 0
+        super().close()
+        if not opened:
+            return
+        try:
+            fromWav(str(self._path), self.name)
+        except OSError as error:
+            words = f"it cannot be converted ({error.strerror}): see {self._path}"
+            raise ConversionFailed(words) from error
+        self._path.unlink()
+
+
 class _FileWriter(Writer):
     """An open file of an app's. A WAV begins where that file stands."""
 
@@ -176,18 +212,22 @@ class _FileWriter(Writer):
 def writerFor(dest: str | os.PathLike[str] | WritableFile, channels: int = 1) -> Writer:
     """The writer for a path by its suffix, or for an open file by its name's, else headerless.
 
-    More than one channel is always a WAV: nothing else says how many there are. Opens nothing yet.
-    Raises ValueError for a suffix that cannot be written, and for a WAV in an open file that
-    cannot seek.
+    More than one channel need a kind of file that says how many there are: in an open file that is
+    always a WAV. Opens nothing yet. Raises ValueError for a suffix that cannot be written, and for
+    a WAV in an open file that cannot seek.
     """
     if isinstance(dest, str | os.PathLike):
         path = Path(os.path.abspath(dest))  # the current folder may change; messages are clear
-        kind = _KINDS.get(path.suffix.lower())
+        suffix = path.suffix.lower()
+        if suffix in COMPRESSED:
+            return _ConvertedWriter(path, _KINDS[".wav"]._replace(channels=channels))
+        kind = _KINDS.get(suffix)
         if kind is None:
             what = f"a {path.suffix} file" if path.suffix else "a file without a suffix"
-            raise ValueError(f"{path}: cannot record to {what}, wanted one of {', '.join(_KINDS)}")
+            wanted = ", ".join((*_KINDS, *COMPRESSED))
+            raise ValueError(f"{path}: cannot record to {what}, wanted one of {wanted}")
         if channels > 1 and not kind.headed:
-            raise ValueError(f"{path}: {channels} channels are recorded to a .wav file alone")
+            raise ValueError(f"{path}: {channels} channels need a .wav file, or a compressed one")
         return _PathWriter(path, kind._replace(channels=channels))
     name = str(getattr(dest, "name", None) or f"a {type(dest).__name__}")
     kind = _KINDS.get(Path(name).suffix.lower(), _RAW)._replace(channels=channels)

@@ -98,7 +98,7 @@ class FormatTests(Folder):
         self.assertIn(f"ffmpeg -i '{empty}' -ar 8000", str(error))
         frame = b"\xff\xfb\x90\x00" + bytes(413)
         error = self.refusal(self.put("song.wav", frame * 5))
-        self.assertIn("is MP3, which cannot be read yet", str(error))
+        self.assertIn("song.wav is MP3", str(error))
 
     def test_samplesWithoutHeaderGoByTheirSuffix(self) -> None:
         """.raw and .sln are 8 kHz 16-bit, .ul and .al G.711; any first bytes are samples."""
