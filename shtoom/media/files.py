@@ -40,6 +40,7 @@ HEADERLESS = {
     ".al": AudioFormat(Encoding.ALAW, RATE, 1, 1),
 }
 """Suffixes of files that are samples from their first byte on."""
+_REFUSED = ("RIFX",)  # what passes for a WAV and is none
 _UNMARKED = {".gsm": "GSM 6.10", ".g722": "G.722", ".g729": "G.729"}
 
 
@@ -181,7 +182,10 @@ class AudioReader:
             raise AudioFileError(self.name, str(error), remedy) from None
         if headerless is not None:
             return headerless  # by its suffix it may begin with any bytes, even another's mark
-        known = known or _UNMARKED.get(suffix or "")
+        convert = f"convert it, for example with: {_converting(self.name)}"
+        if known in _REFUSED or (known is None and suffix in _UNMARKED):
+            known = known or _UNMARKED[suffix or ""]
+            raise AudioFileError(self.name, f"is {known}, which is not read here", convert)
         if known is not None:
             raise _Compressed(known, self._ahead)
         if suffix is None:
@@ -190,7 +194,6 @@ class AudioReader:
             raise AudioFileError(self.name, "is empty", "see why nothing was written to it")
         what = f"begins with {self._ahead[:12]!r}, like no sound file that is known here"
         choice = ", ".join(HEADERLESS)
-        convert = f"convert it, for example with: {_converting(self.name)}"
         remedy = f"{convert}; a file of samples without a header is named by its kind: {choice}"
         raise AudioFileError(self.name, what, remedy)
 

@@ -47,7 +47,12 @@ class Folder(SynchronousTestCase):
 
 
 class FormatTests(Folder):
-    """Which file is what, and what it sounds like."""
+    """Which file is what, and what it sounds like; without a converter (test_convert.py)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"])
+        os.environ["PATH"] = str(self.folder)
 
     def test_files_004_pitchLengthAndLevelAreRight(self) -> None:
         """440 Hz, 3.00 s, whatever the rate, width and number of channels; no offset."""
@@ -316,7 +321,10 @@ class CorpusTests(SynchronousTestCase):
                 continue
             played += 1
             self.assertNotEqual(expect["action"], "fail", name)
-            self.assertApproximates(len(out) / 8000, expect["duration"], expect["tolerance"], name)
+            if "duration" in expect:  # else it may be refused as well
+                self.assertApproximates(
+                    len(out) / 8000, expect["duration"], expect["tolerance"], name
+                )
             match expect.get("content"):
                 case "tone-1000":
                     self.assertApproximates(strongest(out), 1000, 15, name)
@@ -329,4 +337,4 @@ class CorpusTests(SynchronousTestCase):
                     tonal = level(out) > 0 and abs(strongest(out) - 1000) < 15
                     self.assertTrue(level(out) < 0.001 or tonal, name)
         self.assertGreater(played, 45)
-        self.assertGreater(refused, 20)
+        self.assertGreater(refused, 10)
