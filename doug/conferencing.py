@@ -65,7 +65,8 @@ class Room:
     A room closes with its last member. desk: where it is mixed; one of its own if there is none.
 
     For the desk: members, in the order of their rows. audience: those of them who say nothing.
-    leader: whose frames are the audience's beat. tone: frames that all hear besides, one a beat.
+    leader: whose frames are the audience's beat. patient: those who hear several frames at a time.
+    tone: frames that all hear besides, one a beat.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Room:
         self.members: dict[ConfSource, None] = {}
         self.audience: dict[ConfSource, None] = {}
         self.leader: ConfSource | None = None
+        self.patient: set[ConfSource] = set()
         self.tone: deque[NDArray[np.float32]] = deque()
         self._open = True
 
@@ -108,6 +110,8 @@ class Room:
             raise ConferenceError(f"room {self.name!r}: {member!r} is a member already")
         if member.room is not self:
             raise ConferenceError(f"room {self.name!r}: {member!r} is a seat in another room")
+        if self.leader is None:
+            self.tone.clear()  # it was for those who have gone, and nobody had the time to hear it
         self.members[member] = self.audience[member] = None
         self.desk.changed(self)
 
@@ -138,9 +142,7 @@ class Room:
             del self.audience[member]
         if self.leader is None:
             self.leader = member
-        if member in desk.spoken and (
-            member.heard.maxlen != 1 or (member is self.leader and self.audience)
-        ):
+        if member in desk.spoken and (self.patient or (member is self.leader and self.audience)):
             desk.mix()  # nobody wanted to hear the frame before yet, but they will
         desk.spoken[member] = frame
 
@@ -164,6 +166,7 @@ class Room:
         self.desk.spoken.pop(member, None)
         del self.members[member]
         self.audience.pop(member, None)
+        self.patient.discard(member)
         member.row = NEW
         member.heard.clear()
         self.desk.changed(self)
@@ -224,6 +227,8 @@ class ConfSource(Source):
         """So many frames are asked for at once from now on."""
         if frames > (self.heard.maxlen or 0):
             self.heard = deque(self.heard, maxlen=frames)
+            if self.room.isMember(self):
+                self.room.patient.add(self)
 
     def write(self, frame: bytes) -> None:
         """What this member says."""

@@ -88,37 +88,36 @@ class Mixer:
         group, what those hear who do not speak.
         """
         these = np.array(rows, np.intp)
-        self._frames[these] = frames
+        spoken = frames.astype(np.float32)
+        self._frames[these] = spoken
+        speaks: NDArray[np.bool_] | slice = slice(None)
         speaking, following = self._speaking, self._next
         if self._ranked:
-            self._measure(these)
-            order = (self._first - self._power).argsort()
-            speaking, following = order[speaking], order[following]
-            among = np.zeros(len(self._power), np.bool_)
-            among[speaking] = True
-            speaks = among[these]
-            speakers = these[speaks]
-        else:
-            speakers = these
-        groups = len(speaking)
+            speaking, following, speaks = self._loudest(these, spoken)
+        speakers, groups = these[speaks], len(speaking)
         heard: Samples = np.empty((groups + len(speakers), FRAME), np.float32)
         heard[:groups] = self._frames.take(speaking, axis=0).sum(axis=1)
         for number, samples in over:
             heard[number] += samples
         inGroup = self._groupOf[speakers]
         own = heard[groups:]
-        np.subtract(heard[inGroup], self._frames[speakers], out=own)
-        places = np.arange(groups, len(heard))
-        if self._ranked:  # who speaks hears the loudest of the others instead of itself
+        np.subtract(heard[inGroup], spoken[speaks], out=own)
+        if self._ranked:
             own += self._frames[following[inGroup]]
-            where = self._groupOf[these]
-            where[speaks] = places
-            places = where
         np.clip(heard, SOFTEST, LOUDEST, out=heard)
+        places = self._groupOf[these]
+        places[speaks] = np.arange(groups, len(heard))
         return heard.astype(np.int16), places.tolist()
 
-    def _measure(self, rows: Rows) -> None:
-        """How loud the new frames are."""
-        frames = self._frames[rows]
-        power = np.einsum("ij,ij->i", frames, frames)
-        self._power[rows] = np.maximum(power, FADE * self._power[rows])
+    def _loudest(
+        self, these: Rows, spoken: Samples
+    ) -> tuple[NDArray[np.intp], Rows, NDArray[np.bool_]]:
+        """After new frames of these rows: by group who is mixed and who would be next, whom those
+        hear who are mixed themselves; which of these rows are mixed."""
+        power = np.einsum("ij,ij->i", spoken, spoken)
+        self._power[these] = np.maximum(power, FADE * self._power[these])
+        order = (self._first - self._power).argsort()
+        speaking = order[self._speaking]
+        among = np.zeros(len(order), np.bool_)
+        among[speaking] = True
+        return speaking, order[self._next], among[these]
