@@ -96,7 +96,7 @@ class Mixer:
             speaking, following, speaks = self._loudest(these, spoken)
         speakers, groups = these[speaks], len(speaking)
         heard: Samples = np.empty((groups + len(speakers), FRAME), np.float32)
-        heard[:groups] = self._frames.take(speaking, axis=0).sum(axis=1)
+        heard[:groups] = np.add.reduce(self._frames.take(speaking, axis=0), axis=1)
         for number, samples in over:
             heard[number] += samples
         inGroup = self._groupOf[speakers]
@@ -104,7 +104,8 @@ class Mixer:
         np.subtract(heard[inGroup], spoken[speaks], out=own)
         if self._ranked:
             own += self._frames[following[inGroup]]
-        np.clip(heard, SOFTEST, LOUDEST, out=heard)
+        np.minimum(heard, LOUDEST, out=heard)
+        np.maximum(heard, SOFTEST, out=heard)
         places = self._groupOf[these]
         places[speaks] = np.arange(groups, len(heard))
         return heard.astype(np.int16), places.tolist()

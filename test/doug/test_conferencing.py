@@ -140,8 +140,26 @@ class FrameTests(ExactTestCase):
         for number, call in enumerate(others):
             self.assertHearsAll(call, sound, f"speaker {seed}, member {number}")
 
-    def test_inWhateverPhaseOfTheBeatMembersAre(self) -> None:
-        """Twelve members, in two phases of the clock."""
+    def test_inFourPhasesOfABeat(self) -> None:
+        """A room by hand: seven members write and read, two in each phase but the last."""
+        room = Room("blue", 10)
+        seats = [ConfSource(room, Party()) for _ in range(7)]
+        heard: dict[ConfSource, list[int]] = {seat: [] for seat in seats}
+        for beat in range(8):
+            for phase in range(4):
+                here = seats[phase::4]
+                for seat in here:
+                    said = 4 ** seats.index(seat) if beat in (2, 3) else 0
+                    seat.write(np.full(160, said, np.int16).tobytes())
+                for seat in here:
+                    heard[seat].append(int(np.frombuffer(seat.read(), np.int16)[0]))
+        for number, levels in enumerate(heard.values()):
+            times = [[level // 4**n % 4 for level in levels] for n in range(7)]
+            self.assertEqual([sum(each) for each in times], [2 * (n != number) for n in range(7)])
+            self.assertEqual({max(each) for each in times}, {0, 1})
+
+    def test_inACallOfManyMembers(self) -> None:
+        """Twelve of them."""
         calls = self.dial(12)
         for number in (0, 5, 10, 11):
             self.speak(calls[number], [call for call in calls if call is not calls[number]], number)
