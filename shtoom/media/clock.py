@@ -6,15 +6,15 @@ media.incoming, media.listening).
 
 How the clock follows the load (a turn of the reactor costs as much as ten packets and more):
 
-    sessions    phases  sockets are read
-    none                not at all: the clock sleeps
-    below few   one     when a datagram comes; slots are run only if there is something to do
-    below SOME  two     in every slot
-    below MANY  two     in the slots of the two phases: fewer, larger turns
-    from MANY   all     in every slot: shorter bursts, and SIP has its turn between them
+    sessions    sockets are read
+    none        not at all: the clock sleeps
+    below few   when a datagram comes; slots are run only if there is something to do
+    below SOME  in every slot
+    from SOME   in the slots of the phases in use: one phase for each A_PHASE sessions, so that
+                turns are large, but SIP has its own between them
 
-While sessions forward, datagrams are waited for up to more sessions, since each wait is delay
-between two people.
+While sessions forward, each wait is delay between two people: datagrams are waited for up to more
+sessions, and sockets are read twice a beat at least.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.session import MediaSession
 from shtoom.media.stream import BEAT, SILENCE, Idle
 
-SOME, MANY = 100, 400  # sessions, where the clock changes its way
+SOME = 100  # sessions, where the clock changes its way
+A_PHASE = 250  # sessions before one more phase is used: a burst of 5 ms or so
 LATEST = 2 * BEAT  # seconds: beats that are later are left out
 _LONGEST_PADDING = 3000  # beats of silence that a listener gets for those left out, a minute
 _EPSILON = 1e-6  # seconds by which a clock may round
@@ -149,10 +150,11 @@ class MediaClock:
         self._receive(self._reactor.seconds())
 
     def _phasesFor(self, sessions: int) -> int:
-        """Over how many phases so many sessions are spread."""
-        if sessions < self._few:
-            return 1
-        return 2 if sessions < MANY else self._schedule.perBeat
+        """Over how many phases so many sessions are spread, evenly apart."""
+        phases = 1
+        while phases < self._schedule.perBeat and sessions >= phases * A_PHASE:
+            phases *= 2
+        return phases
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -175,7 +177,8 @@ class MediaClock:
         slot = schedule.slot
         if schedule.placed < SOME:
             return slot
-        while not (schedule.isUsed(slot) or schedule.isBusy(slot)):
+        apart = schedule.perBeat // 2 if self._forwarding else schedule.perBeat
+        while not (schedule.isUsed(slot, apart) or schedule.isBusy(slot)):
             slot += 1
         return slot
 

@@ -88,7 +88,7 @@ class EpollMediaSocket:
 
     __slots__ = (
         "_close", "_connect", "_keep", "_sendBack", "_sendto", "fileno", "focused", "host",
-        "owner", "port", "recv", "recvfrom",
+        "owner", "port", "recvfrom",
     )  # fmt: skip
 
     def __init__(
@@ -102,7 +102,7 @@ class EpollMediaSocket:
         self.owner: Any = None
         self.focused: Address | None = None
         self.fileno = sock.fileno()
-        self.recv, self.recvfrom = sock.recv, sock.recvfrom
+        self.recvfrom = sock.recvfrom
         self._sendto, self._sendBack, self._connect = sock.sendto, sock.send, sock.connect
         self._keep = keep
         self._close: Callable[[EpollMediaSocket], None] | None = close
@@ -221,7 +221,7 @@ class EpollMediaIO:
         """As IMediaIO has it. A datagram longer than 2048 bytes is cut."""
         received = self._kept.copy()
         self._kept.clear()
-        sockets, poll, append = self._sockets, self._epoll.poll, received.append
+        sockets, poll, append, read = self._sockets, self._epoll.poll, received.append, os.read
         # As many events as sockets: each is named once a round, and none waits for others.
         most = len(sockets) or 1
         for _ in range(_ROUNDS):
@@ -233,8 +233,7 @@ class EpollMediaIO:
                 source = media.focused
                 try:
                     if source is not None:
-                        recv = media.recv  # media.recv(...) takes longer, for a slot
-                        data = recv(LARGEST)
+                        data = read(fd, LARGEST)  # recv() with less ado
                     else:
                         data, source = media.recvfrom(LARGEST)
                         if len(source) != 2:  # IPv6

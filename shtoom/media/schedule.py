@@ -189,9 +189,9 @@ class Schedule:
                     outgoing.endRow()
         self.slot = slot
 
-    def isUsed(self, slot: int) -> bool:
-        """Is any session in this phase?"""
-        return self._inPhase[slot % self.perBeat] > 0
+    def isUsed(self, slot: int, apart: int) -> bool:
+        """Is any session in this phase, or in one so many slots (a part of a beat) before?"""
+        return any(self._inPhase[slot % apart :: apart])
 
     def isBusy(self, slot: int) -> bool:
         """Is there anything to do in this slot?"""

@@ -70,7 +70,7 @@ class ScheduleTests(SynchronousTestCase):
         """So that they do not send in one burst."""
         bench = Bench()
         opened = 0
-        for upTo, phases, most in ((40, 2, 24), (800, 4, 260)):
+        for upTo, phases, most in ((40, 1, 40), (300, 2, 250), (800, 4, 260)):
             for _ in range(upTo - opened):
                 bench.session().feed = Tone()
             opened = upTo
@@ -93,11 +93,19 @@ class ScheduleTests(SynchronousTestCase):
         self.assertLessEqual(abs(bench.io.polls - polls - 50), 1)
 
     def test_howOftenSocketsAreRead(self) -> None:
-        """Keys wait 5 ms at most, 10 ms where a turn more would cost too much."""
-        for sessions, wanted in ((20, 200), (150, 100), (800, 200)):
+        """In each slot; once a beat where more turns would cost too much, twice for echoes."""
+        for sessions, forwards, wanted in (
+            (20, False, 200),
+            (150, False, 50),
+            (150, True, 100),
+            (300, False, 100),
+            (800, False, 200),
+        ):
             bench = Bench()
             for _ in range(sessions):
-                bench.session()
+                session = bench.session()
+            if forwards:
+                session.forwardTo = session
             bench.runFor(0.1)
             polls = bench.io.polls
             self.assertIsNone(bench.io.waker)

@@ -7,7 +7,9 @@ from random import Random
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from shtoom.media.stream import IFeed, Lent
 from shtoom.rtp.packet import RTPPacket
 from shtoom.rtp.telephoneevent import parseTelephoneEvent
 from test.media.support import (
@@ -31,6 +33,92 @@ def steps(packets: list[RTPPacket]) -> list[tuple[int, int]]:
         ((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF)
         for a, b in itertools.pairwise(packets)
     ]
+
+
+@implementer(IFeed)
+class Lends:
+    """Asked once, then it lends; asked again, it goes on behind what was taken."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at, self.asked = data, 0, 0
+        self.lent: Lent | None = None
+
+    def nextPayload(self, size: int) -> bytes | None:
+        """The next of it, and the rest but for the last packet is lent."""
+        self.asked += 1
+        if self.lent is not None:
+            self.at = self.lent.at
+        payload = self.data[self.at : self.at + size]
+        self.at += size
+        self.lent = Lent(self.data, self.at, len(self.data) - size) if payload else None
+        return payload
+
+
+class LentTests(SynchronousTestCase):
+    """Sound in memory, which the session takes without asking."""
+
+    def setUp(self) -> None:
+        self.bench = Bench()
+        self.session = self.bench.session()
+        self.bench.runFor(0.1)
+        self.bench.forget()
+        self.sound = Random(4).randbytes(160 * 40)
+
+    def sent(self) -> list[RTPPacket]:
+        """Without the times."""
+        return [packet for _, packet in self.bench.packets(self.session)]
+
+    def test_itIsSentToTheByteAndInOneLineOfHeaders(self) -> None:
+        """And the feed is asked at the beginning and at the end only."""
+        feed = self.session.feed = Lends(self.sound)
+        self.bench.runFor(39 * 0.02)
+        packets = self.sent()
+        self.assertEqual(b"".join(packet.payload for packet in packets), self.sound[: 39 * 160])
+        self.assertEqual(set(steps(packets)), {(1, 160)})
+        self.assertEqual(feed.asked, 1)
+        self.assertEqual(self.session.stats.packetsSent, 5 + 39)
+        self.bench.runFor(0.1)
+        self.assertEqual(self.sent()[39].payload, self.sound[39 * 160 :])
+        self.assertGreater(feed.asked, 1)
+
+    def test_whatIsTakenBackIsNotSent(self) -> None:
+        """From the next packet on the feed is asked again."""
+        feed = self.session.feed = Lends(self.sound)
+        self.bench.runFor(0.2)
+        taken = feed.lent
+        assert taken is not None
+        self.assertEqual(taken.at, 10 * 160)
+        taken.end, feed.lent, feed.data, feed.at = 0, None, bytes(160 * 20), 0
+        self.bench.runFor(0.2)
+        payloads = [packet.payload for packet in self.sent()]
+        self.assertEqual(b"".join(payloads[:10]), self.sound[: 10 * 160])
+        self.assertEqual(set(payloads[10:]), {bytes(160)})
+        self.assertEqual(set(steps(self.sent())), {(1, 160)})
+
+    def test_anotherFeedHasItsTurnAtOnce(self) -> None:
+        """Nothing of what the first one has lent is sent behind it."""
+        self.session.feed = Lends(self.sound)
+        self.bench.runFor(0.2)
+        self.session.feed = Lends(bytes(160 * 40))
+        self.bench.runFor(0.2)
+        self.assertEqual({packet.payload for packet in self.sent()[10:]}, {bytes(160)})
+
+    def test_headersWrapInTheMiddle(self) -> None:
+        """Behind sequence 65535 comes 0, with the sound in its order."""
+        self.session.feed = Lends(Random(5).randbytes(160) * 66000)
+        self.bench.runFor(1300)
+        numbers = {packet.sequence for packet in self.sent()}
+        self.assertLessEqual({0, 1, 65534, 65535}, numbers)
+        self.assertEqual({sequence for sequence, _ in steps(self.sent())}, {1})
+
+    def test_aPhoneThatIsGoneIsNoFault(self) -> None:
+        """The direct way tells of it, the other does not: nothing is counted or logged."""
+        log = Log(self)
+        self.session.feed = Lends(self.sound)
+        self.bench.io.fault = ConnectionRefusedError(111, "Connection refused")
+        self.bench.runFor(0.2)
+        self.assertEqual(self.session.stats.refusals, 0)
+        self.assertEqual(log.lines("cannot send"), [])
 
 
 class HeaderTests(SynchronousTestCase):
