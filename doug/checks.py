@@ -136,8 +136,8 @@ def converterNotes(ffmpeg: str | None) -> Iterator[str]:
     """ffmpeg: where it is, None for nowhere."""
     if ffmpeg is None:
         yield (
-            "ffmpeg is not installed: WAV, AU, raw and G.711 files play without it, anything else "
-            "(mp3, ogg ...) has to be converted elsewhere"
+            "ffmpeg is not installed: WAV, AU, raw and G.711 files need none, for anything else "
+            "(mp3, ogg ...): apt-get install ffmpeg"
         )
 
 

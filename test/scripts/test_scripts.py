@@ -171,7 +171,7 @@ class MistakeTests(SynchronousTestCase):
             ("testcall.py", "announcement=nowhere.wav", "check the name"),
             ("testcisco.py", "keys=1 x", "wanted 0-9, A-D"),
             ("testcisco.py", "patience=", "wanted seconds, 0 or more"),
-            ("testcisco.py", "heard=heard.mp3", "wanted one of .wav"),
+            ("testcisco.py", "heard=heard.txt", "wanted one of .wav"),
             ("testcisco.py", "heard=/nowhere/at/all.wav", "there is no folder /nowhere/at"),
         ):
             with self.subTest(f"{script} {argument}"):
