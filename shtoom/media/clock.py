@@ -13,8 +13,8 @@ How the clock follows the load (a turn of the reactor costs as much as ten packe
     from SOME   in the slots of the phases in use: one phase for each A_PHASE sessions, so that
                 turns are large, but SIP has its own between them
 
-While sessions forward, each wait is delay between two people: datagrams are waited for up to more
-sessions, and sockets are read twice a beat at least.
+While sessions forward, each wait is delay: datagrams are waited for up to more sessions, and
+sockets are read twice a beat at least, in every slot if two people hear each other so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from shtoom.media.schedule import NEVER, Schedule
 from shtoom.media.session import MediaSession
 from shtoom.media.stream import BEAT, SILENCE, Idle
 
-SOME = 100  # sessions, where the clock changes its way
+SOME = 50  # sessions, where the clock changes its way
 A_PHASE = 250  # sessions before one more phase is used: a burst of 5 ms or so
 LATEST = 2 * BEAT  # seconds: beats that are later are left out
 _LONGEST_PADDING = 3000  # beats of silence that a listener gets for those left out, a minute
@@ -78,7 +78,7 @@ class MediaClock:
             raise ValueError(f"idle: wanted one of {wanted}, got {idle!r}")
         self._reactor, self._io, self._ports, self._rng = reactor, io, ports, rng
         self._few, self._idle, self._isLocal = few, Idle(idle), isLocal
-        self._fewForwarding, self._forwarding = fewForwarding, 0
+        self._fewForwarding, self._forwarding, self._echoes = fewForwarding, 0, 0
         self._schedule = Schedule(phases, self._presentSlot, self._sooner)
         self._step = self._schedule.length
         self._origin = reactor.seconds() + BEAT * rng.random()
@@ -135,9 +135,11 @@ class MediaClock:
         socket.close()
         self._ports.giveBack(socket.port)
 
-    def forwardingChanged(self, by: int) -> None:
-        """So many more sessions forward what they hear, or fewer."""
+    def forwardingChanged(self, by: int, echo: bool) -> None:
+        """So many more sessions forward what they hear, or fewer. echo: to their own far end."""
         self._forwarding += by
+        if echo:
+            self._echoes += by
         self._sooner()
 
     def isOurs(self, address: Address) -> bool:
@@ -176,6 +178,8 @@ class MediaClock:
             return schedule.nextBusy()
         slot = schedule.slot
         if schedule.placed < SOME:
+            return slot
+        if self._forwarding > self._echoes:
             return slot
         apart = schedule.perBeat // 2 if self._forwarding else schedule.perBeat
         while not (schedule.isUsed(slot, apart) or schedule.isBusy(slot)):

@@ -198,15 +198,16 @@ class MediaSession:
         clock = self._clock
         if other is not None and (other.closed or clock is None):
             raise ValueError(f"forwardTo: {(self if self.closed else other).label} is closed")
-        change = (other is not None) - (self._forwardTo is not None)
-        if self._forwardTo is not None:
-            self._forwardTo._forwardedBy.discard(self)
+        before = self._forwardTo
+        if before is not None:
+            before._forwardedBy.discard(self)
         self._forwardTo = other
         self._incoming.target = None if other is None else other._outgoing
         if other is not None:
             other._forwardedBy.add(self)
-        if change and clock is not None:
-            clock.forwardingChanged(change)
+        for change, session in ((-1, before), (1, other)):
+            if session is not None and clock is not None:
+                clock.forwardingChanged(change, session is self)
 
     # --- its end ------------------------------------------------------------------------------
 

@@ -95,17 +95,21 @@ class ScheduleTests(SynchronousTestCase):
     def test_howOftenSocketsAreRead(self) -> None:
         """In each slot; once a beat where more turns would cost too much, twice for echoes."""
         for sessions, forwards, wanted in (
-            (20, False, 200),
-            (150, False, 50),
-            (150, True, 100),
-            (300, False, 100),
-            (800, False, 200),
+            (40, None, 200),
+            (150, None, 50),
+            (150, "echo", 100),
+            (150, "bridge", 200),
+            (150, "bridge, echo", 100),
+            (150, "bridge, none", 50),
+            (300, None, 100),
+            (800, None, 200),
         ):
             bench = Bench()
-            for _ in range(sessions):
+            other = bench.session()
+            for _ in range(sessions - 1):
                 session = bench.session()
-            if forwards:
-                session.forwardTo = session
+            for forward in forwards.split(", ") if forwards else ():
+                session.forwardTo = {"echo": session, "bridge": other, "none": None}[forward]
             bench.runFor(0.1)
             polls = bench.io.polls
             self.assertIsNone(bench.io.waker)
