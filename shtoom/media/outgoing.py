@@ -44,10 +44,6 @@ _NO_PACKETS: Iterator[bytes] = iter(())
 _log = Logger()
 
 
-def _sendNowhere(packet: bytes) -> None:
-    """Before there is an address."""
-
-
 class _Row:
     """What each packet needs, side by side in memory: that is what its time goes into."""
 
@@ -85,7 +81,6 @@ class Outgoing(_Row):
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
         self._sendTo = socket.send
-        self.send: Callable[[bytes], object] = _sendNowhere
         self._outbox = schedule.outbox
         self._idle, self._schedule = idle, schedule
         self.ssrc = rng.getrandbits(32)
@@ -107,6 +102,7 @@ class Outgoing(_Row):
         self._ask: Callable[[int], bytes | None] | None = None  # the feed, if it may speak
         self._lender: IFeed | None = None  # the feed, if it may speak, and in its own words
         self._to = _NOWHERE
+        self.direct(None)
         self._sending = self._speaking = False
         self._open = self._relayable = False  # sums of the above and of _event: see _changed
         self._silenceUntil = self._idleAt = 0  # slots
@@ -177,6 +173,7 @@ class Outgoing(_Row):
 
     def direct(self, send: Callable[[bytes], object] | None) -> None:
         """A shorter way to the address, until this is called again; None: there is none."""
+        self.send: Callable[[bytes], object]
         if send is None:
             sendTo, to = self._sendTo, self._to
 
