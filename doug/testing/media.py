@@ -61,7 +61,7 @@ class MemoryMediaIO:
         self.sockets.add(socket)
         return socket
 
-    def receive(self, due: bool = False) -> list[tuple[Any, bytes, Address]]:
+    def receive(self) -> list[tuple[Any, bytes, Address]]:
         """All that has arrived since the last call: (owner, datagram, source)."""
         waiting, self._waiting = self._waiting, []
         return waiting

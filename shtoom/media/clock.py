@@ -83,7 +83,6 @@ class MediaClock:
         self._step = self._schedule.length
         self._origin = reactor.seconds() + BEAT * rng.random()
         self._armed = 0  # the slot that _call is for
-        self._readIn = 0  # the slot that sockets were read in last
         self._call: IDelayedCall | None = None
         self._waking = False  # the reactor watches the sockets
         self._ticking = False
@@ -218,8 +217,7 @@ class MediaClock:
             now = self._reactor.seconds()
             late = now - self._timeOf(self._armed)
             schedule.slot = self._armed  # nothing is to be done in those before it
-            self._receive(now, self._armed - self._readIn >= schedule.perBeat)
-            self._readIn = self._armed
+            self._receive(now)
             if late > BEAT:
                 self.lateBeats += 1
                 if late > LATEST:
@@ -264,8 +262,8 @@ class MediaClock:
             session.review(now)
         del self._toReview[-_REVIEWED_A_SLOT:]
 
-    def _receive(self, now: float, due: bool = False) -> None:
-        for incoming, data, source in self._io.receive(due):
+    def _receive(self, now: float) -> None:
+        for incoming, data, source in self._io.receive():
             try:
                 incoming.received(data, source, now)
             except Exception:

@@ -69,11 +69,8 @@ class IMediaIO(Interface):
         Raises MediaPortsExhausted when no port is left, OSError when host is not ours.
         """
 
-    def receive(due: bool = False) -> list[Received]:  # noqa: N805
-        """All that waits, in its order for each socket: (owner of the socket, datagram, source).
-
-        due: so long after the last call that each focused socket should have a datagram.
-        """
+    def receive() -> list[Received]:
+        """All that waits, in the order of its coming: (owner of the socket, datagram, source)."""
 
     def wakeOn(callback: Callable[[], None] | None) -> None:  # noqa: N805
         """Calls back from the reactor while datagrams wait; None ends that."""
@@ -178,8 +175,7 @@ class EpollMediaIO:
     """Media sockets in one epoll set, read by the media clock and not by the reactor.
 
     One recvfrom for each socket that epoll names, then epoll again until it names none: reading a
-    socket until it is empty would cost a failing system call and an exception each time. Where a
-    datagram is due it is read before epoll is asked, which costs as much as half a read.
+    socket until it is empty would cost a failing system call and an exception each time.
     reactor: watches the set while wakeOn() wants it.
     """
 
@@ -221,19 +217,11 @@ class EpollMediaIO:
         del self._sockets[media.fileno]
         self._owned.pop(media.fileno).close()  # which takes it out of the epoll set
 
-    def receive(self, due: bool = False) -> list[Received]:
+    def receive(self) -> list[Received]:
         """As IMediaIO has it. A datagram longer than 2048 bytes is cut."""
         received = self._kept.copy()
         self._kept.clear()
         sockets, poll, append, read = self._sockets, self._epoll.poll, received.append, os.read
-        if due:
-            for fd, media in sockets.items():
-                source = media.focused
-                if source is not None:
-                    try:
-                        append((media.owner, read(fd, LARGEST), source))
-                    except OSError:  # it is late; or as below
-                        continue
         # As many events as sockets: each is named once a round, and none waits for others.
         most = len(sockets) or 1
         for _ in range(_ROUNDS):

@@ -73,7 +73,7 @@ class MemoryIO:
         self.open_: set[int] = set()
         self.sent: list[tuple[float, int, bytes, Address]] = []
         self.fault: OSError | None = None
-        self.polls = self.due = 0
+        self.polls = 0
         self.waker: Callable[[], None] | None = None
         self.sockets: dict[int, MemorySocket] = {}
         self._waiting: list[tuple[Any, bytes, Address]] = []
@@ -89,10 +89,9 @@ class MemoryIO:
         self.sockets[port] = MemorySocket(self, host, port)
         return self.sockets[port]
 
-    def receive(self, due: bool = False) -> list[tuple[Any, bytes, Address]]:
+    def receive(self) -> list[tuple[Any, bytes, Address]]:
         """As IMediaIO has it."""
         self.polls += 1
-        self.due += due
         waiting, self._waiting = self._waiting, []
         return waiting
 

@@ -237,27 +237,6 @@ class FocusTests(SynchronousTestCase):
             ],
         )
 
-    def test_whatIsDueIsReadWithoutAskingForIt(self) -> None:
-        """Nothing is lost by that: second datagrams, those of others, nothing where nothing is."""
-        focused, silent, open_ = (self.io.open(LOOPBACK, self.ports) for _ in range(3))
-        for media, name in ((focused, "focused"), (silent, "silent"), (open_, "open")):
-            media.owner = name
-        address = self.phone.getsockname()
-        focused.focus(address)
-        silent.focus(address)
-        for data in (b"first", b"second", b"third"):
-            self.phone.sendto(data, (LOOPBACK, focused.port))
-        self.phone.sendto(b"hello", (LOOPBACK, open_.port))
-        received = self.io.receive(due=True)
-        self.assertEqual(
-            [item for item in received if item[0] == "focused"],
-            [("focused", data, address) for data in (b"first", b"second", b"third")],
-        )
-        self.assertEqual(
-            [item for item in received if item[0] != "focused"], [("open", b"hello", address)]
-        )
-        self.assertEqual(self.io.receive(due=True), [])
-
     def test_theFocusMayMove(self) -> None:
         """From one source to another."""
         media = self.io.open(LOOPBACK, self.ports)
