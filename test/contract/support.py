@@ -109,3 +109,18 @@ class Keeping(VoiceApp):
     def second(self, event: Second) -> Any:
         """Remembers it."""
         self.got.append(event)
+
+
+class Waiting(Keeping):
+    """Its handler of First waits for the Deferred of its turn; the handler of Second does not."""
+
+    waits: list[Deferred[Any]]
+
+    def __start__(self) -> Any:
+        self.waits = []
+        return super().__start__()
+
+    def first(self, event: First) -> Any:
+        self.got.append(event)
+        self.waits.append(Deferred())
+        return self.waits[-1]

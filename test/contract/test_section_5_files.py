@@ -1,7 +1,7 @@
 """Contract section 5: what is played and recorded, by kind of file, on whole calls.
 
-Not here: how plays and recordings end (test_section_5_leg.py), Sources (test_section_7_sources.py),
-good and broken files of the field (test.cases.test_files).
+Not here: how plays and recordings end (test_section_5_media.py), Sources
+(test_section_7_sources.py), good and broken files of the field (test.cases.test_files).
 """
 
 from __future__ import annotations
