@@ -46,8 +46,8 @@ class Prompt(Source):
         return sine(450, 0.02, 0.3).tobytes()
 
 
-class Seated(Member):
-    """A seat that is used in another way than most."""
+class Listener(Member):
+    """Hears a room, is not heard; others who use their seats in another way are made of it."""
 
     def enter(self, event: Any) -> Any:
         """The caller is there."""
@@ -56,21 +56,13 @@ class Seated(Member):
         return [(CallEndedEvent, self.over), (Event, IGNORE_EVENT)]
 
     def sit(self, leg: Leg) -> ConfSource:
-        """Gives it a seat."""
-        raise NotImplementedError
-
-
-class Listener(Seated):
-    """Hears a room, is not heard."""
-
-    def sit(self, leg: Leg) -> ConfSource:
         """Only played."""
         seat = newConferenceMember("blue", leg)
         leg.mediaPlay([seat])
         return seat
 
 
-class Speaker(Seated):
+class Speaker(Listener):
     """Is heard, hears nothing."""
 
     def sit(self, leg: Leg) -> ConfSource:
@@ -80,7 +72,7 @@ class Speaker(Seated):
         return seat
 
 
-class Announced(Seated):
+class Announced(Listener):
     """Comes and goes with a tone."""
 
     def sit(self, leg: Leg) -> ConfSource:
@@ -106,7 +98,7 @@ class Whisper(ConfSource):
         return (np.frombuffer(super().read(), np.int16) // 4).tobytes()
 
 
-class Whispered(Seated):
+class Whispered(Listener):
     """Hears a room from afar."""
 
     def sit(self, leg: Leg) -> ConfSource:
