@@ -24,8 +24,10 @@ from doug.settings import (
     Settings,
     parseAddress,
     parseCodecs,
+    parseCount,
     parseEndpoint,
     parsePortRange,
+    parseSeconds,
 )
 from doug.voiceapp import VoiceApp, checkArguments
 
@@ -101,9 +103,11 @@ class Options(usage.Options):
 
     def opt_max_calls(self, value: str) -> None:
         """Calls at a time; more are refused with 503. [default: as many as --rtp-ports carry]"""
-        if not (value.isascii() and value.isdigit()) or int(value) == 0:
-            raise usage.UsageError(f"--max-calls={value}: wanted a number, 1 or more")
-        self.given["maxCalls"] = int(value)
+        self.given["maxCalls"] = self._read("max-calls", value, parseCount)
+
+    def opt_drain_timeout(self, value: str) -> None:
+        """Seconds that calls may go on when the server is to stop, 0: none. [default: 30]"""
+        self.given["drainTimeout"] = self._read("drain-timeout", value, parseSeconds)
 
     def opt_dial_out(self, value: str) -> None:
         """[USER@]HOST with * that applications may dial, and no other; repeatable. [default: *]"""

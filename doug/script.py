@@ -99,7 +99,9 @@ def dial(
         options = ScriptOptions(description, checks)
     try:
         options.parseOptions(sys.argv[1:] if argv is None else argv)
-        settings = options.settings(app, Settings(listen=(Endpoint("udp", "", 0),)))
+        settings = options.settings(
+            app, Settings(listen=(Endpoint("udp", "", 0),), drainTimeout=0.0)
+        )
     except usage.UsageError as e:
         return options.complain(e)
     for warning in argumentWarnings(settings):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shtoom import codecs
@@ -60,7 +61,7 @@ class Settings:
     maxCalls: int | None = None
     maxQueuedEvents: int = 1000
     pendingLimit: float = 60.0
-    drainTimeout: float = 0.0
+    drainTimeout: float = 30.0
     dialOut: tuple[str, ...] = ()
     gateway: str | None = None
 
@@ -122,3 +123,21 @@ def parseAddress(text: str) -> str:
         raise ValueError(
             "wanted an IP address: session descriptions carry no names that every phone looks up"
         ) from None
+
+
+def parseCount(text: str) -> int:
+    """A number of things, 1 or more; ValueError says what is wrong."""
+    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+        raise ValueError("wanted a number, 1 or more")
+    return int(text)
+
+
+def parseSeconds(text: str) -> float:
+    """A time in seconds, 0 or more; ValueError says what is wrong."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < inf:
+        raise ValueError("wanted seconds, 0 or more, such as 30")
+    return seconds

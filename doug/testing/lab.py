@@ -124,6 +124,7 @@ class Lab:
         if not self._closed:
             self._closed = True
             self.application.shutdown()
+            self.application.hurry()
             self.advance(10.0)
             for phone in self.phones:
                 phone.close()

@@ -235,6 +235,9 @@ class BootTests(SynchronousTestCase):
         self.assertIn(f"{path.name}, line 2", str(caught.exception))
 
 
+AT_ONCE = {"settings": Settings(drainTimeout=0.0)}
+
+
 class ShutdownTests(LegTestCase):
     """shutdown() -> Deferred."""
 
@@ -256,7 +259,7 @@ class ShutdownTests(LegTestCase):
 
     def test_runningCallsAreLeft(self) -> None:
         """BYE with a Reason; the application gets the events of a far end's hang-up."""
-        self.begin()
+        self.begin(lab=AT_ONCE)
         messages: list[bytes] = []
         self.lab.network.observers.append(lambda data, source, to: messages.append(data))
         self.app.mediaPlay(self.wav("a.wav", 440, 5.0))
@@ -279,7 +282,7 @@ class ShutdownTests(LegTestCase):
     def test_callsThatRingAreRefusedWith503(self) -> None:
         """So that the caller tries elsewhere."""
         self.appClass = Silent
-        self.begin()
+        self.begin(lab=AT_ONCE)
         over = self.shutdown()
         self.lab.advance(1.0)
         self.assertEqual(over, [None])
@@ -350,7 +353,7 @@ class ShutdownTests(LegTestCase):
 
     def test_aFarEndThatDoesNotAnswerIsNotWaitedForLong(self) -> None:
         """Seconds, not the 32 of RFC 3261."""
-        self.begin()
+        self.begin(lab=AT_ONCE)
         self.lab.network.drop = lambda data, source, to: data.startswith(b"BYE")
         over = self.shutdown()
         self.lab.advance(8.0)
@@ -369,7 +372,7 @@ class ShutdownTests(LegTestCase):
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
-        self.begin()
+        self.begin(lab=AT_ONCE)
         leg = self.app.placeCall("sip:nobody@198.51.100.99")
         self.lab.advance(1.0)
         self.shutdown()
@@ -391,7 +394,7 @@ class ShutdownTests(LegTestCase):
                 return None
 
         self.appClass = Saving
-        self.begin()
+        self.begin(lab=AT_ONCE)
         over = self.shutdown()
         self.lab.advance(8.0)
         self.assertEqual((saved, over), (["saved"], [None]))

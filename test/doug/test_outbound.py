@@ -375,6 +375,7 @@ class HangUpTests(OutboundTestCase):
         self.app.placeCall(self.lab.phone(onCall="ring").uri)
         self.lab.advance(1.0)
         self.lab.application.shutdown()
+        self.lab.application.hurry()
         self.lab.advance(1.0)
         (end,) = self.ends
         assert isinstance(end, CallRejectedEvent)

@@ -54,6 +54,7 @@ class OptionsTests(SynchronousTestCase):
             "--dougargs=times=3",
             "--idle=none",
             "--max-calls=7",
+            "--drain-timeout=2.5",
             "--codecs=pcma,pcmu",
         )
         self.assertEqual(settings.apps, {"": Demo, "echo": Demo})
@@ -65,6 +66,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(settings.args, {"greeting": "a=b.wav", "times": "3"})
         self.assertEqual((settings.idle, settings.maxCalls), ("none", 7))
         self.assertEqual(settings.codecs, ("PCMA", "PCMU"))
+        self.assertEqual(settings.drainTimeout, 2.5)
 
     def test_usersWithoutADefault(self) -> None:
         """Other users have no application then."""
@@ -88,6 +90,8 @@ class OptionsTests(SynchronousTestCase):
             ([DEMO, "--codecs=gsm"], "--codecs=gsm: no codec 'gsm': there are PCMU, PCMA, G722"),
             ([DEMO, "--max-calls=many"], "--max-calls=many: wanted a number"),
             ([DEMO, "--max-calls=0"], "--max-calls=0: wanted a number, 1 or more"),
+            ([DEMO, "--drain-timeout=-1"], "--drain-timeout=-1: wanted seconds, 0 or more"),
+            ([DEMO, "--drain-timeout=nan"], "--drain-timeout=nan: wanted seconds, 0 or more"),
             ([DEMO, "--bogus"], "option --bogus not recognized: see twistd doug --help"),
             ([DEMO, "doug.demo.Demo"], "did you mean --app=doug.demo.Demo?"),
         ]:
@@ -103,7 +107,15 @@ class OptionsTests(SynchronousTestCase):
         text = str(Options())
         for word in (
             *("--app=", "--listen=", "--rtp-ports=", "--advertise=", "--args=", "--dougargs="),
-            *("--idle=", "--max-calls=", "udp:*:5060", "10000-20000", "sparse", "mymodule.MyApp"),
+            *(
+                "--idle=",
+                "--max-calls=",
+                "--drain-timeout=",
+                "udp:*:5060",
+                "10000-20000",
+                "sparse",
+                "mymodule.MyApp",
+            ),
         ):
             self.assertIn(word, text)
 
