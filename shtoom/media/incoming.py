@@ -21,7 +21,7 @@ from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
 from shtoom.media.schedule import Schedule
 from shtoom.media.stream import IListener, StreamParameters
-from shtoom.media.translate import Translator
+from shtoom.media.translate import Translator, translated
 from shtoom.rtp.jitterbuffer import JitterBuffer
 from shtoom.rtp.packet import RTPPacket, isRTCP, unpackHeader
 from shtoom.rtp.sequence import SequenceTracker
@@ -34,6 +34,7 @@ _number = int.from_bytes
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _FIRST = bytes([_PLAIN])
 REVIEW = 1.0  # seconds between two questions who is in focus
+SWITCHING = 1.0  # seconds in which payload types of the description before are still taken
 _COMFORT_NOISE = 13  # RFC 3389
 
 _log = Logger()
@@ -64,10 +65,10 @@ class Incoming(_Row):
     """
 
     __slots__ = (
-        "_accepts", "_eventTypes", "_focused", "_fromUs", "_held", "_heldTypes", "_isOurs",
-        "_lostBefore", "_outgoing", "_received", "_restless", "_schedule", "_ssrc", "_tracker",
-        "_translator", "codec", "decoder", "described", "dropped", "firstAt", "group",
-        "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
+        "_accepts", "_eventTypes", "_focused", "_former", "_formerUntil", "_fromUs", "_held",
+        "_heldTypes", "_isOurs", "_lostBefore", "_outgoing", "_received", "_restless", "_schedule",
+        "_ssrc", "_tracker", "_translator", "codec", "decoder", "described", "dropped", "firstAt",
+        "group", "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,8 @@ class Incoming(_Row):
         self.group: dict[Incoming, None] | None = None
         self._accepts: Mapping[int, Codec] = {}
         self._eventTypes: frozenset[int | None] = frozenset()
+        self._former: dict[int, Codec | None] = {}  # types of before; None: telephone-events
+        self._formerUntil = float("-inf")
         self._held = False
         self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
@@ -106,12 +109,9 @@ class Incoming(_Row):
 
     def configure(self, stream: StreamParameters, remote: Address | None, now: float) -> None:
         """From now on by these parameters; remote: where the far end said that it is."""
-        codec = stream.codec
-        if self.codec is not codec:
-            self.codec = codec
-            self.keys = None
-            self._buffer()
+        self._useCodec(stream.codec)
         self._endRow()
+        self._keepFormer(stream, now)
         self._held = not stream.receive
         self._accepts = {} if self._held else dict(stream.accepts)
         self._heldTypes = frozenset(stream.accepts if self._held else ())
@@ -121,6 +121,34 @@ class Incoming(_Row):
         self.latch.expect(remote, stream.signallingHost, self._held, now)
         if remote is not None:
             self.described = remote
+
+    def _useCodec(self, codec: Codec) -> None:
+        """What is held of the sound, and a key that is down, go on in another codec if they can."""
+        before = self.codec
+        if before is codec:
+            return
+        self.codec = codec
+        if before is not None and before.clock != codec.clock:
+            self.keys = None
+        if before is None or self.jitter is None or translated(b"", before, codec) is None:
+            self._buffer()
+        else:
+            self.jitter.recode(lambda payload: translated(payload, before, codec) or payload)
+            self.decoder = decoderOf(codec)
+
+    def _keepFormer(self, stream: StreamParameters, now: float) -> None:
+        """What is under way in types of the description before is still understood for a while."""
+        known, clock = stream.kinds, stream.codec.clock
+        before: dict[int, Codec | None] = {k: None for k in self._eventTypes if k is not None}
+        before |= self._accepts
+        former = self._former if now < self._formerUntil else {}
+        if not before.keys() <= known:
+            self._formerUntil = now + SWITCHING
+        self._former = {
+            kind: codec
+            for kind, codec in (former | before).items()
+            if kind not in known and (codec is None or codec.clock == clock)
+        }
 
     def addListener(self, listener: IListener) -> None:
         """Keeps what comes for a listener, from now on."""
@@ -193,7 +221,10 @@ class Incoming(_Row):
                 return
             data = plain
         packet = _packet(data)
-        codec = self._accepts.get(packet.payloadType)
+        kind = packet.payloadType
+        codec = self._accepts.get(kind)
+        if codec is None and now < self._formerUntil and not self._held:
+            codec = self._former.get(kind)
         if codec is None:
             self._receivedOther(packet, source, now)
             return
@@ -207,7 +238,7 @@ class Incoming(_Row):
             if codec is not self.codec:
                 payload = self._asListened(payload, codec)
             self.jitter.put(sequence, timestamp, ssrc, payload, marker, now)
-        if codec is self.codec:
+        if codec is self.codec and kind in self._accepts:
             self._beginRow(packet)
 
     def _relay(self, data: bytes) -> None:
@@ -318,7 +349,8 @@ class Incoming(_Row):
         if marker and 64 <= kind < 96:  # RFC 5761 4: the second byte of RTCP
             self._drop("RTCP")
             return
-        agreed = kind in self._eventTypes or kind in self._heldTypes
+        isKey = kind in self._eventTypes or (kind in self._former and now < self._formerUntil)
+        agreed = isKey or kind in self._heldTypes
         if not agreed and source != self.latch.source:
             self._drop("payload type")
             return
@@ -329,7 +361,7 @@ class Incoming(_Row):
             self.target.relayLacks(self, sequence)
         if self._held:
             self._drop("held")
-        elif kind in self._eventTypes:
+        elif isKey:
             self._keyReceived(timestamp, ssrc, payload, marker, now)
         else:
             self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
@@ -403,5 +435,6 @@ class Incoming(_Row):
         self._endRow()
         self._accepts = {}
         self._eventTypes = frozenset()
+        self._former = {}
         self.listeners = ()
         self.target = self.jitter = self.onKey = self.keys = None

@@ -6,7 +6,7 @@ with them (media.session and its parts).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,6 +50,11 @@ class StreamParameters:
     receive: bool = True
     signallingHost: str | None = None
     eventTypes: frozenset[int] = frozenset()
+
+    @property
+    def kinds(self) -> Set[int | None]:
+        """All payload types that have a meaning now."""
+        return {*self.accepts, *self.eventTypes, self.eventType}
 
 
 class Lent:

@@ -19,6 +19,7 @@ more than the target, and a frame, before its turn.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from shtoom.rtp.sequence import MAX_DROPOUT, MAX_MISORDER
@@ -200,6 +201,10 @@ class JitterBuffer:
                     return payload
                 self._cells[position] = payload
         return self._popAnyhow(now)
+
+    def recode(self, recoded: Callable[[bytes], bytes]) -> None:
+        """What is held, in another codec of as many bytes a sample: recoded(payload) of each."""
+        self._cells = {position: recoded(held) for position, held in self._cells.items()}
 
     @property
     def stats(self) -> JitterStats:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from doug.events import CallHeldEvent, CallResumedEvent, DTMFReceivedEvent
 from test.cases.actor import Dialogue, sdp
 from test.cases.case import FieldCase
-from test.cases.media import assertGapless, jumps, loud, quietSeconds
+from test.cases.media import assertGapless, jumps, loud, quietSeconds, sound
 from test.cases.test_hold import direction, version
 
 HOST, PORT = "198.51.100.20", 40000
@@ -296,22 +296,46 @@ class SignallingCases(FieldCase):
         self.assertStillWell()
 
     def test_hostile_64_anotherCodec(self) -> None:
-        """A re-INVITE from PCMU to PCMA: both sides switch, no sound is lost on the way."""
+        """A re-INVITE from PCMU to PCMA alone: we switch at the answer, the far end 0.5 s later.
+
+        Both payload types are heard meanwhile, and no sample is lost; after a second the old one
+        is not taken any more.
+        """
         call = self.answered()
         self.app.leg.mediaPlay(self.soundFile(4.0))
         ear = self.listen()
-        self.alice.media.say(call.media, count=50)
-        self.alice.media.say(call.media, count=50, pt=8, seq=51, ts=8000, after=1.0)
+        say = self.alice.media.say
+        say(call.media, count=75)
+        say(call.media, count=50, pt=8, seq=76, ts=75 * 160, after=1.5)
         self.lab.advance(0.94)
-        call.reoffer(sdp(HOST, PORT, "8 0 101", version=2))
-        self.lab.advance(1.5)
-        types = [packet.rtp.payloadType for packet in self.alice.media.packets]
-        self.assertEqual(sorted(types), types)
-        self.assertEqual(set(types), {0, 8} if types[-1] == 8 else {0})
-        assertGapless(self.alice.media.packets)
+        call.reoffer(sdp(HOST, PORT, "8 101", version=2))
+        switched = len(self.alice.media.packets)
+        self.lab.advance(1.8)
+        packets = self.alice.media.packets
+        types = [packet.rtp.payloadType for packet in packets]
+        self.assertEqual(set(types[: switched - 1]), {0})
+        self.assertEqual(set(types[switched + 1 :]), {8})
+        assertGapless(packets)
+        self.assertEqual(jumps(sound(packets[50:]), 440), 0)
         heard = loud(ear.heard)
-        self.assertNear(len(heard) / 8000, 2.0, 0.002)
+        self.assertNear(len(heard) / 8000, 2.5, 0.002)
         self.assertEqual(jumps(heard, 440), 0)
+        (session,) = self.lab.application.exchange.media.sessions
+        say(call.media, count=5, seq=126, ts=125 * 160)
+        self.lab.advance(0.2)
+        self.assertEqual(session.stats.dropped, {"payload type": 5})
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_hostile_64_aKeyWhileTheCodecChanges(self) -> None:
+        """Down before the re-INVITE, up after it: one key, and its length is known."""
+        call = self.answered()
+        self.alice.media.press(call.media, "7", ts=1000, durations=range(160, 4000, 160), end=4000)
+        self.lab.advance(0.2)
+        call.reoffer(sdp(HOST, PORT, "8 101", version=2))
+        self.lab.advance(1.0)
+        (event,) = self.app.got(DTMFReceivedEvent)
+        self.assertEqual((event.digits, event.evidence[0].duration), ("7", 0.5))
         self.hangUp(call)
         self.assertStillWell()
 
