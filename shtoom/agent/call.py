@@ -2,7 +2,8 @@
 
 Lives here: what both directions have in common: state, the way out (by the table of hangup.py),
 requests inside the dialog, and the guard around the user's callbacks.
-Not here: answering (inbound.py), dialling (outbound.py), offers inside a call (reoffer.py).
+Not here: answering (inbound.py), dialling (outbound.py), offers inside a call (reoffer.py and
+reinvite.py).
 """
 
 from __future__ import annotations
@@ -174,6 +175,17 @@ class Call:
             return fail(CallFailed("INFO needs a call that is up", 481))
         info = self.dialog.request("INFO", None, (), body, contentType)
         return self.agent.ask(self.dialog, info, self.peer, self.findings, self.account)
+
+    def reoffer(self, sdp: bytes) -> Deferred[bytes]:
+        """Offers another description (re-INVITE, 14.1); fires with the far end's answer.
+
+        Where both sides do so at once it is tried again. Fails with CallFailed: 491 if another
+        offer is under way or the call is not up; the far end's refusal, with which the call goes on
+        as it was; the end of the call, which no answer at all is as well.
+        """
+        if self.reoffers is None:
+            return fail(CallFailed("an offer needs a call that is up", 481))
+        return self.reoffers.send(sdp)
 
     def allows(self, method: str) -> bool:
         """May the peer be sent such a request? By the Allow of its INVITE or 2xx (RFC 3261 20.5).

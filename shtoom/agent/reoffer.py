@@ -1,8 +1,8 @@
-"""Offers of the peer inside a call: re-INVITE and UPDATE (RFC 3261 14.2, RFC 3311 5.2).
+"""Offers inside a call: re-INVITE and UPDATE (RFC 3261 14, RFC 3311 5.2).
 
-Lives here: one exchange at a time, its answer from the user, its 200 until the ACK.
-Not here: the first offer and answer of a call (inbound.py, outbound.py), what the descriptions
-mean (the user).
+Lives here: one exchange at a time; the peer's: its answer from the user, its 200 until the ACK.
+Not here: the first offer and answer of a call (inbound.py, outbound.py), how ours travel
+(reinvite.py), what the descriptions mean (the user).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from shtoom.agent.accepted import AcceptedResponse
 from shtoom.agent.calluser import CallEnding
 from shtoom.agent.hangup import CallState, Happening
 from shtoom.agent.options import ALLOW, SUPPORTED, refused
+from shtoom.agent.reinvite import Reinvite
 from shtoom.exceptions import CallFailed
 from shtoom.sip.body import sdpBody
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Reoffers:
-    """The peer's offers inside one call."""
+    """The offers inside one call. ours: the one that has no answer yet, None for none."""
 
-    __slots__ = ("_accepted", "_awaitsAnswer", "_call", "_open", "_pending", "_request")
+    __slots__ = ("_accepted", "_awaitsAnswer", "_call", "_open", "_pending", "_request", "ours")
 
     def __init__(self, call: Call) -> None:
         self._call: Call | None = call
@@ -39,6 +40,22 @@ class Reoffers:
         self._pending: Deferred[bytes] | None = None  # the user's answer to it
         self._accepted: AcceptedResponse | None = None  # our 200, no ACK yet
         self._awaitsAnswer = False
+        self.ours: Reinvite | None = None
+
+    def send(self, sdp: bytes) -> Deferred[bytes]:
+        """Makes an offer of ours; see Call.reoffer()."""
+        call = self._call
+        if call is None or self.ours or self.theirs or call.state is not CallState.CONFIRMED:
+            return fail(CallFailed("another offer is under way", 491))
+        self.ours = Reinvite(call, sdp)
+        answer = self.ours.answer
+        self.ours.send()
+        return answer
+
+    @property
+    def theirs(self) -> bool:
+        """Is an offer of the peer under way?"""
+        return self._open is not None or self._accepted is not None
 
     def received(self, transaction: ServerTransaction, request: Request) -> None:
         """A re-INVITE, or an UPDATE, in a call that goes on."""
@@ -46,6 +63,7 @@ class Reoffers:
         if call is None:
             return
         sdp = sdpBody(request)
+        glare = self.ours is not None and not self.ours.waiting
         if request.method == "UPDATE" and sdp is None:  # refreshes the target, nothing else
             call.refreshTarget(request)
             headers = (("Contact", call.contact),)
@@ -53,7 +71,7 @@ class Reoffers:
         elif self._open is not None or call.state in (CallState.TRYING, CallState.RINGING):
             wait = str(call.agent.rng.randint(0, 10))  # 14.2
             transaction.respond(request.respond(500, headers=(("Retry-After", wait),)))
-        elif self._accepted is not None or call.state is not CallState.CONFIRMED:
+        elif glare or self._accepted is not None or call.state is not CallState.CONFIRMED:
             transaction.respond(request.respond(491))
         else:
             self._ask(call, transaction, request, sdp)
@@ -86,6 +104,8 @@ class Reoffers:
     def stop(self) -> None:
         """The call is left: what is open gets its final response, nothing is repeated."""
         self._close(487)
+        if self.ours is not None:
+            self.ours.stop()
         call, self._call = self._call, None
         accepted, self._accepted = self._accepted, None
         if call is not None and accepted is not None:
