@@ -61,7 +61,11 @@ class Farewell:
         self._play, self._records = media.close()
         app = leg.getVoiceApp()
         keys.close(app.va_queue if app is not None else ())
-        self._facts = factsOf(call, media, keys, appError)
+        slow = app.va_slow if app is not None else {}
+        self._facts = replace(
+            factsOf(call, media, keys, appError),
+            slowHandlers=tuple(f"{place}: {took:.2f} s" for place, took in slow.items()),
+        )
         self._patience: IDelayedCall | None = None
         self._over = False
 

@@ -5,17 +5,17 @@ delivered from callLater(0), never inside the call that raised it. A handler ret
 a Deferred of it, or is a coroutine; until that is there, events wait. Their order never changes.
 
 Lives here: lists, matching, the queue, results. Knows nothing of telephony.
-Not here: legs, timers, the methods that applications call (doug.voiceapp).
+Not here: what handlers may return (doug.transitions), legs, timers, the methods that applications
+call (doug.voiceapp).
 
 Names that begin with va_ belong to the implementation, so that applications may use all others.
 """
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from inspect import iscoroutine, unwrap
+from collections.abc import Callable, Sequence
+from inspect import iscoroutine
 from itertools import islice
 from threading import get_ident
 from typing import Any, Protocol
@@ -27,12 +27,13 @@ from twisted.python.failure import Failure
 
 from doug.events import IGNORE_EVENT, BaseEvent
 from doug.exceptions import EventNotSpecifiedError, NonEventError, StateMachineError
-
-Transition = tuple[type[BaseEvent], Any]
-Returned = Any  # an iterable of pairs, None, or a Deferred or coroutine of one
+from doug.transitions import Returned, Transition, nameOf, pairsOf, placeOf
+from doug.watch import SLOW, TURN, Line, timed
 
 MODES = ("error", "log", "strict")
 UNKNOWN = "unknownEvent"  # a method of this name gets what nothing matches
+FLOOD = 10  # times maxQueuedEvents: more events than that may not wait for their turn either
+REMEMBERED = 5  # slow handlers, for the verdict
 
 
 class Expanding(Protocol):
@@ -50,7 +51,8 @@ class StateMachine:
     unhandledEvents: what becomes of an event that nothing matches: "error" ends the machine
     (a key is dropped with a log line), "log" is a warning, "strict" ends it for a key too.
     keepAlive: True lets it wait although nothing is under way that could raise an event.
-    maxQueuedEvents: how many events wait for a handler's Deferred.
+    maxQueuedEvents: how many events wait for a handler's Deferred; ten times as many for nothing
+    but their turn.
     """
 
     unhandledEvents: str = "error"
@@ -79,6 +81,7 @@ class StateMachine:
         self.va_queue: deque[BaseEvent | Expanding] = deque()
         self.va_turn: IDelayedCall | None = None
         self.va_pending: Deferred[Any] | None = None
+        self.va_slow: dict[str, float] = {}  # handlers that held the reactor, and for how long
 
     # What applications call
 
@@ -221,16 +224,25 @@ class StateMachine:
                 "{app}: {event} came after the end", app=self.va_describe(), event=entry
             )
             return
-        if self.va_pending is not None and len(self.va_queue) >= self.maxQueuedEvents:
-            self.returnError(
-                StateMachineError(
-                    f"{self.maxQueuedEvents} events (maxQueuedEvents) wait for the Deferred of "
-                    f"{self.va_state}, and one more came: {entry!r}"
-                )
-            )
+        if len(self.va_queue) >= self.maxQueuedEvents and self.va_isFlooded(entry):
             return
         self.va_queue.append(entry)
         self.va_poke()
+
+    def va_isFlooded(self, entry: BaseEvent | Expanding) -> bool:
+        """With so many events in the queue: ends the machine, if one more is too many."""
+        limit = self.maxQueuedEvents
+        if self.va_pending is not None:
+            wait = f"{limit} events (maxQueuedEvents) wait for the Deferred of {self.va_state}"
+        elif len(self.va_queue) >= FLOOD * limit:
+            wait = (
+                f"{FLOOD * limit} events ({FLOOD} times maxQueuedEvents) wait to be handled in "
+                f"state {self.va_state}"
+            )
+        else:
+            return False
+        self.returnError(StateMachineError(f"{wait}, and one more came: {entry!r}"))
+        return True
 
     def va_withdraw(self, matches: Callable[[BaseEvent], bool]) -> int:
         """Takes back queued events for which matches(event) is true; returns how many."""
@@ -245,10 +257,15 @@ class StateMachine:
             self.va_turn = self.reactor.callLater(0, self.va_drain)
 
     def va_drain(self) -> None:
-        """Delivers what was queued when the turn began; what is raised meanwhile has its own."""
+        """Delivers what was queued when the turn began; what is raised meanwhile has its own.
+
+        So has what is left after TURN seconds: other calls want to be served too.
+        """
         self.va_turn = None
         count = len(self.va_queue)
-        while count and self.va_queue and self.va_pending is None:
+        seconds = self.reactor.seconds
+        end = seconds() + TURN
+        while count and self.va_queue and self.va_pending is None and seconds() <= end:
             count -= 1
             entry = self.va_queue.popleft()
             if isinstance(entry, BaseEvent):
@@ -275,7 +292,7 @@ class StateMachine:
         for eventClass, handler in self.va_list:
             if isinstance(event, eventClass):
                 if handler is not IGNORE_EVENT:
-                    self.va_enter(handler, _nameOf(handler), (event,))
+                    self.va_enter(handler, nameOf(handler), (event,))
                 return
         self.va_unmatched(event)
 
@@ -303,7 +320,7 @@ class StateMachine:
             handled = ", ".join(c.__name__ for c, _ in self.va_list) or "nothing"
             text = (
                 f"state {self.va_state} handles {handled}; add ({type(event).__name__}, ...) to "
-                f"the list that {_placeOf(self.va_lister)} returns"
+                f"the list that {placeOf(self.va_lister)} returns"
             )
         self.returnError(EventNotSpecifiedError(f"no handler for {event!r}: {text}"))
 
@@ -316,13 +333,18 @@ class StateMachine:
         """Calls a handler and takes up what it returns, now or when its Deferred fires."""
         if name != UNKNOWN:
             self.va_state = name
+        seconds = self.reactor.seconds
+        began = seconds()
         try:
             returned = handler(*args)
         except (Exception, SystemExit):  # sys.exit() in one call must not stop the others
+            self.va_held(seconds() - began, handler)
             self.va_handlerFailed(Failure(), name)
             return
+        self.va_held(seconds() - began, handler)
         if iscoroutine(returned):
-            returned = Deferred.fromCoroutine(returned)
+            steps = timed(returned, seconds, lambda took, line: self.va_held(took, handler, line))
+            returned = Deferred.fromCoroutine(steps)
         if isinstance(returned, Deferred):
             self.va_pending = returned
             returned.addCallback(self.va_handlerDone, handler, name)
@@ -330,6 +352,21 @@ class StateMachine:
             self.va_watchPending()
         else:
             self.va_become(returned, handler, name)
+
+    def va_held(self, took: float, handler: Callable[..., Any], line: Line | None = None) -> None:
+        """A handler has held the reactor for so many seconds. line: where it went on, if it has."""
+        if took <= SLOW:
+            return
+        place = placeOf(handler, line)
+        self.va_log.warn(
+            "{app}: {handler} held the reactor for {took:.2f} s, and no call had sound meanwhile: "
+            "move slow work to self.deferToThread(f, ...)",
+            app=self.va_describe(),
+            handler=place,
+            took=took,
+        )
+        if place in self.va_slow or len(self.va_slow) < REMEMBERED:
+            self.va_slow[place] = max(took, self.va_slow.get(place, 0.0))
 
     def va_handlerDone(self, returned: Returned, handler: Callable[..., Any], name: str) -> None:
         """The Deferred of a handler fired."""
@@ -357,55 +394,10 @@ class StateMachine:
         if returned is None or self.va_over:
             return
         try:
-            pairs = _pairs(returned, f"{type(self).__name__}.{_placeOf(handler)}")
+            pairs = pairsOf(returned, f"{type(self).__name__}.{placeOf(handler)}")
         except Exception:
             self.returnError(Failure())
             return
         if pairs or name != UNKNOWN:
             self.va_list = pairs
             self.va_lister = getattr(handler, "__func__", handler)  # bound it would be a cycle
-
-
-def _nameOf(handler: object) -> str:
-    return getattr(handler, "__name__", None) or repr(handler)
-
-
-def _placeOf(handler: Any) -> str:
-    """A handler by its name, file and line."""
-    code = getattr(unwrap(getattr(handler, "__func__", handler)), "__code__", None)
-    if code is None:
-        return _nameOf(handler)
-    return f"{_nameOf(handler)} ({os.path.basename(code.co_filename)}, line {code.co_firstlineno})"
-
-
-def _pairs(returned: Returned, handler: str) -> list[Transition]:
-    """The pairs that a handler returned; TypeError names handler and value if they are none."""
-    wanted = "wanted a list of (event class, handler) pairs"
-    if not isinstance(returned, Iterable) or isinstance(returned, str | bytes):
-        raise TypeError(f"{handler} returned {returned!r}: {wanted}")
-    pairs = list(returned)
-    for pair in pairs:
-        wrong = _wrongWith(pair)
-        if wrong is not None:
-            raise TypeError(f"{handler} returned {pairs!r}: {wanted}, {wrong}{_hint(pairs)}")
-    return [(pair[0], pair[1]) for pair in pairs]
-
-
-def _wrongWith(pair: Any) -> str | None:
-    """Why that is no pair (event class, handler); None: it is one."""
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        return f"{pair!r} is none"
-    eventClass, handler = pair
-    if not isinstance(eventClass, type) or not issubclass(eventClass, BaseEvent):
-        return f"{eventClass!r} is no event class"
-    if callable(handler) or handler is IGNORE_EVENT:
-        return None
-    if handler is None:
-        return f"the handler of {eventClass.__name__} is None; IGNORE_EVENT drops an event"
-    return f"the handler of {eventClass.__name__}, {handler!r}, cannot be called"
-
-
-def _hint(pairs: list[Any]) -> str:
-    if pairs and isinstance(pairs[0], type) and issubclass(pairs[0], BaseEvent):
-        return "; one pair alone needs a list around it: [(event class, handler)]"
-    return ""

@@ -54,6 +54,7 @@ class CallFacts:
     while a handler's Deferred pended. leftOut: did the media clock leave out sound meanwhile?
     notPlayed: items that could not be played, and why, with the remedy.
     appError: the handler and the error that the application ended with while the call was up.
+    slowHandlers: those of the application that held the reactor, with file, line and seconds.
     survivors: what was still open after the end, in words.
     """
 
@@ -69,6 +70,7 @@ class CallFacts:
     leftOut: bool = False
     notPlayed: Sequence[str] = ()
     appError: str = ""
+    slowHandlers: Sequence[str] = ()
     survivors: Sequence[str] = ()
 
     @property

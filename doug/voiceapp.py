@@ -28,8 +28,9 @@ from doug.events import (
 )
 from doug.exceptions import StateMachineError
 from doug.keysender import checkSending
-from doug.statemachine import StateMachine, Transition
+from doug.statemachine import StateMachine
 from doug.timer import Timer
+from doug.transitions import Transition
 
 if TYPE_CHECKING:
     from doug.application import DougApplication

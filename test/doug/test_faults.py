@@ -1,0 +1,184 @@
+"""Faults of applications: what one call does wrong ends at most that call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.events import ApplicationSpecificEvent, BaseEvent
+from doug.statemachine import StateMachine
+from doug.testing import VirtualReactor
+from test.doug.test_application import logged
+
+
+def lineOf(mark: str) -> int:
+    """The line of this file that ends with that remark."""
+    lines = Path(__file__).read_text().splitlines()
+    [number] = [n for n, line in enumerate(lines, 1) if line.endswith(f"# {mark}")]
+    return number
+
+
+class Machine(StateMachine):
+    """A state machine alone; `handle` is what its one handler does."""
+
+    keepAlive = True
+
+    def __init__(self, reactor: Any, handle: Callable[[Machine], Any]) -> None:
+        self.outcomes: list[Any] = []
+        self.handled = 0
+        self.handle = handle
+        done: Deferred[Any] = Deferred()
+        done.addBoth(self.outcomes.append)
+        super().__init__(done, reactor)
+        self.va_start()
+
+    def __start__(self) -> Any:
+        return [(ApplicationSpecificEvent, self.came)]
+
+    def came(self, event: BaseEvent) -> Any:  # came
+        """Any event."""
+        self.handled += 1
+        return self.handle(self)
+
+
+class Real(VirtualReactor):
+    """Virtual delays, but the time of the wall between two readings, as handlers spend it."""
+
+    def seconds(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+
+class SlowTests(SynchronousTestCase):
+    """A handler that holds the reactor for more than 100 ms is named."""
+
+    def setUp(self) -> None:
+        self.reactor = VirtualReactor()
+
+    def lines(self, handle: Callable[[Machine], Any], seconds: float = 1.0) -> list[str]:
+        """What is logged of slow handlers when one event is handled so."""
+        self.machine = Machine(self.reactor, handle)
+        with logged() as lines:
+            self.machine.raiseEvent(ApplicationSpecificEvent())
+            self.reactor.advance(seconds)
+        return [line for line in lines if "held the reactor" in line]
+
+    def test_isNamedWithFileAndLine(self) -> None:
+        """By application, handler, file, line and seconds, with the remedy."""
+        [line] = self.lines(lambda machine: self.reactor.stall(0.3))
+        place = f"came (test_faults.py, line {lineOf('came')})"
+        self.assertIn(f"Machine: {place} held the reactor for 0.30 s", line)
+        self.assertIn("deferToThread", line)
+        self.assertEqual(self.machine.va_slow.keys(), {place})
+
+    def test_notBelow(self) -> None:
+        """100 ms are let pass."""
+        self.assertEqual(self.lines(lambda machine: self.reactor.stall(0.1)), [])
+
+    def test_oneThatRaisesToo(self) -> None:
+        """It is named, and then its error is told."""
+
+        def handle(machine: Machine) -> None:
+            self.reactor.stall(0.3)
+            raise ZeroDivisionError
+
+        self.assertEqual(len(self.lines(handle)), 1)
+        [failure] = self.machine.outcomes
+        failure.trap(ZeroDivisionError)
+
+    def test_laterStepsOfACoroutine(self) -> None:
+        """The line that it went on from; what it waited for is nobody's fault."""
+
+        async def handle(machine: Machine) -> Any:
+            await deferLater(machine.reactor, 0.5)  # waits
+            self.reactor.stall(0.2)
+            await deferLater(machine.reactor, 0.5)
+            return [(ApplicationSpecificEvent, machine.came)]
+
+        [line] = self.lines(handle, 2.0)
+        self.assertIn(f"came (test_faults.py, line {lineOf('waits')}) held the reactor", line)
+        self.assertEqual(len(self.machine.getCurrentEvents()), 1)
+
+    def test_aCoroutineIsTheSameAsWithoutAWatch(self) -> None:
+        """Errors go in and out of it, it can be cancelled, and what it returns counts."""
+        failing: Deferred[None] = Deferred()
+        seen: list[str] = []
+
+        async def handle(machine: Machine) -> Any:
+            try:
+                await failing
+            except KeyError as error:
+                seen.append(repr(error))
+            try:
+                await Deferred()
+            finally:
+                seen.append("cancelled")
+
+        self.assertEqual(self.lines(handle), [])
+        failing.errback(KeyError("x"))
+        self.machine.returnResult("over")
+        self.reactor.advance(0.0)
+        self.assertEqual(seen, ["KeyError('x')", "cancelled"])
+        self.assertEqual(self.machine.outcomes, ["over"])
+
+    def test_manyOfThem(self) -> None:
+        """Each is logged, but the verdict's list has an end."""
+        machine = Machine(self.reactor, lambda machine: None)
+        with logged():
+            for number in range(20):
+                machine.va_held(0.2, self.test_notBelow, ("somewhere.py", number))
+        self.assertEqual(len(machine.va_slow), 5)
+
+    def test_forReal(self) -> None:
+        """By the clock that the server goes by, and a handler that does sleep."""
+        self.reactor = Real()
+        [line] = self.lines(lambda machine: time.sleep(0.11))
+        self.assertRegex(line, r"held the reactor for 0\.\d\d s")
+
+
+class FloodTests(SynchronousTestCase):
+    """Thousands of events at once."""
+
+    def flood(self, count: int, handle: Callable[[Machine], Any] = lambda machine: None) -> Machine:
+        """That many are raised in one turn."""
+        self.reactor = VirtualReactor()
+        machine = Machine(self.reactor, handle)
+        for _ in range(count):
+            machine.raiseEvent(ApplicationSpecificEvent())
+        return machine
+
+    def test_tenThousandAreDelivered(self) -> None:
+        """As long as no handler makes them wait."""
+        machine = self.flood(10_000)
+        self.reactor.advance(1.0)
+        self.assertEqual((machine.handled, machine.outcomes), (10_000, []))
+
+    def test_oneMoreIsTooMany(self) -> None:
+        """Ten times maxQueuedEvents: whoever raises without end does not fill the memory."""
+        machine = self.flood(10_001)
+        self.reactor.advance(1.0)
+        [failure] = machine.outcomes
+        self.assertIn("10 times maxQueuedEvents", failure.getErrorMessage())
+
+    def test_othersHaveTheirTurnMeanwhile(self) -> None:
+        """What takes longer than 5 ms goes on in the next turn, in order."""
+        machine = self.flood(100, lambda machine: self.reactor.stall(0.001))
+        turns: list[int] = []
+
+        def other() -> None:
+            turns.append(machine.handled)
+            if machine.handled < 100:
+                self.reactor.callLater(0, other)
+
+        self.reactor.callLater(0, other)
+        self.reactor.advance(1.0)
+        self.assertEqual(machine.handled, 100)
+        most = max(after - before for before, after in pairwise(turns))
+        self.assertLessEqual(most, 6)
