@@ -1,0 +1,117 @@
+"""Whom a server has an agreement with: trunks (providers, PBXs) and phones that register here.
+
+Lives here: the values, what they may hold, and how --register writes a trunk. Not here: the file
+that they are read from (doug.config), registering at a trunk (shtoom.agent.registration), phones'
+bindings (shtoom.agent.registrar), which trunk a call is from (doug.trust).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from shtoom.exceptions import MalformedMessage
+from shtoom.sip.uri import URI, hostPort, parseURI
+
+__all__ = ["Network", "Phone", "Trunk", "parseRegister"]
+
+Network = IPv4Network | IPv6Network
+
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """One provider, or one account at a PBX. name: in routes, log lines and placeCall's trunk=.
+
+    host, port, transport: where requests go; port None: what DNS says, or the transport's own.
+    user, password: for digest; authUser: where that name is another one than the user. realm: the
+    only one that is answered, None for that of the first challenge. register: do we register there?
+    expires: seconds that a registration is asked for. networks: addresses that calls of this trunk
+    come from, beside those of host; trusted without a password. codecs: names, None for the
+    server's. identity: the header that names the caller to the trunk, and by which it does to us.
+    qualify: seconds between two OPTIONS pings, None for none. maxCalls: at a time, None: no limit.
+    refer: are the trunk's REFERs followed?
+    """
+
+    name: str
+    host: str
+    port: int | None = None
+    transport: str = "udp"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    authUser: str | None = None
+    realm: str | None = None
+    register: bool = False
+    expires: int = 600
+    networks: tuple[Network, ...] = ()
+    codecs: tuple[str, ...] | None = None
+    identity: Literal["from", "p-asserted-identity", "remote-party-id"] = "from"
+    qualify: float | None = None
+    maxCalls: int | None = None
+    refer: bool = False
+
+    @property
+    def uri(self) -> URI:
+        """The trunk itself: the registrar, or where OPTIONS go."""
+        params = () if self.transport == "udp" else (("transport", self.transport),)
+        return URI("sip", None, None, self.host, self.port, params)
+
+    @property
+    def address(self) -> URI:
+        """Our address of record there: USER@HOST."""
+        return URI("sip", self.user, None, self.host, self.port)
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User and password as digest wants them, None if there is no password."""
+        user = self.authUser or self.user
+        return None if user is None or self.password is None else (user, self.password)
+
+    def __str__(self) -> str:
+        return f"trunk {self.name} ({hostPort(self.host, self.port)})"
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A phone that may register here, and be called as sip:USER@... then.
+
+    user, password: for digest. maxContacts: devices at a time under that user.
+    """
+
+    user: str
+    password: str = field(repr=False)
+    maxContacts: int = 5
+
+
+def parseRegister(text: str) -> Trunk:
+    """'sip:USER:PASSWORD@HOST[:PORT][;transport=T]' as a trunk that has its host's name.
+
+    USER and PASSWORD as in a URI: %40 for @, %3A for :. ValueError says what is wrong, and does not
+    name the password.
+    """
+    wanted = "wanted sip:USER:PASSWORD@HOST[:PORT][;transport=udp]"
+    try:
+        uri = parseURI(text.strip())
+    except MalformedMessage:
+        raise ValueError(f"{wanted}; write @ as %40 and : as %3A in a password") from None
+    if uri.scheme != "sip" or not uri.user or uri.password is None or uri.headers:
+        raise ValueError(wanted)
+    if any(c in uri.user + uri.password for c in "\r\n\0"):
+        raise ValueError(f"{wanted}, without CR, LF or NUL")
+    unknown = [name for name, _ in uri.params if name.lower() != "transport"]
+    if unknown:
+        raise ValueError(f"{wanted}; the parameter {unknown[0]!r} says nothing here")
+    transport = (uri.transport or "udp").lower()
+    if transport not in TRANSPORTS:
+        raise ValueError(f"{wanted}; the transport is one of {', '.join(TRANSPORTS)}")
+    return Trunk(
+        name=uri.host,
+        host=uri.host,
+        port=uri.port,
+        transport=transport,
+        user=uri.user,
+        password=uri.password,
+        register=True,
+    )
