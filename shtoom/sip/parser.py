@@ -21,6 +21,7 @@ MAX_LINE = 8192
 """Of the start line and of each header after unfolding, in characters."""
 
 _STRAY = re.compile(r"[\r\n]")
+_UNSAFE = re.compile(r"[\r\n\0]")
 _FOLD = re.compile(r"(?<![ \t])[ \t]*+\r\n[ \t]++")
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
 _ROUGH_VIA = re.compile(r"SIP/[0-9.]++/([A-Za-z0-9-]++)[ \t]++([^ \t;,]++)", re.IGNORECASE)
@@ -88,7 +89,7 @@ def _response(
 ) -> Response:
     version, _, rest = start.partition(" ")
     code, _, reason = rest.partition(" ")
-    if version.upper() != "SIP/2.0" or _STRAY.search(start) or len(start) > MAX_LINE:
+    if version.upper() != "SIP/2.0" or _UNSAFE.search(start) or len(start) > MAX_LINE:
         raise MalformedMessage("status line", "SIP/2.0 code reason", start)
     if len(code) != 3 or not code.isascii() or not code.isdigit() or not 100 <= int(code) <= 699:
         raise MalformedMessage("status line", "a code of 100 to 699", start)

@@ -287,13 +287,14 @@ class RefusalTests(SynchronousTestCase):
         self.assertIsNone(error.request)
 
     def test_brokenStatusLines(self) -> None:
-        """7.2: three digits of 100 to 699."""
+        """7.2: three digits of 100 to 699, and no NUL in the phrase (none may be sent on)."""
         for start in (
             "SIP/2.0 99 x",
             "SIP/2.0 700 x",
             "SIP/2.0 4294967301 x",
             "SIP/2.0 2O0 x",
             "SIP/2.0",
+            "SIP/2.0 200 O\0K",
         ):
             self.assertRaises(MalformedMessage, parse, raw(start, *LINES[1:]))
 
