@@ -97,6 +97,7 @@ def _response(
         raise fault
     response = Response(int(code), reason, headers, body)
     _check(response)
+    response.vias  # noqa: B018 - all of them count: a response of two is for somebody else
     response.body = _cut(response, body)
     return response
 

@@ -298,6 +298,12 @@ class RefusalTests(SynchronousTestCase):
         ):
             self.assertRaises(MalformedMessage, parse, raw(start, *LINES[1:]))
 
+    def test_everyViaOfAResponseIsLookedAt(self) -> None:
+        """18.1.2: a second one that cannot be read is malformed at once, not where they count."""
+        for via in ("SIP/2.0/UDP 192.0.2.1:0x10", "SIP/2.0/UDP x;branch=a b", 'x;b="', "1;rport"):
+            for lines in ((*LINES[1:], f"Via: {via}"), (f"{LINES[1]}, {via}", *LINES[2:])):
+                self.assertRaises(MalformedMessage, parse, raw("SIP/2.0 200 OK", *lines))
+
     def test_security_007_lineFeedInsideQuotesIsNoFold(self) -> None:
         """A stray LF or CR would split the header at the next hop: 400, with a space instead."""
         for stray in ("\n", "\r"):
