@@ -16,8 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
+from shtoom.agent.calluser import CallEnding
 from shtoom.agent.credentials import accountOf
 from shtoom.agent.dialling import Dialling
+from shtoom.agent.hangup import Happening
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.lines import Lines
 from shtoom.agent.options import capabilities, refusal, refused
@@ -157,6 +159,9 @@ class UserAgent(Lines):
             return
         try:
             call.ackReceived(request)
+        except MalformedMessage as error:  # its body, where that has the answer to our offer
+            reason = f"the ACK cannot be read: {error}"
+            call.leave(Happening.HANGUP, CallEnding(reason, None, False))
         except Exception:
             call.crashed(Failure())
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shtoom.exceptions import MalformedMessage
 from shtoom.sip.body import SDP, bodyParts
+from shtoom.sip.fields import isToken
 from shtoom.sip.keyinfo import KEY_BODIES
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def refusal(request: Request, toTag: str | None) -> Response | None:
 
     In the order of RFC 3261 8.2: 405 for the method, 416 for the scheme of the Request-URI, 420 for
     a required extension, 415 for a body that is no session description. Max-Forwards 0 is no cause:
-    who is at the end of the way forwards nothing (RFC 4475 3.3.11).
+    who is at the end of the way forwards nothing (RFC 4475 3.3.11). Raises MalformedMessage.
     """
     if request.method not in METHODS:
         return request.respond(405, toTag=toTag, headers=(ALLOW,))
@@ -48,6 +50,8 @@ def refusal(request: Request, toTag: str | None) -> Response | None:
         return request.respond(416, reason, toTag=toTag)
     unknown = [t for t in request.headerValues("Require") if t.lower() not in EXTENSIONS]
     if unknown:
+        if not all(isToken(tag) for tag in unknown):  # they are to stand in our answer
+            raise MalformedMessage("Require header", "option tags", ", ".join(unknown))
         headers = (("Unsupported", ", ".join(unknown)),)
         return request.respond(420, toTag=toTag, headers=headers)
     return _bodyRefusal(request, toTag)

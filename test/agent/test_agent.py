@@ -20,6 +20,12 @@ class CapabilityTests(AgentTestCase):
         self.assertIsNotNone(response.header("Supported"))
         self.assertTrue(response.toAddress.tag)
 
+    def test_aRequireThatIsNoListOfTokensIs400(self) -> None:
+        """What it asks for would stand in our Unsupported: never a NUL, never broken text."""
+        for tags in ("a\0b", "two words", "\u00e9", '"x'):
+            self.alice.ask("INVITE", headers=[("Require", tags)], contact=True)
+            self.assertEqual(self.alice.labels()[-1], "400 INVITE", tags)
+
     def test_refusals(self) -> None:
         """405, 416, 420, 415 and 481, each with the header that says what would do."""
         self.alice.ask("SUBSCRIBE")

@@ -65,6 +65,20 @@ class InboundTests(AgentTestCase):
         self.assertIs(self.inbound().state, CallState.ANSWERED)
         self.assertEqual(self.heardBy().named("answered"), [])
 
+    def test_anACKThatCannotBeReadEndsTheCall(self) -> None:
+        """Its body was to answer our offer: BYE, and the end says why; no error of ours."""
+        for reinvited in (False, True):
+            caller = self.alice.invites(body=OFFER if reinvited else b"")
+            self.inbound().answer(ANSWER)
+            if reinvited:
+                caller.ack()
+                caller.reinvite(b"")
+            caller.ask("ACK", cseq=caller.cseq, body=ANSWER, contentType="nonsense")
+            (ending,) = self.heardBy().ends
+            assert isinstance(ending, CallEnding)
+            self.assertIn("the ACK cannot be read: Content-Type header", ending.reason)
+            self.assertEqual(self.alice.labels()[-1], "BYE")
+
     def test_theHeadersOfTheUserAreInTheResponses(self) -> None:
         """ring() and answer() take more headers; CR and LF are refused by name."""
         self.alice.invites()
