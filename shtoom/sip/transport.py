@@ -7,15 +7,17 @@ local address towards a host. Not here: sockets of SIP (udp.py).
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from zope.interface import Attribute, Interface
 
+from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.fields import splitCommas
 
 if TYPE_CHECKING:
     from shtoom.sip.fields import Via
-    from shtoom.sip.message import Request
+    from shtoom.sip.message import Request, Response
 
 Address = tuple[str, int]
 """(host, port): host an IP address without brackets."""
@@ -23,6 +25,7 @@ Address = tuple[str, int]
 SIP_PORT = 5060
 """The port of a sent-by that names none, over UDP and TCP (RFC 3261 18.2.2)."""
 
+_WILDCARDS = ("", "0.0.0.0", "::")
 _DISCARD_PORT = 9
 
 
@@ -56,6 +59,19 @@ class Peer(NamedTuple):
     address: Address
 
 
+class Receiver(Protocol):
+    """Who takes what arrives: a TransactionLayer."""
+
+    def messageReceived(self, message: Request | Response, peer: Peer) -> None:
+        """A message; a request has `received` and `rport` in its top Via."""
+
+    def malformedReceived(self, error: MalformedMessage, data: bytes, peer: Peer) -> None:
+        """What is no message; error.request is set if it may be answered."""
+
+    def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
+        """Nobody listens there, as the network says."""
+
+
 def markReceived(request: Request, source: Address) -> Request:
     """The request with `received`, and `rport` if asked for, in its top Via.
 
@@ -86,6 +102,25 @@ def responseAddress(via: Via, source: Address) -> Address:
     if via.rport is not None:
         return source
     return source[0], via.port if via.port is not None else SIP_PORT
+
+
+def ownAddress(
+    bound: Address, remoteHost: str, advertise: str | None, localAddressFor: Callable[[str], str]
+) -> Address:
+    """What a peer at remoteHost is told of a port that is bound there.
+
+    advertise: instead of any address of ours. localAddressFor: asked when the port is bound to all
+    of them. Raises TransportFailed if no address of this machine leads there.
+    """
+    host, port = bound
+    if advertise is not None:
+        return advertise, port
+    if host not in _WILDCARDS:
+        return host, port
+    try:
+        return localAddressFor(remoteHost), port
+    except OSError as e:
+        raise TransportFailed(f"no way to {remoteHost}: {e.strerror or e}") from e
 
 
 def localAddressFor(host: str) -> str:

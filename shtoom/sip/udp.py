@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
@@ -20,31 +19,25 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from shtoom.exceptions import MalformedMessage, TransportFailed
-from shtoom.sip.message import Request, Response
+from shtoom.sip.message import Request
 from shtoom.sip.parser import isKeepAlive, parse
 from shtoom.sip.probe import Probes
 from shtoom.sip.quietlog import QuietLog
-from shtoom.sip.transport import Address, ISIPTransport, Peer, localAddressFor, markReceived
+from shtoom.sip.transport import (
+    Address,
+    ISIPTransport,
+    Peer,
+    Receiver,
+    localAddressFor,
+    markReceived,
+    ownAddress,
+)
 from shtoom.sip.uri import hostPort
 
 MAX_DATAGRAM = 65535
 """What listenUDP is to be given as maxPacketSize: Twisted's own value cuts large INVITEs."""
 
-_WILDCARDS = ("", "0.0.0.0", "::")
 _BUFFER_FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
-
-
-class Receiver(Protocol):
-    """Who takes what arrives: a TransactionLayer."""
-
-    def messageReceived(self, message: Request | Response, peer: Peer) -> None:
-        """A message; a request has `received` and `rport` in its top Via."""
-
-    def malformedReceived(self, error: MalformedMessage, data: bytes, peer: Peer) -> None:
-        """A datagram that is no message; error.request is set if it may be answered."""
-
-    def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
-        """Nobody listens there, as the network says."""
 
 
 @implementer(ISIPTransport)
@@ -95,15 +88,7 @@ class UDPTransport(DatagramProtocol):
         """As ISIPTransport has it."""
         if self._bound is None:
             raise TransportFailed("the UDP port is closed")
-        host, port = self._bound
-        if self.advertise is not None:
-            return self.advertise, port
-        if host not in _WILDCARDS:
-            return host, port
-        try:
-            return self._localAddressFor(remoteHost), port
-        except OSError as e:
-            raise TransportFailed(f"no way to {remoteHost}: {e.strerror or e}") from e
+        return ownAddress(self._bound, remoteHost, self.advertise, self._localAddressFor)
 
     def send(self, data: bytes, address: Address) -> None:
         """As ISIPTransport has it. What finds the socket's buffer full is lost and counted."""
