@@ -11,7 +11,8 @@ The rules behind the rows:
 - A callee sends no BYE before the ACK of its 200 or the end of its patience, 64*T1 (15, 13.3.1.4).
 - A 2xx that crosses a CANCEL makes a call, which is acknowledged and left by BYE (9.1, 13.2.2.4).
 - After 64*T1 without a final response to a cancelled INVITE it is given up (9.1).
-- The caller may send BYE in an early dialog; the INVITE then gets 487 (15.1.2).
+- The caller may send BYE in an early dialog; the INVITE then gets 487 (15.1.2). The callee may not
+  (15): its BYE tells that its 2xx was lost or overtaken; what rings elsewhere is cancelled.
 
 A pair without a row changes nothing: a second hangup(), a CANCEL after the final response, a BYE
 that crosses ours (it is answered, our own BYE's answer is still waited for).
@@ -92,6 +93,7 @@ TABLE: Mapping[tuple[CallState, Happening], Step] = {
     (_S.ANSWERED, _H.BYE): Step(_A.STOP, _S.ENDED),
     (_S.AWAITING_ACK, _H.BYE): Step(_A.STOP, _S.ENDED),
     (_S.CONFIRMED, _H.BYE): Step(_A.STOP, _S.ENDED),
+    (_S.PROCEEDING, _H.BYE): Step(_A.CANCEL, _S.CANCELLING),
     # The ACK of our 200 comes, or never does; CONFIRMED: that of a re-INVITE.
     (_S.AWAITING_ACK, _H.ACK): Step(_A.BYE, _S.LEAVING),
     (_S.AWAITING_ACK, _H.NO_ACK): Step(_A.BYE, _S.LEAVING),

@@ -210,6 +210,19 @@ class HangupTableTests(AgentTestCase):
         assert isinstance(ending, CallEnding)
         self.assertIn("Q.850;cause=16", ending.reason)
 
+    def test_PROCEEDING_BYE(self) -> None:
+        """A callee that hangs up has answered (15): its 2xx, still on its way, is left by BYE."""
+        callee, call, listener = self.outboundIn(CallState.PROCEEDING)
+        callee.ask("BYE")
+        self.assertEqual(self.trunk.labels(), ["200 BYE", "CANCEL"])
+        (ending,) = listener.ends
+        assert isinstance(ending, CallEnding)
+        self.assertTrue(ending.byRemote)
+        callee.says(200, body=ANSWER)
+        self.assertEqual(self.trunk.labels()[2:], ["ACK", "BYE"])
+        self.trunk.reply(self.trunk.request("BYE"), 481)
+        self.assertEnds(call, listener, byRemote=True)
+
     # The ACK of our 200
 
     def test_AWAITING_ACK_ACK(self) -> None:
