@@ -86,7 +86,8 @@ class RaceCase(FieldCase):
         """
         self.settle(0.1)
         apps = list(self.desk)
-        for app, kind in zip(apps, ends or [CallEndedEvent] * len(apps), strict=True):
+        kinds: list[type[BaseEvent]] = [*ends] or [CallEndedEvent] * len(apps)
+        for app, kind in zip(apps, kinds, strict=True):
             self.assertOneEnd(app, kind)
         heard = [list(app.events) for app in apps]
         self.lab.advance(TIMERS)

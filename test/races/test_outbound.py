@@ -106,7 +106,9 @@ class CancelRaces(RaceCase):
     def test_hangUpBeforeTheINVITE(self) -> None:
         """An application that dials and hangs up in one breath sends nothing."""
         self.lab.application.placeCall("sip:200@203.0.113.30", None)
-        self.app.hangupCall()
+        leg = self.app.getDefaultLeg()
+        assert leg is not None
+        leg.hangupCall()
         self.settle(5.0)
         self.assertEqual(self.trunk.labels(), [])
         self.assertOver()
