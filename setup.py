@@ -10,7 +10,8 @@ exec((HERE / "doug" / "_version.py").read_text(), VERSION)
 
 EXTRAS = {
     "g722": ["G722>=1.2.4"],
-    "standard": ["doug[g722]"],  # what most want
+    "formats": ["soundfile>=0.13"],
+    "standard": ["doug[g722,formats]"],  # what most want
     "dev": [
         "hypothesis>=6.100",
         "coverage[toml]>=7.5",

@@ -7,13 +7,13 @@ Lives here: findings about the machine the server runs on. Not here: mistakes in
 from __future__ import annotations
 
 import resource
-import shutil
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 
 from doug.settings import Settings
+from shtoom.media.convert import missing
 from shtoom.sip.transport import localAddressFor
 
 BESIDE_CALLS = 100  # descriptors for all that is no call: sockets of SIP, log, prompts, libraries
@@ -51,7 +51,7 @@ def startUpWarnings(settings: Settings) -> list[str]:
 
 def startUpNotes() -> list[str]:
     """What is missing on this machine, but only to some."""
-    return list(converterNotes(shutil.which("ffmpeg")))
+    return list(converterNotes(missing("mp3")))
 
 
 def descriptorWarnings(settings: Settings, limit: int | None) -> Iterator[str]:
@@ -132,12 +132,12 @@ def _hasAttribute(app: type, name: str) -> bool:
     )
 
 
-def converterNotes(ffmpeg: str | None) -> Iterator[str]:
-    """ffmpeg: where it is, None for nowhere."""
-    if ffmpeg is None:
+def converterNotes(install: str | None) -> Iterator[str]:
+    """install: what is missing for the commonest compressed kinds, None for nothing."""
+    if install is not None:
         yield (
-            "ffmpeg is not installed: WAV, AU, raw and G.711 files need none, for anything else "
-            "(mp3, ogg ...): apt-get install ffmpeg"
+            "mp3, ogg, flac and other compressed files cannot be converted here (WAV, AU, raw and "
+            f"G.711 need not be): {install}"
         )
 
 

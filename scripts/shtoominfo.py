@@ -25,10 +25,10 @@ from doug.voiceapp import VoiceApp
 from shtoom import codecs
 from shtoom.sip.transport import localAddressFor
 
-PACKAGES = ("twisted", "zope.interface", "numpy", "pydub")
+PACKAGES = ("twisted", "zope.interface", "numpy", "pydub", "soundfile")
 ROUTES = {"IPv4": ANYWHERE, "IPv6": "2001:db8::1", "this machine": "127.0.0.1"}
 PROGRAMS = {
-    "ffmpeg": ("mp3, ogg and other sound files", "ffmpeg"),
+    "ffmpeg": ("m4a and other sound files", "ffmpeg"),
     "espeak-ng": ("making prompts (scripts/make_prompts.py)", "espeak-ng"),
     "sipp": ("tests against sipp", "sip-tester"),
     "baresip": ("tests against baresip, a phone on the command line", "baresip-core"),

@@ -19,10 +19,20 @@ from numpy.typing import NDArray
 from shtoom import codecs
 from shtoom.audio.frames import RATE
 
-__all__ = ["AudioFormat", "BadHeader", "Encoding", "parseAu", "parseWav", "toMono16", "wavHeader"]
+__all__ = [
+    "AudioFormat",
+    "BadHeader",
+    "Encoding",
+    "OtherCoding",
+    "parseAu",
+    "parseWav",
+    "toMono16",
+    "wavHeader",
+]
 
 UNKNOWN_SIZE = 0xFFFFFFFF
 MAX_CHUNKS = 1000  # before the sound; no program writes more than a dozen
+MAX_HEAD = 64 << 20  # bytes before the sound, such as pictures; reading more would take its time
 MAX_CHANNELS = 64
 MIN_RATE, MAX_RATE = 1000, 384_000  # samples a second; others are a broken header
 
@@ -36,6 +46,14 @@ _AU = Struct(">4sIIIII")
 
 class BadHeader(ValueError):
     """A header that no sound can be read by; the text says what is wrong with it."""
+
+
+class OtherCoding(BadHeader):
+    """A good header of sound whose coding is not read here. name: of the coding."""
+
+    def __init__(self, name: str, tag: int) -> None:
+        super().__init__(f"has sound coded as {name} (tag {tag})")
+        self.name = name
 
 
 class Encoding(Enum):
@@ -132,6 +150,8 @@ def parseWav(readAt: ReadAt) -> AudioFormat:
         if name == b"fmt ":
             found = _parseFmt(readAt(at, min(size, 40)), size)
         at += size + (size & 1)  # chunks begin at even offsets
+        if at > MAX_HEAD:
+            raise BadHeader(f"has its sound behind {at} bytes of other things, if at all")
     raise BadHeader(f"has {MAX_CHUNKS} chunks and no data among them")
 
 
@@ -144,8 +164,10 @@ def _parseFmt(body: bytes, size: int) -> AudioFormat:
         if len(body) < 40 or body[26:40] != _SUBFORMAT_TAIL:
             raise BadHeader("is WAVE_FORMAT_EXTENSIBLE with an unknown sub-format")
         tag = int.from_bytes(body[24:26], "little")
+    if tag in _OTHER_TAGS:
+        raise OtherCoding(_OTHER_TAGS[tag], tag)
     if tag not in _WAV_TAGS:
-        raise BadHeader(f"has sound coded as {_OTHER_TAGS.get(tag, 'an unknown kind')} (tag {tag})")
+        raise BadHeader(f"has sound coded as an unknown kind (tag {tag})")
     width = (bits + 7) // 8
     if channels > 0 and blockAlign % channels == 0 and width < blockAlign // channels <= 4:
         width = blockAlign // channels  # 24 bits in a box of 32, left-aligned
@@ -162,6 +184,8 @@ def parseAu(readAt: ReadAt) -> AudioFormat:
     _, start, size, code, rate, channels = _AU.unpack(head)
     if start < _AU.size:
         raise BadHeader(f"has its sound at byte {start}, within its header")
+    if start > MAX_HEAD:
+        raise BadHeader(f"has its sound at byte {start}, if at all")
     if code not in _AU_ENCODINGS:
         raise BadHeader(f"has sound coded as an unknown kind (AU encoding {code})")
     encoding, width = _AU_ENCODINGS[code]

@@ -23,11 +23,19 @@ from numpy.typing import NDArray
 
 from shtoom.audio.frames import RATE
 from shtoom.audio.resample import Resampler
-from shtoom.audio.wav import AudioFormat, BadHeader, Encoding, parseAu, parseWav, toMono16
-from shtoom.media.convert import INSTALL, LARGEST, PROGRAM, canConvert, toWav
+from shtoom.audio.wav import (
+    AudioFormat,
+    BadHeader,
+    Encoding,
+    OtherCoding,
+    parseAu,
+    parseWav,
+    toMono16,
+)
+from shtoom.media.convert import COMPRESSED, LARGEST, missing, toWav
 from shtoom.media.sniff import HEAD, formatOf
 
-__all__ = ["AudioFileError", "AudioReader", "ReadableFile", "openReader", "wordsOf"]
+__all__ = ["AudioFileError", "AudioReader", "ReadableFile", "nameOf", "openReader", "wordsOf"]
 
 PIECE = 1.0  # seconds that readAt() reads at a time
 _LARGEST = 1 << 20  # bytes: many channels at a high rate are read in smaller pieces
@@ -40,6 +48,8 @@ HEADERLESS = {
     ".al": AudioFormat(Encoding.ALAW, RATE, 1, 1),
 }
 """Suffixes of files that are samples from their first byte on."""
+_HEADED = (".wav", ".au", ".snd", ".aiff", ".opus", *COMPRESSED)
+"""Suffixes of files that begin with a mark."""
 _REFUSED = ("RIFX",)  # what passes for a WAV and is none
 _UNMARKED = {".gsm": "GSM 6.10", ".g722": "G.722", ".g729": "G.729"}
 
@@ -93,8 +103,8 @@ class AudioReader:
         "name",
     )
 
-    def __init__(self, file: ReadableFile, name: str, suffix: str | None, size: int | None) -> None:
-        """suffix: ".wav" or "", None for an open file. size: bytes of the file, None if unknown.
+    def __init__(self, file: ReadableFile, name: str, suffix: str, size: int | None) -> None:
+        """suffix: ".wav" or "". size: bytes of the file, None if it is an app's open file.
 
         Raises AudioFileError, or _Compressed, if nothing here reads that format; the file stays
         open then.
@@ -103,7 +113,7 @@ class AudioReader:
         self._at, self._ahead = 0, b""
         self._resampler: Resampler | None = None
         self.ended = False
-        self.format = self._parse(suffix)
+        self.format = self._parse(suffix, byName=size is not None)
         self._left: float = float("inf") if self.format.dataSize is None else self.format.dataSize
         if size is not None:
             self._left = min(self._left, max(0, size - self.format.dataStart))
@@ -167,32 +177,34 @@ class AudioReader:
 
     # --- the format ---------------------------------------------------------------------------
 
-    def _parse(self, suffix: str | None) -> AudioFormat:
-        self._ahead = self._readBytes(HEAD)
+    def _parse(self, suffix: str, byName: bool) -> AudioFormat:
+        """byName: does the suffix of a file without header count more than its first bytes?"""
+        head = self._ahead = self._readBytes(HEAD)
         self._at = 0
-        known = formatOf(self._ahead)
-        headerless = HEADERLESS.get(suffix or "")
+        known = formatOf(head)
         try:
             if known == "WAV":
                 return parseWav(self._readAt)
             if known == "AU":
                 return parseAu(self._readAt)
         except BadHeader as error:
+            if isinstance(error, OtherCoding) and self._at + len(self._ahead) == len(head):
+                raise _Compressed(f"WAV of {error.name}", head) from None
             remedy = f"make it anew, for example with: {_converting(self.name)}"
             raise AudioFileError(self.name, str(error), remedy) from None
-        if headerless is not None:
-            return headerless  # by its suffix it may begin with any bytes, even another's mark
+        if byName and suffix in HEADERLESS:
+            return HEADERLESS[suffix]  # it may begin with any bytes, even another's mark
         convert = f"convert it, for example with: {_converting(self.name)}"
         if known in _REFUSED or (known is None and suffix in _UNMARKED):
-            known = known or _UNMARKED[suffix or ""]
+            known = known or _UNMARKED[suffix]
             raise AudioFileError(self.name, f"is {known}, which is not read here", convert)
         if known is not None:
-            raise _Compressed(known, self._ahead)
-        if suffix is None:
-            return HEADERLESS[".raw"]
-        if not self._ahead:
+            raise _Compressed(known, head)
+        if not byName and suffix not in _HEADED:
+            return HEADERLESS.get(suffix, HEADERLESS[".raw"])
+        if not head:
             raise AudioFileError(self.name, "is empty", "see why nothing was written to it")
-        what = f"begins with {self._ahead[:12]!r}, like no sound file that is known here"
+        what = f"begins with {head[:12]!r}, like no sound file that is known here"
         choice = ", ".join(HEADERLESS)
         remedy = f"{convert}; a file of samples without a header is named by its kind: {choice}"
         raise AudioFileError(self.name, what, remedy)
@@ -243,18 +255,27 @@ def openReader(source: str | os.PathLike[str] | ReadableFile) -> AudioReader:
     """Opens a sound file by its path, or reads an open binary file from where it stands.
 
     The first bytes tell WAV and AU, whatever the name; .raw, .sln, .ul and .al are samples without
-    a header, as is an open file that begins like no other format. What is compressed is converted
-    first (media.convert). Raises AudioFileError; then the file is closed again. Blocking.
+    a header, as is an open file that begins like no other format and has no name that promises one.
+    What is compressed is converted first (media.convert). Raises AudioFileError; then the file is
+    closed again. Blocking.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         file, size = _openPath(path)
         return _reader(file, str(path), path.suffix.lower(), size)
-    name = getattr(source, "name", None)
-    return _reader(source, str(name or f"a {type(source).__name__}"), None, None)
+    name = nameOf(source)
+    return _reader(source, name, Path(name).suffix.lower(), None)
 
 
-def _reader(file: ReadableFile, name: str, suffix: str | None, size: int | None) -> AudioReader:
+def nameOf(file: object) -> str:
+    """What to call an app's open file: its name, if it has one; else its class."""
+    name = getattr(file, "name", None)
+    if isinstance(name, str | bytes | os.PathLike) and name:
+        return os.fsdecode(name)
+    return f"a {type(file).__name__}"  # a number is its descriptor's
+
+
+def _reader(file: ReadableFile, name: str, suffix: str, size: int | None) -> AudioReader:
     try:
         return AudioReader(file, name, suffix, size)
     except _Compressed as found:
@@ -267,9 +288,10 @@ def _reader(file: ReadableFile, name: str, suffix: str | None, size: int | None)
 
 def _converted(file: ReadableFile, name: str, found: _Compressed) -> AudioReader:
     """A reader of what a converter makes of that file, of which the head was read."""
-    if not canConvert():
-        what = f"is {found.kind}, for which {PROGRAM} is needed"
-        raise AudioFileError(name, what, f"{INSTALL}, or convert it elsewhere: {_converting(name)}")
+    install = missing(found.kind)
+    if install is not None:
+        what = f"is {found.kind}, which nothing here converts"
+        raise AudioFileError(name, what, f"{install}, or convert it elsewhere: {_converting(name)}")
     piece, left = found.head, LARGEST
     with NamedTemporaryFile(prefix="doug-", suffix=Path(name).suffix) as copy:
         try:
@@ -278,11 +300,18 @@ def _converted(file: ReadableFile, name: str, found: _Compressed) -> AudioReader
                 left -= len(piece)
                 piece = _pieceOf(file, name, _SKIP)
             copy.flush()
-            wav = toWav(copy.name)
+            wav = toWav(copy.name, found.kind)
         except OSError as error:
             what = f"is {found.kind} that cannot be converted ({wordsOf(error)})"
             raise AudioFileError(name, what, f"make it anew: {_converting(name)}") from error
-    return _reader(wav, name, ".wav", os.fstat(wav.fileno()).st_size)
+    try:
+        return AudioReader(wav, name, ".wav", os.fstat(wav.fileno()).st_size)
+    except BaseException as error:
+        wav.close()
+        if isinstance(error, _Compressed):  # or it would go round for ever
+            what = f"is {found.kind}, of which the converter made {error.kind}"
+            raise AudioFileError(name, what, f"make it anew: {_converting(name)}") from None
+        raise
 
 
 def _pieceOf(file: ReadableFile, name: str, size: int) -> bytes:

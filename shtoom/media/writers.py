@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from errno import EIO
+from io import BufferedRandom, BufferedWriter
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple, Protocol
@@ -20,14 +21,8 @@ from shtoom import codecs
 from shtoom.audio.frames import RATE, toSamples
 from shtoom.audio.wav import wavHeader
 from shtoom.codecs import Codec
-from shtoom.media.convert import (
-    COMPRESSED,
-    INSTALL,
-    PROGRAM,
-    ConversionFailed,
-    canConvert,
-    fromWav,
-)
+from shtoom.media.convert import COMPRESSED, ConversionFailed, fromWav, missing
+from shtoom.media.files import nameOf
 
 __all__ = ["WritableFile", "Writer", "writerFor"]
 
@@ -160,8 +155,10 @@ class _ConvertedWriter(_PathWriter):
         self.name, self._dest = str(dest), dest
 
     def open(self) -> None:
-        if not canConvert():
-            raise ConversionFailed(f"for a {self._dest.suffix} file {PROGRAM} is needed: {INSTALL}")
+        suffix = self._dest.suffix.lower()
+        install = missing(suffix)
+        if install is not None:
+            raise ConversionFailed(f"nothing here makes a {suffix} file: {install}")
         super().open()
 
     def close(self) -> None:
@@ -180,12 +177,14 @@ class _ConvertedWriter(_PathWriter):
 class _FileWriter(Writer):
     """An open file of an app's. A WAV begins where that file stands."""
 
-    __slots__ = ("_file", "_start")
+    __slots__ = ("_buffers", "_file", "_start", "_told")
 
     def __init__(self, file: Any, name: str, kind: _Kind) -> None:
         super().__init__(name, kind)
         self._file = file
-        self._start = 0
+        self._start = self._told = 0
+        # What an open() of Python's still buffers would be lost with the process.
+        self._buffers = isinstance(file, BufferedWriter | BufferedRandom)
 
     def open(self) -> None:
         if self._kind.headed:
@@ -193,10 +192,17 @@ class _FileWriter(Writer):
         super().open()
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            whole = self.bytes - self.bytes % self._kind.sampleBytes
+            if self._kind.headed and whole > self._told:  # what a full disk took of a piece
+                self._putHeader(self._kind.header(whole))
+        finally:
+            self._file.close()
 
     def _append(self, data: bytes) -> int:
         count = self._file.write(data)
+        if self._buffers:
+            self._file.flush()
         if count is None:  # many file-likes return nothing
             return len(data)
         if count <= 0:
@@ -207,6 +213,7 @@ class _FileWriter(Writer):
         self._file.seek(self._start)
         self._append(header)
         self._file.seek(self._start + _HEADER + self.bytes)
+        self._told = self.bytes
 
 
 def writerFor(dest: str | os.PathLike[str] | WritableFile, channels: int = 1) -> Writer:
@@ -229,7 +236,7 @@ def writerFor(dest: str | os.PathLike[str] | WritableFile, channels: int = 1) ->
         if channels > 1 and not kind.headed:
             raise ValueError(f"{path}: {channels} channels need a .wav file, or a compressed one")
         return _PathWriter(path, kind._replace(channels=channels))
-    name = str(getattr(dest, "name", None) or f"a {type(dest).__name__}")
+    name = nameOf(dest)
     kind = _KINDS.get(Path(name).suffix.lower(), _RAW)._replace(channels=channels)
     if channels > 1:
         kind = _KINDS[".wav"]._replace(channels=channels)

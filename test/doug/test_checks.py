@@ -102,10 +102,11 @@ class ChecksTests(SynchronousTestCase):
         self.assertEqual(list(addressWarnings(heardAt("udp:*:5060"), lambda _: "8.8.8.8")), [])
 
     def test_noConverter(self) -> None:
-        """ffmpeg is missing."""
-        [text] = converterNotes(None)
-        self.assertIn("ffmpeg", text)
-        self.assertEqual(list(converterNotes("/usr/bin/ffmpeg")), [])
+        """Nothing converts mp3: what to install is said."""
+        [text] = converterNotes("install this")
+        self.assertIn("mp3, ogg, flac", text)
+        self.assertIn("install this", text)
+        self.assertEqual(list(converterNotes(None)), [])
 
     def test_argumentsThatNoApplicationKnows(self) -> None:
         """The class is named, and what may have been meant."""

@@ -167,10 +167,10 @@ class FailureTests(RecorderTestCase):
 
     def test_suffixThatCannotBeWritten(self) -> None:
         """As one that cannot be opened; the reason names it."""
-        self.record("message.mp3")
+        self.record("message.doc")
         self.settle()
         self.assertEqual(self.host.names(), ["MediaRecordFailedEvent"])
-        self.assertIn("mp3", self.host.records[0].reason)
+        self.assertIn("a .doc file", self.host.records[0].reason)
 
     def test_fullDiskEndsTheRecordingWithinASecond(self) -> None:
         """MediaRecordStoreFailedEvent; the file is closed once."""
