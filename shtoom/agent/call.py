@@ -190,10 +190,15 @@ class Call:
     def allows(self, method: str) -> bool:
         """May the peer be sent such a request? By the Allow of its INVITE or 2xx (RFC 3261 20.5).
 
-        Without that header it has not said what it can do.
+        Without that header, or with one that cannot be read, it has not said what it can do.
         """
         said = self.introduction
-        return said is None or said.header("Allow") is None or method in said.headerValues("Allow")
+        if said is None or said.header("Allow") is None:
+            return True
+        try:
+            return method in said.headerValues("Allow")
+        except MalformedMessage:
+            return True
 
     @property
     def introduction(self) -> Message | None:

@@ -6,12 +6,13 @@ functions. Not here: when what is sent (outbound.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import isfinite
 
 from shtoom.agent.options import ALLOW, SUPPORTED
 from shtoom.agent.targets import requestURI
 from shtoom.exceptions import CallFailed, InvalidSIPURL, MalformedMessage, failureFor
+from shtoom.sip.body import sdpBody
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
@@ -124,21 +125,37 @@ class Dialling:
         )
 
 
-def readable(response: Response, findings: list[str]) -> Response:
-    """The response of 101 to 299 to an INVITE, without a Contact that cannot be read.
+_READABLE: tuple[tuple[str, Callable[[Response], object]], ...] = (
+    # Of a 3xx each Contact is looked at by itself.
+    ("Contact", lambda said: said.contacts if said.code < 300 else said.headerValues("Contact")),
+    ("Record-Route", lambda said: said.recordRoutes),
+    ("Allow", lambda said: said.headerValues("Allow")),
+)
 
-    Many phones leave the Contact of an 18x out, some that of the 2xx, a few send a broken one:
-    requests then go to the address dialled, and for a 2xx a finding says so.
+
+def readable(response: Response, findings: list[str]) -> Response:
+    """The response to an INVITE without what cannot be read of it: whoever looks later may.
+
+    That is of its Contact, Record-Route, Allow and body. Many phones leave the Contact of an 18x
+    out, some that of the 2xx, a few send a broken one: requests then go to the address dialled, and
+    for a 2xx a finding says so.
     """
+    for name, read in _READABLE:
+        try:
+            read(response)
+        except MalformedMessage:
+            response = response.without(name)
     try:
-        found = response.contact is not None
+        sdpBody(response)
     except MalformedMessage:
-        found, response = False, response.without("Contact")
-    if not found and response.code >= 200:
-        findings.append(
+        response = response.withBody(b"", None)
+    if 200 <= response.code < 300 and response.contact is None:
+        finding = (
             f"the {response.code} had no Contact that can be read: requests in the call go to the "
             "address dialled; the far end should send one (RFC 3261 12.1.1)"
         )
+        if finding not in findings:
+            findings.append(finding)
     return response
 
 

@@ -210,6 +210,7 @@ class OutboundCall(Call):
 
     def responseReceived(self, response: Response) -> None:
         """A response to the INVITE: provisional, 2xx (perhaps of several forks), a refusal."""
+        response = readable(response, self.findings)
         try:
             if response.code < 200:
                 self._provisional(response)
@@ -289,13 +290,13 @@ class OutboundCall(Call):
         if known is not None:
             self._early[tag] = Early(known.dialog, sdp or known.sdp)
         elif len(self._early) < MAX_FORKS:
-            dialog = Dialog.forUAC(self.request, readable(response, []))
+            dialog = Dialog.forUAC(self.request, response)
             self._early[tag] = Early(dialog, sdp)
             self.agent.bind(dialog.key, self)
 
     def _success(self, response: Response) -> None:
         """The first 2xx: its dialog is the call's (13.2.2.4)."""
-        response = self.answer = readable(response, self.findings)
+        self.answer = response
         early = self._early.get(response.toAddress.tag or "")
         if early is None:
             dialog = Dialog.forUAC(self.request, response)

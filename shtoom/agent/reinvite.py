@@ -13,11 +13,12 @@ from zope.interface import implementer
 
 from shtoom.agent.calluser import CallEnding
 from shtoom.agent.credentials import Asked, NoAnswer
-from shtoom.agent.dialling import refusedBy
+from shtoom.agent.dialling import readable, refusedBy
 from shtoom.agent.hangup import CallState, Happening
 from shtoom.agent.options import ALLOW, SUPPORTED
 from shtoom.exceptions import CallFailed
 from shtoom.sip.body import sdpBody
+from shtoom.sip.states import State
 from shtoom.sip.transactions import IClientTransactionUser
 
 if TYPE_CHECKING:
@@ -86,10 +87,11 @@ class Reinvite:
 
     def responseReceived(self, response: Response) -> None:
         """From the transaction."""
+        response = readable(response, [])
         code = response.code
         if code < 200:
-            return
-        if code < 300:
+            self._provisional()
+        elif code < 300:
             self._accepted(response)
         elif self.answer.called:
             return  # stopped: the layer has acknowledged it

@@ -63,6 +63,7 @@ class Reoffers:
         if call is None:
             return
         sdp = sdpBody(request)
+        request.contact  # noqa: B018 - one that cannot be read is refused before anything is done
         glare = self.ours is not None and not self.ours.waiting
         if request.method == "UPDATE" and sdp is None:  # refreshes the target, nothing else
             call.refreshTarget(request)
@@ -130,17 +131,17 @@ class Reoffers:
         call, request = self._call, self._request
         if transaction is not self._open or call is None or request is None:
             return  # cancelled, or the call has ended meanwhile
-        self._open = self._pending = None
         call.refreshTarget(request)
-        call.localSDP = mine
-        if theirs is not None:
-            call.remoteSDP = theirs
         response = request.respond(
             200,
             headers=(("Contact", call.contact), ALLOW, SUPPORTED),
             body=mine,
             contentType="application/sdp",
         )
+        self._open = self._pending = None  # not before: what fails above is still to be answered
+        call.localSDP = mine
+        if theirs is not None:
+            call.remoteSDP = theirs
         if request.method == "INVITE":
             self._awaitsAnswer = theirs is None
             self._accepted = AcceptedResponse(response, call.agent.timers)

@@ -346,6 +346,39 @@ class OutboundTests(AgentTestCase):
         self.assertEqual(str(self.trunk.request("ACK").uri), "sip:200@203.0.113.30")
         self.assertIn("Contact", call.findings[0])
 
+    def test_brokenHeadersInAResponse(self) -> None:
+        """What cannot be read and need not be is left out: the call comes about all the same."""
+        for name, value in (
+            ("Record-Route", "*"),
+            ("Record-Route", '<sip:a@b>, "x'),
+            ("Allow", 'BYE, "INFO'),
+            ("Contact", "<sip:x@y:7.5>"),
+        ):
+            call, _ = self.dial()
+            callee = self.trunk.answers()
+            for code in (180, 183, 200):
+                callee.says(code, headers=[(name, value)], body=ANSWER, contact=False)
+            self.assertIs(call.state, CallState.CONFIRMED, name)
+            self.assertTrue(call.allows("INFO"))
+            call.hangup()
+            self.assertEqual(self.trunk.labels()[-2:], ["ACK", "BYE"], name)
+
+    def test_aBodyThatCannotBeReadIsNone(self) -> None:
+        """Of an 18x it is passed over; a 2xx without an answer is acknowledged and left."""
+        _, listener = self.dial()
+        invite = self.trunk.answers().invite
+        for code in (180, 200):
+            response = invite.respond(code, toTag="t1", body=ANSWER, contentType="nonsense")
+            self.trunk.say(response.toBytes())
+        self.assertEqual(self.trunk.labels()[-2:], ["ACK", "BYE"])
+        self.assertIsInstance(self.rejection(listener), NotAcceptable)
+
+    def test_aRedirectionToNothingThatCanBeRead(self) -> None:
+        """Its Contact is not even a list: a refusal like any other."""
+        _, listener = self.dial()
+        self.trunk.answers().says(302, headers=[("Contact", '"x, <sip:a@b>')])
+        self.assertEqual(self.rejection(listener).sipCode, 302)
+
     def test_aSlowNameInTheContact(self) -> None:
         """While it is looked up the ACK waits, and repeats of the 200 are no second fork."""
         waiting = self.names.slow.setdefault("pbx.example.net", [])

@@ -53,6 +53,18 @@ class ReofferTests(AgentTestCase):
         self.assertEqual(len(self.alice.got("200 INVITE")), 3)
         self.assertIs(self.call.state, CallState.CONFIRMED)
 
+    def test_aContactThatCannotBeReadIsRefused(self) -> None:
+        """400, nobody is asked, and all stays as it was (RFC 3261 14.2: the call goes on)."""
+        self.alice.contact = "<sip:alice@198.51.100.20:7.5>"
+        self.caller.reinvite(HOLD)
+        self.caller.update(HOLD)
+        self.assertEqual(self.alice.labels(), ["400 INVITE", "400 UPDATE"])
+        self.assertEqual(self.listener.named("offer"), [])
+        self.assertIs(self.call.state, CallState.CONFIRMED)
+        self.call.hangup()
+        self.run_(40.0)
+        self.assertNothingLeft()
+
     def test_withoutAnOfferTheUserMakesOne(self) -> None:
         """The offer goes in the 200, the answer comes in the ACK (RFC 3261 14.2)."""
         self.caller.reinvite(b"")
