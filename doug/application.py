@@ -34,7 +34,6 @@ from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import (
     CallFailed,
     MediaPortsExhausted,
-    ServiceUnavailable,
     UserNotFound,
 )
 from shtoom.media.io import EpollMediaIO, IMediaIO
@@ -54,7 +53,6 @@ T = TypeVar("T")
 LAST_WORDS = 3.0  # seconds that the far ends, the applications and the disk have at shutdown
 NAMED = 5  # of what the shutdown waits for, in the log
 GLANCE = 0.02  # seconds between two looks at who is not done yet
-RETRY_AFTER = (5, 30)  # seconds, drawn anew for each caller, so that they do not return together
 
 
 @implementer(IUserAgentUser)
@@ -166,7 +164,7 @@ class DougApplication:
         self.hurry()
 
     async def _shutdown(self, exchange: Exchange) -> None:
-        exchange.agent.draining = self._retryAfter()
+        exchange.agent.policy.draining = True
         if self.settings.drainTimeout:
             self._logWaiting(exchange, self.settings.drainTimeout)
         await self._wait(
@@ -286,14 +284,9 @@ class DougApplication:
             raise
 
     def _take(self, call: InboundCall) -> None:
-        exchange, request, peer = self.exchange, call.request, call.peer
+        request, peer = call.request, call.peer
         if request is None or peer is None:
             raise RuntimeError(f"call {call.callID} came without an INVITE")
-        most = self.settings.maxCalls
-        if most is not None and len(exchange.agent.calls) > most:
-            raise ServiceUnavailable(
-                f"{most} calls are up (--max-calls)", retryAfter=self._retryAfter()
-            )
         appClass = self._appFor(request.uri.user or "")
         session = self._openSession(call, peer)
         try:
@@ -315,8 +308,8 @@ class DougApplication:
         wishes = wishes if wishes is not None else DialWishes()
         exchange = self.exchange
         try:
-            if self._stopping:
-                raise ServiceUnavailable("this server is shutting down")
+            exchange.checkPlacing()
+            self._checkLegs(app)
             address = exchange.dialPlan.address(toURI)
             peer = exchange.peerFor(address)
             session = exchange.openSession(peer)
@@ -351,7 +344,16 @@ class DougApplication:
                 callID=call.callID,
                 reason=e.reason,
             )
-            raise MediaPortsExhausted("No media port left", retryAfter=self._retryAfter()) from e
+            retryAfter = self.exchange.agent.policy.retryAfter()
+            raise MediaPortsExhausted("No media port left", retryAfter=retryAfter) from e
+
+    def _checkLegs(self, app: VoiceApp) -> None:
+        """Raises CallFailed if that application may not dial any more; 480: it is not the server's
+        limit (RFC 5390).
+        """
+        most = self.settings.maxLegs
+        if len(app.va_liveLegs()) >= most:
+            raise CallFailed(f"this application has {most} legs (--max-legs)", 480)
 
     def _makeApp(self, appClass: type[VoiceApp], args: Mapping[str, Any]) -> VoiceApp:
         cookie = f"app-{next(self._cookies)}"
@@ -387,9 +389,6 @@ class DougApplication:
     def _nameOf(self, cookie: str) -> str:
         app = self._apps.get(cookie)
         return cookie if app is None else app.va_describe()
-
-    def _retryAfter(self) -> int:
-        return self.rng.randint(*RETRY_AFTER)
 
     def _configured(self) -> list[str]:
         """The options in the configuration file, if there is one."""

@@ -21,6 +21,8 @@ from doug._version import __version__
 from doug.dialplan import DialPlan
 from doug.settings import Endpoint, Settings
 from shtoom.agent.agent import IUserAgentUser, UserAgent
+from shtoom.agent.lag import LagWatch
+from shtoom.agent.policy import CallPolicy
 from shtoom.exceptions import TransportFailed
 from shtoom.media.clock import MediaClock
 from shtoom.media.disk import Disk
@@ -78,7 +80,15 @@ class Exchange:
             rng=rng,
             timers=timers,
             product=f"Doug/{__version__}",
+            policy=CallPolicy(
+                rng,
+                maxCalls=settings.maxCalls,
+                maxEarlyCalls=settings.maxEarlyCalls,
+                limitLoopback=settings.limitLoopback,
+            ),
         )
+        self._lag = LagWatch(reactor)
+        self.agent.policy.isOverloaded = self._lag.isOverloaded
         self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
         self.agent.mayDial = self.dialPlan.mayDial
         self.io = mediaIO(reactor)
@@ -86,6 +96,7 @@ class Exchange:
         self.media = MediaClock(
             reactor, self.io, ports, rng=rng, idle=settings.idle, isLocal=self._isLocal
         )
+        self.media.onLate = self._late
         self.inband = Inband(reactor)
         self.prompts = PromptCache(deferToThread)
         self.disk = Disk(reactor, deferToThread)
@@ -158,6 +169,17 @@ class Exchange:
             version=1,
         )
 
+    def checkPlacing(self) -> None:
+        """Raises CallFailed if no call may be placed now."""
+        policy = self.agent.policy
+        refusal = policy.refusalOfOurs(len(self.agent.calls))
+        if refusal is not None:
+            raise policy.failure(refusal)
+
+    def _late(self, seconds: float) -> None:
+        """Sound was left out."""
+        self._lag.isOverloaded()
+
     def _isLocal(self, host: str) -> bool:
         """Is it an address of this machine, or the one that phones reach it by?"""
         try:
@@ -168,6 +190,7 @@ class Exchange:
     async def close(self) -> None:
         """Closes all ports; calls are left as they are."""
         self.agent.layer.stop()
+        self._lag.stop()
         self.media.close()
         self.io.close()
         ports, self._ports = self._ports, []

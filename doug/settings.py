@@ -44,10 +44,15 @@ class Settings:
     idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
     infoKeys: are keys sent as SIP INFO, not as tones, to who takes no telephone-events?
     apps: called user -> application, beside the default one. args: attributes of all applications.
-    maxCalls: None for as many as there are media ports. maxQueuedEvents, pendingLimit (seconds):
-    see VoiceApp. drainTimeout: seconds that calls may go on at shutdown. dialOut: patterns of what
-    may be dialled, () for everything; gateway: HOST[:PORT] that tel: addresses are dialled at, None
-    for nowhere (see doug.dialplan).
+    dialOut: patterns of what may be dialled, () for everything; gateway: HOST[:PORT] that tel:
+    addresses are dialled at, None for nowhere (see doug.dialplan).
+
+    Limits. maxCalls: None for as many as there are media ports. maxEarlyCalls: that are not
+    answered yet, or whose 200 has no ACK. maxCallDuration: seconds, 0 for none. rtpTimeout: seconds
+    without a packet that end a call, 0 for none; not on hold. maxLegs: of one application that
+    dials. maxQueuedEvents, pendingLimit (seconds): see VoiceApp. drainTimeout: seconds that calls
+    may go on at shutdown.
+    limitLoopback: do limits of a source hold for this machine, too?
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -58,12 +63,17 @@ class Settings:
     infoKeys: bool = False
     apps: Mapping[str, type[VoiceApp]] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
+    dialOut: tuple[str, ...] = ()
+    gateway: str | None = None
     maxCalls: int | None = None
+    maxEarlyCalls: int = 200
+    maxCallDuration: float = 14400.0
+    rtpTimeout: float = 60.0
+    maxLegs: int = 50
     maxQueuedEvents: int = 1000
     pendingLimit: float = 60.0
     drainTimeout: float = 30.0
-    dialOut: tuple[str, ...] = ()
-    gateway: str | None = None
+    limitLoopback: bool = False
 
 
 def parseEndpoint(text: str) -> Endpoint:

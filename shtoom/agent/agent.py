@@ -1,8 +1,8 @@
 """The user agent: who we are on the network, and which call a request is for.
 
 Lives here: the listening side (new calls, requests for known dialogs, ACK, CANCEL), placing calls,
-OPTIONS, draining, shutdown. Not here: what a call does (call.py and its two directions), what calls
-need to reach the network (lines.py), matching of transactions (sip).
+OPTIONS, shutdown. Not here: what a call does (call.py and its two directions), which new ones are
+taken (policy.py), what calls need to reach the network (lines.py), matching of transactions (sip).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from shtoom.agent.inbound import InboundCall
 from shtoom.agent.lines import Lines
 from shtoom.agent.options import capabilities, refusal, refused
 from shtoom.agent.outbound import OutboundCall
+from shtoom.agent.policy import CallPolicy, Refusal
 from shtoom.exceptions import CallFailed, MalformedMessage, ServiceUnavailable
+from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transactions import ITransactionUser
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     from shtoom.sip.transactions import ServerTransaction
     from shtoom.sip.transport import Peer
     from shtoom.sip.uri import URI
-
-RETRY_AFTER = 10
-"""Seconds after which a caller may try again while we shut down."""
 
 
 class IUserAgentUser(Interface):
@@ -62,8 +61,7 @@ class UserAgent(Lines):
 
     user: takes the calls that come in. rng: makes tags, Call-IDs and branches; a seeded one makes
     a run repeatable. product: for the User-Agent header. layer: what transports deliver to.
-    calls: those that are not over. draining: None, or the seconds of the Retry-After with which
-    new calls and OPTIONS are refused (503), while the calls that are up go on.
+    calls: those that are not over. policy: which new ones are taken; everybody's, if None.
     mayDial: asked before each address that a call of ours goes to, the targets of redirections
     included; what it returns is why it may not.
     """
@@ -79,10 +77,12 @@ class UserAgent(Lines):
         rng: Random,
         timers: Timers = DEFAULT_TIMERS,
         product: str = "Doug/0.1",
+        policy: CallPolicy | None = None,
     ) -> None:
         super().__init__(reactor, self, resolver, rng, timers)
         self.user, self.product = user, product
-        self.draining: int | None = None
+        self.policy = policy if policy is not None else CallPolicy(rng)
+        self._quietLog = QuietLog(self.log, reactor.seconds)
         self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
 
@@ -110,7 +110,7 @@ class UserAgent(Lines):
         """
         dialling = Dialling(toURI, fromURI, displayName, headers, timeout)
         call = OutboundCall(self, sdp, user, dialling, accountOf(auth, self.rng))
-        self.calls.add(call)
+        self.remember(call)
         return call
 
     def shutdown(self) -> Deferred[None]:
@@ -119,14 +119,14 @@ class UserAgent(Lines):
         That is after 64*T1 at the latest, twice that where a 200 has no ACK yet. Then the layer is
         stopped; the transports are the caller's to close.
         """
-        if self.draining is None:
-            self.draining = RETRY_AFTER
+        self.policy.draining = True
         goodbye = (("Reason", 'SIP;cause=503;text="Server shutting down"'),)  # RFC 3326
         gone = []
         for call in list(self.calls):
             gone.append(call.whenGone())
             if isinstance(call, InboundCall) and call.ringing:
-                call.reject(ServiceUnavailable("Server shutting down", retryAfter=RETRY_AFTER))
+                retryAfter = self.policy.retryAfter()
+                call.reject(ServiceUnavailable("Server shutting down", retryAfter=retryAfter))
             else:
                 call.hangup(goodbye)
         return DeferredList(gone).addCallback(self._stopLayer)
@@ -201,17 +201,35 @@ class UserAgent(Lines):
             call.requestReceived(transaction, request)
         elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE need a dialog
             transaction.respond(request.respond(481, toTag=toTag))
-        elif self.draining is not None:
-            stopping = ServiceUnavailable("Server shutting down", retryAfter=self.draining)
-            transaction.respond(refused(request, stopping, toTag))
+        elif (why := self._notTaken(transaction, request)) is not None:
+            transaction.respond(refused(request, self.policy.failure(why), toTag))
         elif request.method == "OPTIONS":
             transaction.respond(capabilities(request, toTag))
         else:
             self._newCall(transaction, request)
 
+    def _notTaken(self, transaction: ServerTransaction, request: Request) -> Refusal | None:
+        """What the policy says against a request outside of dialogs."""
+        if request.method == "OPTIONS":
+            return self.policy.refusalOfOptions()
+        host = transaction.peer.address[0]
+        why = self.policy.refusal(host, len(self.calls), self.early)
+        if why is not None:
+            self._quietLog.warn(
+                why.rule,
+                "call {callID} by {source} to {called} is refused by {rule}: {reason}; {remedy}",
+                callID=request.callID,
+                source=hostPort(*transaction.peer.address),
+                called=shown(request.uri),
+                rule=why.rule,
+                reason=why.reason,
+                remedy=why.remedy,
+            )
+        return why
+
     def _newCall(self, transaction: ServerTransaction, request: Request) -> None:
         call = InboundCall(self, transaction, request)
-        self.calls.add(call)
+        self.remember(call)
         self.log.info(
             "call {callID} from {caller} for {called} by {source}",
             callID=call.callID,

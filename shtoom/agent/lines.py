@@ -88,6 +88,7 @@ class Lines:
         self._transports: list[ISIPTransport] = []
         self._dialogs: dict[Key, Call] = {}
         self._keys: dict[Call, list[Key]] = {}
+        self._callIDs: dict[bytes, int] = {}
         self._repeated: dict[
             AcceptedResponse, tuple[ServerTransaction, Callable[[CallFailed], None]]
         ] = {}
@@ -121,6 +122,22 @@ class Lines:
 
     # Who a message is for
 
+    def remember(self, call: Call) -> None:
+        """A new call."""
+        self.calls.add(call)
+        name = call.callID.encode("utf-8", "surrogateescape")
+        self._callIDs[name] = self._callIDs.get(name, 0) + 1
+
+    def isLive(self, callID: bytes) -> bool:
+        """Is that the Call-ID of a call that is not over?"""
+        return callID in self._callIDs
+
+    @property
+    def early(self) -> list[str]:
+        """The hosts of INVITEs that wait for their final response, or for the ACK of their 200."""
+        answered = (transaction for transaction, _ in self._repeated.values())
+        return [t.peer.address[0] for t in (*self.cancellable, *answered)]
+
     def bind(self, key: Key, call: Call) -> None:
         """Requests with that Call-ID, To tag and From tag are for this call."""
         if key not in self._dialogs:
@@ -129,7 +146,13 @@ class Lines:
 
     def forget(self, call: Call) -> None:
         """The call is over."""
-        self.calls.discard(call)
+        if call not in self.calls:
+            return
+        self.calls.remove(call)
+        name = call.callID.encode("utf-8", "surrogateescape")
+        count = self._callIDs.pop(name, 0)
+        if count > 1:  # a call to ourselves is two
+            self._callIDs[name] = count - 1
         for key in self._keys.pop(call, ()):
             del self._dialogs[key]
 

@@ -19,13 +19,13 @@ class QuietLog:
         self._quietUntil: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
 
-    def warn(self, reason: str, format: str, **values: object) -> None:
+    def warn(self, reason: str, format: str, /, **values: object) -> None:
         """A warning, as twisted.logger has it."""
         unsaid = self._turn(reason)
         if unsaid is not None:
             self._log.warn(format + unsaid, **values)
 
-    def failure(self, reason: str, format: str, failure: Failure, **values: object) -> None:
+    def failure(self, reason: str, format: str, failure: Failure, /, **values: object) -> None:
         """A failure with its traceback."""
         unsaid = self._turn(reason)
         if unsaid is not None:

@@ -111,12 +111,14 @@ class DrainTests(AgentTestCase):
     def test_draining(self) -> None:
         """INVITE and OPTIONS get 503 with Retry-After; the call that is up goes on to its end."""
         caller, call, _ = self.establish()
-        self.agent.draining = 30
+        self.agent.policy.draining = True
         self.alice.heard.clear()
         self.alice.invites()
         self.alice.ask("OPTIONS")
         self.assertEqual(self.alice.labels(), ["503 INVITE", "503 OPTIONS"])
-        self.assertEqual(self.alice.response("503 OPTIONS").header("Retry-After"), "30")
+        for label in ("503 INVITE", "503 OPTIONS"):
+            after = int(self.alice.response(label).header("Retry-After") or 0)
+            self.assertTrue(5 <= after <= 30, after)
         caller.reinvite()
         caller.ack()
         caller.ask("OPTIONS")

@@ -245,7 +245,7 @@ class OtherCases(AgentTestCase):
     def test_life_001_refusedWhileDraining(self) -> None:
         """New dialogs are refused with Retry-After, running ones are served in full."""
         caller, _, _ = self.establish()
-        self.agent.draining = 10
+        self.agent.policy.draining = True
         bob = FarEnd(self.wire, ("198.51.100.21", 5060), "bob")
         bob.invites()
         bob.ask("OPTIONS")

@@ -118,9 +118,12 @@ class RefusalTests(SynchronousTestCase):
         lab = Lab(Counted, settings=Settings(maxCalls=1))
         self.call(lab)
         with logged() as lines:
-            refused = self.failure(self.call(lab), 503)
-        self.assertIsNotNone(refused.retryAfter)
-        self.assertTrue(any("--max-calls" in line for line in lines))
+            second = self.call(lab)
+        assert second.failure is not None
+        self.assertEqual((second.failure.sipCode, second.provisional), (503, []))
+        self.assertIsNotNone(second.failure.retryAfter)
+        self.assertIn("1 calls are up (--max-calls)", second.failure.reason)
+        self.assertTrue(any("refused by max-calls: 1 calls are up" in line for line in lines))
         self.assertEqual(Counted.made, 1)
         self.finish(lab)
 
