@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from shtoom.agent.call import Call
     from shtoom.sip.message import Request, Response
+    from shtoom.sip.transactions import ClientTransaction
     from shtoom.sip.transport import Peer
 
 MOST_TRIES = 5
@@ -43,7 +44,18 @@ class Reinvite:
     of the call, be it for no answer at all.
     """
 
-    __slots__ = ("_asked", "_call", "_peer", "_request", "_sdp", "_timer", "_tries", "answer")
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_limit",
+        "_peer",
+        "_request",
+        "_sdp",
+        "_timer",
+        "_transaction",
+        "_tries",
+        "answer",
+    )
 
     def __init__(self, call: Call, sdp: bytes) -> None:
         self._call, self._sdp = call, sdp
@@ -52,6 +64,8 @@ class Reinvite:
         self._peer: Peer | None = None
         self._request: Request | None = None
         self._timer: IDelayedCall | None = None
+        self._transaction: ClientTransaction | None = None  # until it is cancelled
+        self._limit: IDelayedCall | None = None  # of a far end that says 1xx and no more
         self.answer: Deferred[bytes] = Deferred()
 
     @property
@@ -84,6 +98,7 @@ class Reinvite:
             self._timer.cancel()
             self._timer = None
         self._failed(CallFailed("the call is over", 487))
+        self._cancel()
 
     def responseReceived(self, response: Response) -> None:
         """From the transaction."""
@@ -116,7 +131,28 @@ class Reinvite:
         self._peer = peer
         if call.account is not None:
             request = self._request = call.account.sign(request, peer)
-        call.agent.layer.sendRequest(request, peer, self)
+        self._transaction = call.agent.layer.sendRequest(request, peer, self)
+
+    def _provisional(self) -> None:
+        """Timer B is off: a far end that says nothing more is cancelled after as long (9.1)."""
+        if self.answer.called:
+            self._cancel()
+        elif self._limit is None:
+            agent = self._call.agent
+            self._limit = agent.reactor.callLater(agent.timers.patience, self._cancel)
+
+    def _cancel(self) -> None:
+        """What is under way has a final response then, or 64*T1 to its end."""
+        self._stopLimit()
+        transaction = self._transaction
+        if transaction is not None and transaction.state is State.PROCEEDING:
+            self._transaction = None
+            self._call.agent.cancel(transaction, self._call.callID)
+
+    def _stopLimit(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
 
     def _accepted(self, response: Response) -> None:
         call, request = self._call, self._request
@@ -136,6 +172,7 @@ class Reinvite:
         self.answer.callback(sdp)
 
     def _later(self, seconds: float) -> None:
+        self._stopLimit()
         self._timer = self._call.agent.reactor.callLater(seconds, self.send)
 
     def _challenged(self, response: Response) -> bool:
@@ -182,5 +219,6 @@ class Reinvite:
             self.answer.errback(failure)
 
     def _over(self) -> None:
+        self._stopLimit()
         if self._call.reoffers is not None:
             self._call.reoffers.ours = None

@@ -337,3 +337,35 @@ class AnswerRaces(RaceCase):
         self.accept(call)
         self.hangUp(call)
         self.assertOver()
+
+
+class OfferRaces(RaceCase):
+    """Requests before the call is up (RFC 3261 14.2, RFC 3311 5.2)."""
+
+    def test_reINVITEBeforeTheACK(self) -> None:
+        """491; the ACK comes, and the call is up as if nothing had been."""
+        app, call = self.accepted()
+        call.reinvite()
+        self.alice.response("491 INVITE")
+        call.ackRefusal()
+        call.inviteCSeq = 1
+        call.ack()
+        self.settle(5.0)
+        self.assertEqual(app.names, ["CallAnsweredEvent"])
+        call.reoffer()
+        self.hangUp(call)
+        self.assertOver()
+
+    def test_offersWhileItRings(self) -> None:
+        """Before our final response 500 with Retry-After 0 to 10 (14.2); OPTIONS is answered."""
+        call = self.ringing()
+        for method in ("INVITE", "UPDATE"):
+            call.ask(method, body=self.alice.offer)
+            retry = self.alice.response(f"500 {method}").header("Retry-After") or ""
+            self.assertRegex(retry, r"^([0-9]|10)$")
+        call.ask("OPTIONS")
+        self.alice.response("200 OPTIONS")
+        call.inviteCSeq = 1
+        self.accept(call)
+        self.hangUp(call)
+        self.assertOver()

@@ -360,3 +360,34 @@ class ByeRaces(RaceCase):
         self.settle()
         self.hangUp(call)
         self.assertOver()
+
+
+class OfferRaces(RaceCase):
+    """Requests before the call is up (RFC 3261 14.2, RFC 3311 5.2)."""
+
+    def test_reINVITEWithThe200(self) -> None:
+        """It comes in one breath with the 200, before our ACK is there: it is served."""
+        app, call = self.unanswered()
+        call.says(200, body=self.trunk.answer)
+        call.reinvite()
+        self.settle()
+        self.assertEqual(self.trunk.labels()[-2:], ["ACK", "200 INVITE"])
+        call.ack()
+        self.settle()
+        self.assertEqual(app.names, ["CallAnsweredEvent"])
+        self.hangUp(call)
+        self.assertOver()
+
+    def test_offersWhileItRings(self) -> None:
+        """Our offer is open: theirs gets 491 (RFC 3311 5.2); OPTIONS is answered."""
+        app, call = self.rung()
+        for method in ("INVITE", "UPDATE"):
+            call.ask(method, body=self.trunk.offer)
+            self.trunk.response(f"491 {method}")
+        call.ask("OPTIONS")
+        self.trunk.response("200 OPTIONS")
+        call.says(200, body=self.trunk.answer)
+        self.settle()
+        self.assertIn("CallAnsweredEvent", app.names)
+        self.hangUp(call)
+        self.assertOver()
