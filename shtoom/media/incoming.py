@@ -280,7 +280,8 @@ class Incoming(_Row):
         """Does it come from the far end?"""
         latch = self.latch
         if source != latch.source:
-            latch.heardAt = self.heardAt
+            self._flush()
+            latch.heardAt, latch.sequence = self.heardAt, self._tracker.highest & 0xFFFF
             if not self._admit(source, packet.ssrc, packet.sequence, now):
                 return False
         self._source, self.heardAt = latch.source, now
@@ -301,6 +302,7 @@ class Incoming(_Row):
     def _admit(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is the stream taken from a source that is new? (The latch is asked.)"""
         latch = self.latch
+        before = latch.source
         if not latch.admits(source, ssrc, sequence, now):
             if self._drop("not the far end") == 1:
                 remote = latch.source or self.described
@@ -315,6 +317,8 @@ class Incoming(_Row):
             return False
         if self.firstAt is None:
             self.firstAt = now
+        if before is not None and latch.outranks(before):
+            self._buffer()  # who spoke until now was not the far end
         self._fromUs = self._isOurs(source)
         self._outgoing.address = source
         if self.described is not None and source[0] != self.described[0]:

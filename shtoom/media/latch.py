@@ -14,6 +14,7 @@ IN_SEQUENCE = 4  # packets that an unannounced source must show
 REOPENS = 2.0  # seconds without RTP after which the same stream may come from elsewhere
 PATIENCE = 1.0  # seconds that an announced source has before an unannounced one is believed
 MISLED = 0.2  # the same, if what was announced is a private address
+FASTEST = 150.0  # packets a second that a stream may have sent while nothing of it came
 _MOST_CANDIDATES = 4
 
 # RFC 1918, 6598, 3927, 4193 and loopback: addresses that a far end may write by mistake. Those
@@ -33,7 +34,7 @@ _PRIVATE = [
     )
 ]
 
-_STRANGER, _SIGNALLED, _DESCRIBED = range(3)
+_STRANGER, _SIGNALLED, _DESCRIBED, _EXACT = range(4)
 
 
 def isPrivate(host: str) -> bool:
@@ -48,26 +49,30 @@ def isPrivate(host: str) -> bool:
 class Latch:
     """The one source that a stream is taken from.
 
-    The host of the SDP is believed at its first packet, from any port; the host that the signalling
-    comes from too, as long as the SDP's was not heard. Any other must show IN_SEQUENCE packets in
-    sequence of one SSRC, and is heard only while the announced ones are silent: for PATIENCE
-    seconds, or MISLED ones if the SDP has a private address and the packets do not. Once latched,
-    the source stays, unless a better one is heard; a new description opens the latch again, and so
-    do REOPENS seconds without RTP, off hold, for the same SSRC.
+    The host of the SDP is believed at its first packet, from any port, and its port there wins over
+    others of that host; the host that the signalling comes from too, as long as the SDP's was not
+    heard. Any other must show IN_SEQUENCE packets in sequence of one SSRC, and is heard only while
+    the announced ones are silent: for PATIENCE seconds, or MISLED ones if the SDP has a private
+    address and the packets do not; never while the far end is to send nothing. Once latched, the
+    source stays, unless a better one is heard. A new description opens the latch again for those
+    that are as good; REOPENS seconds without RTP, off hold, do for the same stream: its SSRC, its
+    sequence going on.
 
-    source: (host, port), None before the first. ssrc, heardAt: of its last packet. Who finds that
-    packets come from source need not ask admits(), but keeps both true for when it does.
+    source: (host, port), None before the first. ssrc, sequence, heardAt: of its last packet. Who
+    finds that packets come from source need not ask admits(), but keeps these true for when it has
+    to.
     """
 
-    __slots__ = ("_candidates", "_held", "_host", "_rank", "_signalling", "_since", "heardAt",
-                 "source", "ssrc")  # fmt: skip
+    __slots__ = ("_candidates", "_described", "_held", "_rank", "_signalling", "_since", "heardAt",
+                 "sequence", "source", "ssrc")  # fmt: skip
 
     def __init__(self) -> None:
         self.source: Address | None = None
         self.ssrc: int | None = None
+        self.sequence = 0
         self.heardAt = float("-inf")
         self._rank = _STRANGER  # of the present source
-        self._host: str | None = None
+        self._described: Address | None = None
         self._signalling: str | None = None
         self._since = float("-inf")
         self._held = False
@@ -82,23 +87,23 @@ class Latch:
         held: the far end is to send nothing, so its silence tells nothing.
         """
         if remote is not None:
-            self._host = remote[0]
+            self._described = remote
         self._signalling, self._held, self._since = signallingHost, held, now
         self._candidates.clear()
         if self.source is not None:
-            self._rank = self._rankOf(self.source[0])
+            self._rank = self._rankOf(self.source)
 
     def admits(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is this packet, with a payload type that was agreed on, taken? Then source is its own."""
         if source != self.source:
-            rank = self._rankOf(source[0])
-            if not self._mayChange(rank, ssrc, now):
+            rank = self._rankOf(source)
+            if not self._mayChange(rank, ssrc, sequence, now):
                 return False
             if rank == _STRANGER and not self._proven(source, ssrc, sequence, now):
                 return False
             self.source, self._rank = source, rank
             self._candidates.clear()
-        self.ssrc, self.heardAt = ssrc, now
+        self.ssrc, self.sequence, self.heardAt = ssrc, sequence, now
         return True
 
     @property
@@ -106,17 +111,31 @@ class Latch:
         """Can nobody take the stream over while it goes on?"""
         if self._rank == _SIGNALLED and self.source is not None:
             return self._isMisled(self.source[0])
-        return self._rank == _DESCRIBED
+        return self._rank == _EXACT
 
-    def _rankOf(self, host: str) -> int:
-        if host == self._host:
-            return _DESCRIBED
-        return _SIGNALLED if host == self._signalling else _STRANGER
+    def outranks(self, source: Address) -> bool:
+        """Is the present source a better one than this?"""
+        return self._rank > self._rankOf(source)
 
-    def _mayChange(self, rank: int, ssrc: int, now: float) -> bool:
-        if self.source is None or self.heardAt < self._since or rank > self._rank:
+    def _rankOf(self, source: Address) -> int:
+        described = self._described
+        if described is not None and source[0] == described[0]:
+            return _EXACT if source[1] == described[1] else _DESCRIBED
+        return _SIGNALLED if source[0] == self._signalling else _STRANGER
+
+    def _mayChange(self, rank: int, ssrc: int, sequence: int, now: float) -> bool:
+        if rank == _STRANGER and self._held:
+            return False  # nobody is to speak: silence tells nothing
+        if self.source is None or rank > self._rank:
             return True
-        return ssrc == self.ssrc and not self._held and now - self.heardAt >= REOPENS
+        if self.heardAt < self._since and rank >= min(self._rank, _DESCRIBED):
+            return True
+        return ssrc == self.ssrc and not self._held and self._goesOn(sequence, now)
+
+    def _goesOn(self, sequence: int, now: float) -> bool:
+        """Is it, after a silence, what the stream may have come to meanwhile?"""
+        silent = now - self.heardAt
+        return silent >= REOPENS and 0 < (sequence - self.sequence) & 0xFFFF <= silent * FASTEST
 
     def _proven(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         candidates = self._candidates
@@ -132,5 +151,5 @@ class Latch:
 
     def _isMisled(self, host: str) -> bool:
         """Did the SDP name an address that nothing comes from where `host` is?"""
-        expected = self._host
-        return expected is not None and isPrivate(expected) and not isPrivate(host)
+        described = self._described
+        return described is not None and isPrivate(described[0]) and not isPrivate(host)

@@ -6,7 +6,7 @@ Not here: RTP headers (rtp.packet), tones in the audio (media.inband), collectin
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
@@ -74,8 +74,6 @@ class TelephoneEventReceiver:
     """
 
     __slots__ = (
-        "_allowance",
-        "_allowanceAt",
         "_clock",
         "_digit",
         "_duration",
@@ -83,6 +81,7 @@ class TelephoneEventReceiver:
         "_known",
         "_last",
         "_patience",
+        "_pressedAt",
         "_segmentStart",
         "_start",
         "deadline",
@@ -101,8 +100,7 @@ class TelephoneEventReceiver:
         self._start = 0  # timestamp of the press
         self._segmentStart = 0  # ticks from there to the segment's own timestamp
         self._duration = 0  # ticks of the segment so far
-        self._allowance = float(MAX_PRESSES_A_SECOND)
-        self._allowanceAt = 0.0
+        self._pressedAt: deque[float] = deque(maxlen=MAX_PRESSES_A_SECOND)
         self.deadline: float | None = None
         self.malformed = 0
         self.otherEvents = 0
@@ -188,12 +186,11 @@ class TelephoneEventReceiver:
             self._known.popitem(last=False)
 
     def _mayPress(self, now: float) -> bool:
-        gained = (now - self._allowanceAt) * MAX_PRESSES_A_SECOND
-        self._allowance = min(float(MAX_PRESSES_A_SECOND), self._allowance + max(0.0, gained))
-        self._allowanceAt = now
-        if self._allowance < 1:
+        """In any second no more than there may be."""
+        pressedAt = self._pressedAt
+        if len(pressedAt) == MAX_PRESSES_A_SECOND and now - pressedAt[0] < 1.0:
             return False
-        self._allowance -= 1
+        pressedAt.append(now)
         return True
 
 

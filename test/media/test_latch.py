@@ -96,6 +96,23 @@ class LatchTests(SynchronousTestCase):
         self.assertTrue(self.latch.admits(OTHER_PORT, 2, 5, 1.01))
         self.assertEqual(self.latch.source, OTHER_PORT)
 
+    def test_aNewDescriptionOpensTheLatchToNoStranger(self) -> None:
+        """Where the phone was heard before, and is expected again, it may be silent for long."""
+        self.latch.admits(PHONE, 1, 5, 0.0)
+        self.latch.expect(PHONE, None, held=False, now=1.0)
+        self.assertEqual(set(self.run_(STRANGER, 500, 1.0, ssrc=2)), {False})
+        self.latch.expect(("198.51.100.77", 5000), None, held=False, now=11.0)
+        self.assertIn(True, self.run_(STRANGER, 100, 11.0, ssrc=2))
+
+    def test_thePortOfTheSDPWinsOverAnotherOfItsHost(self) -> None:
+        """Which may be somebody else behind the same NAT; the other way it is no reason."""
+        self.assertTrue(self.latch.admits(OTHER_PORT, 2, 5, 0.0))
+        self.assertFalse(self.latch.isSettled)
+        self.assertTrue(self.latch.admits(PHONE, 1, 5, 0.1))
+        self.assertEqual(self.latch.source, PHONE)
+        self.assertTrue(self.latch.isSettled)
+        self.assertFalse(self.latch.admits(OTHER_PORT, 2, 6, 0.12))
+
     def test_anOpenLatchClosesAtTheNextPacket(self) -> None:
         """Who goes on from the old port after a re-INVITE keeps the stream."""
         self.latch.admits(PHONE, 1, 5, 0.0)
@@ -117,6 +134,19 @@ class LatchTests(SynchronousTestCase):
         self.assertFalse(self.latch.admits(OTHER_PORT, 1, 6, REOPENS - 0.01))
         self.assertFalse(self.latch.admits(OTHER_PORT, 2, 6, REOPENS))
         self.assertTrue(self.latch.admits(OTHER_PORT, 1, 6, REOPENS))
+
+    def test_silenceDoesNotOpenTheLatchToOtherNumbers(self) -> None:
+        """The SSRC may be guessed; the sequence has to go on from where it was, too."""
+        self.latch.admits(PHONE, 1, 5, 0.0)
+        for sequence in (4, 5, 5 + 301, 40000):
+            self.assertFalse(self.latch.admits(OTHER_PORT, 1, sequence, REOPENS))
+        self.assertTrue(self.latch.admits(OTHER_PORT, 1, 5 + 300, REOPENS))
+
+    def test_noStrangerIsTakenOnHold(self) -> None:
+        """Nobody is to speak, so that nobody does tells nothing."""
+        self.latch.expect(PHONE, None, held=True, now=0.0)
+        self.assertEqual(set(self.run_(STRANGER, 500, 0.0)), {False})
+        self.assertIsNone(self.latch.source)
 
     def test_silenceOnHoldTellsNothing(self) -> None:
         """Who was asked to be silent is not gone."""
