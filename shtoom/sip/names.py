@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 TIMEOUTS = (0.8, 1.6)
-"""Seconds that a server of names has for each try."""
+"""Seconds for each try: a call waits meanwhile."""
 
 NOTHING_FOR = 30.0
 """Seconds that "there is none" is believed for: people correct their DNS while they try."""
@@ -87,6 +87,7 @@ class Names:
 
     reactor: for twisted.names. servers: (address, port) of each server of names; None for those of
     /etc/resolv.conf, which is read again when it has changed. hosts: the hosts file.
+    timeouts: seconds that a server has for each try.
     """
 
     def __init__(
@@ -94,8 +95,9 @@ class Names:
         reactor: Any,
         servers: Sequence[tuple[str, int]] | None = None,
         hosts: Path = HOSTS,
+        timeouts: Sequence[float] = TIMEOUTS,
     ) -> None:
-        self._reactor, self._servers = reactor, servers
+        self._reactor, self._servers, self._timeouts = reactor, servers, tuple(timeouts)
         self._hosts = FilePath(str(hosts).encode())
         self._client: Any = None
         self._readAt = -1.0
@@ -140,7 +142,7 @@ class Names:
         if client is None:
             return self._silent(key, "/etc/resolv.conf names no server")
         query = dns.Query(key[0].encode("idna" if not name.isascii() else "ascii"), kind, dns.IN)
-        answer: Deferred[Any] = client.query(query, TIMEOUTS)
+        answer: Deferred[Any] = client.query(query, self._timeouts)
         answer.addCallbacks(
             self._found, self._notFound, callbackArgs=(key, read), errbackArgs=(key,)
         )

@@ -248,7 +248,7 @@ class NamesTests(TestCase):
         self.clock = MovingClock()
         self.hosts = Path(self.mktemp())
         self.hosts.write_text("10.0.0.7 mine.example.com\n")
-        self.names = Names(self.clock, [self.at], self.hosts)
+        self.names = Names(self.clock, [self.at], self.hosts, timeouts=(0.2,))
 
     def tearDown(self) -> Any:
         """Stops it."""
