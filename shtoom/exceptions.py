@@ -1,8 +1,23 @@
 """What can go wrong with a message or a call, each cause a class of its own.
 
-Lives here: errors that more than one floor knows; the docstring is what a user reads first.
+Lives here: errors that more than one floor knows; the docstring is what a user reads first. And
+checkText(), by which every text of an application passes on its way to the wire.
 Not here: errors of the application model (doug.exceptions). Imports nothing.
 """
+
+
+def checkText(what: str, text: str) -> str:
+    """`text`, if it may be written into a message; else a ValueError that begins with `what`."""
+    if not isinstance(text, str):
+        raise ValueError(f"{what}: wanted a str, got {text!r}")
+    if "\r" in text or "\n" in text or "\0" in text:
+        raise ValueError(f"{what}: no CR, LF or NUL allowed, got {text!r}")
+    if not text.isascii():
+        try:
+            text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise ValueError(f"{what}: wanted text that UTF-8 can tell, got {text!r}") from None
+    return text
 
 
 class MalformedMessage(ValueError):
@@ -44,16 +59,24 @@ class CallFailed(Exception):
         retryAfter: int | None = None,
     ) -> None:
         if sipCode is not None:
-            if not 300 <= sipCode <= 699:
-                raise ValueError(f"sipCode: wanted 300 to 699, got {sipCode}")
             self.sipCode = sipCode
         if reason is not None:
-            if any(c in reason for c in "\r\n\0"):
-                raise ValueError(f"reason: no CR, LF or NUL allowed, got {reason!r}")
             self.reason = reason
         self.warning = warning
         self.retryAfter = retryAfter
+        self.check()
         super().__init__(self.reason)
+
+    def check(self) -> None:
+        """ValueError names the attribute that cannot be sent, whoever has set it."""
+        if not isinstance(self.sipCode, int) or not 300 <= self.sipCode <= 699:
+            raise ValueError(f"sipCode: wanted 300 to 699, got {self.sipCode!r}")
+        checkText("reason", self.reason)
+        if self.warning is not None:
+            checkText("warning", self.warning)
+        seconds = self.retryAfter
+        if seconds is not None and not (isinstance(seconds, int) and seconds >= 0):
+            raise ValueError(f"retryAfter: wanted seconds of 0 or more, got {seconds!r}")
 
     def __str__(self) -> str:
         return f"{self.sipCode} {self.reason}"

@@ -16,13 +16,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.extraheaders import extraHeaders
 from shtoom.agent.hangup import Action, CallState, Happening, whatNow
 from shtoom.agent.options import capabilities
 from shtoom.agent.reoffer import Reoffers
 from shtoom.exceptions import CallFailed, CallNotAnswered, MalformedMessage
 from shtoom.sip.body import bodyParts
 from shtoom.sip.dialog import OutOfOrder
-from shtoom.sip.headers import Headers
 from shtoom.sip.keyinfo import KEY_BODIES, parseKeyInfo
 from shtoom.sip.shown import shown
 
@@ -131,7 +131,7 @@ class Call:
         ending: what the user hears; a CallFailed goes to callRejected. refusal: what a caller who
         still waits is answered, 480 if None. Where the table has no row nothing happens.
         """
-        lines = tuple(Headers(headers))
+        lines = tuple(extraHeaders(headers))
         step = whatNow(self.state, happening)
         if step is None:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from shtoom.exceptions import MalformedMessage
+from shtoom.exceptions import MalformedMessage, checkText
 from shtoom.sip.digest import (
     ANSWERED_BY,
     Answering,
@@ -146,6 +146,15 @@ def accountOf(auth: tuple[str, str] | None, rng: Random) -> Account | None:
     pair = isinstance(auth, tuple | list) and len(auth) == 2
     if not pair or not all(isinstance(part, str) for part in auth):
         raise ValueError("auth: wanted a pair of strings, (user, password)")
-    if not auth[0] or any(c in auth[0] for c in "\r\n\0"):
-        raise ValueError("auth: wanted a user without CR, LF or NUL")
-    return Account(auth[0], auth[1], rng)
+    user, password = auth
+    if not user or not _isSendable(user) or not _isSendable(password):
+        raise ValueError("auth: wanted user and password without CR, LF or NUL")
+    return Account(user, password, rng)
+
+
+def _isSendable(text: str) -> bool:
+    try:
+        checkText("auth", text)
+    except ValueError:  # its text has the value in it
+        return False
+    return True

@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import isfinite
 
+from shtoom.agent.extraheaders import OF_AN_INVITE, extraHeaders
 from shtoom.agent.options import ALLOW, SUPPORTED
 from shtoom.agent.targets import requestURI
-from shtoom.exceptions import CallFailed, InvalidSIPURL, MalformedMessage, failureFor
+from shtoom.exceptions import (
+    CallFailed,
+    InvalidSIPURL,
+    MalformedMessage,
+    checkText,
+    failureFor,
+)
 from shtoom.sip.body import sdpBody
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.headers import Headers
@@ -21,12 +28,6 @@ from shtoom.sip.uri import URI, hostPort, parseURI
 
 DEFAULT_USER = "doug"
 SIP_PORT = 5060
-OWN = (
-    *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route"),
-    *("Content-Length", "Content-Type", "Allow", "Supported", "Require"),
-)
-"""Headers of an INVITE that nobody else may write."""
-
 ANONYMOUS = "anonymous"
 """As fromURI: the caller is not named, and proxies are asked to name nobody either (RFC 3323)."""
 _ANONYMOUS_FROM = '"Anonymous" <sip:anonymous@anonymous.invalid>'
@@ -36,7 +37,7 @@ class Dialling:
     """What placeCall was asked for. timeout: seconds to answer.
 
     fromURI: a URI, "Name" <URI>, ANONYMOUS, or None. Raises ValueError for CR, LF or NUL in a
-    header or displayName, for a header in OWN, and for a timeout that is not a number above 0.
+    header or displayName, for a header of ours, and for a timeout that is not a number above 0.
     """
 
     __slots__ = ("_displayName", "_fromURI", "_headers", "timeout", "toURI")
@@ -49,12 +50,9 @@ class Dialling:
         headers: Iterable[tuple[str, str]],
         timeout: float,
     ) -> None:
-        self._headers = Headers(headers)
-        for name in OWN:
-            if name in self._headers:
-                raise ValueError(f"headers: {name} of an INVITE is written by the user agent")
-        if displayName is not None and any(c in displayName for c in "\r\n\0"):
-            raise ValueError(f"displayName: no CR, LF or NUL allowed, got {displayName!r}")
+        self._headers = extraHeaders(headers, OF_AN_INVITE)
+        if displayName is not None:
+            checkText("displayName", displayName)
         if not (timeout > 0 and isfinite(timeout)):
             raise ValueError(f"timeout: wanted seconds above 0, got {timeout}")
         self.toURI, self.timeout = toURI, timeout
@@ -67,8 +65,8 @@ class Dialling:
     def target(self) -> URI:
         """The Request-URI, without what may not stand there (19.1.1). Raises InvalidSIPURL."""
         try:
-            uri = parseURI(self.toURI.strip())
-        except MalformedMessage as error:
+            uri = _addressOf(self.toURI.strip())
+        except ValueError as error:
             raise InvalidSIPURL(f"{self.toURI!r} is no address to dial: {error}") from None
         if uri.scheme != "sip":
             remedy = "dial sip:USER@HOST"
@@ -84,10 +82,10 @@ class Dialling:
         place = hostPort(host, None if port == SIP_PORT else port)
         text = (self._fromURI or f"sip:{DEFAULT_USER}@{place}").strip()
         try:
-            if any(c in text for c in "\r\n\0"):
-                raise MalformedMessage("address", "no CR, LF or NUL", text)
+            checkText("address", text)
             given = parseNameAddress(text) if "<" in text else NameAddress("", parseURI(text))
-        except MalformedMessage as error:
+            _addressOf(str(given.uri))
+        except ValueError as error:
             raise InvalidSIPURL(f"fromURI {self._fromURI!r} is no address: {error}") from None
         display = given.display if self._displayName is None else self._displayName
         return NameAddress(display, given.uri, (("tag", tag),))
@@ -123,6 +121,18 @@ class Dialling:
             ),
             sdp,
         )
+
+
+def _addressOf(text: str) -> URI:
+    """The URI that an application wrote, out of parts that may be a stranger's. ValueError.
+
+    Behind the host "@" has to be escaped. As it stands it is from a user part that was written down
+    without: whoever chose that would have chosen the host.
+    """
+    uri = parseURI(checkText("address", text))
+    if text.count("@") > 1:
+        raise MalformedMessage("address", "one @ (%40 in a user part)", text)
+    return uri
 
 
 _READABLE: tuple[tuple[str, Callable[[Response], object]], ...] = (

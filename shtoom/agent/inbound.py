@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from shtoom.agent.accepted import AcceptedResponse
 from shtoom.agent.call import Call, HeaderLines, Parting
 from shtoom.agent.calluser import CallEnding
+from shtoom.agent.extraheaders import OF_A_DIALOG, extraHeaders
 from shtoom.agent.hangup import Action, CallState, Happening
 from shtoom.agent.options import ALLOW, SUPPORTED, refused
 from shtoom.exceptions import CallFailed, MalformedMessage
@@ -65,20 +66,22 @@ class InboundCall(Call):
         """A provisional response, 101 to 199; sdp: for early media, to be repeated in answer()."""
         if not 101 <= code <= 199:
             raise ValueError(f"code: wanted 101 to 199, got {code}")
+        lines = extraHeaders(headers, OF_A_DIALOG)
         if self._tooLate(f"{code}"):
             return
-        self._respond(code, headers, sdp)
+        self._respond(code, lines, sdp)
         self.state = CallState.RINGING
 
     def answer(self, sdp: bytes, headers: HeaderLines = ()) -> None:
         """200, repeated until the ACK. sdp: the answer, or the offer if the INVITE had none."""
+        lines = extraHeaders(headers, OF_A_DIALOG)
         if self._tooLate("200") or self._transaction is None or self.request is None:
             return
         self.localSDP = sdp
         response = self.request.respond(
             200,
             toTag=self._localTag,
-            headers=(("Contact", self.contact), ALLOW, SUPPORTED, *headers),
+            headers=(("Contact", self.contact), ALLOW, SUPPORTED, *lines),
             body=sdp,
             contentType="application/sdp",
         )
@@ -92,8 +95,10 @@ class InboundCall(Call):
     def reject(self, failure: CallFailed, headers: HeaderLines = ()) -> None:
         """A final response: failure.sipCode, its reason, Warning and Retry-After.
 
-        The user's callEnded is called before this returns.
+        The user's callEnded is called before this returns. Raises ValueError for what may not be
+        sent, whether headers or attributes of the failure have it.
         """
+        failure.check()
         if self._tooLate(str(failure)):
             return
         ending = CallEnding(failure.reason, failure.sipCode, False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shtoom.exceptions import MalformedMessage
-from shtoom.sip.body import SDP, bodyParts
+from shtoom.sip.body import SDP, bodyParts, handling
 from shtoom.sip.fields import isToken
 from shtoom.sip.keyinfo import KEY_BODIES
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from shtoom.sip.message import Request, Response
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+NOT_SERVED = ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "PRACK")
+"""Methods that RFCs define and nobody serves here: 405; any other word is 501 (21.4.6, 21.5.2)."""
 SCHEMES = ("sip", "sips", "tel")
+LONGEST_SCHEME = 40  # characters of one that an answer repeats
 EXTENSIONS: tuple[str, ...] = ()
 """Option tags of RFC 3261 19.2 that are understood."""
 BODIES = ("application/sdp", "multipart/mixed")
@@ -39,14 +42,16 @@ def capabilities(request: Request, toTag: str | None) -> Response:
 def refusal(request: Request, toTag: str | None) -> Response | None:
     """The response to a request that cannot be served, whoever it is for; None if it can be.
 
-    In the order of RFC 3261 8.2: 405 for the method, 416 for the scheme of the Request-URI, 420 for
-    a required extension, 415 for a body that is no session description. Max-Forwards 0 is no cause:
-    who is at the end of the way forwards nothing (RFC 4475 3.3.11). Raises MalformedMessage.
+    In the order of RFC 3261 8.2: 405 or 501 for the method, 416 for the scheme of the Request-URI,
+    420 for a required extension, 415 for a body that is no session description. Max-Forwards 0 is
+    no cause: who is at the end of the way forwards nothing (RFC 4475 3.3.11). Raises
+    MalformedMessage.
     """
     if request.method not in METHODS:
-        return request.respond(405, toTag=toTag, headers=(ALLOW,))
+        code = 405 if request.method in NOT_SERVED else 501
+        return request.respond(code, toTag=toTag, headers=(ALLOW,))
     if request.uri.scheme not in SCHEMES:
-        reason = f"Unsupported URI Scheme: {request.uri.scheme}"
+        reason = f"Unsupported URI Scheme: {request.uri.scheme[:LONGEST_SCHEME]}"
         return request.respond(416, reason, toTag=toTag)
     unknown = [t for t in request.headerValues("Require") if t.lower() not in EXTENSIONS]
     if unknown:
@@ -61,10 +66,9 @@ def _bodyRefusal(request: Request, toTag: str | None) -> Response | None:
     """415 for a body that this side would have to read and cannot (8.2.3)."""
     if not request.body or request.method not in ("INVITE", "UPDATE", "INFO"):
         return None
-    encoding = (request.header("Content-Encoding") or "identity").strip().lower()
-    if encoding != "identity":
+    if any(coding.lower() != "identity" for coding in request.headerValues("Content-Encoding")):
         return request.respond(415, toTag=toTag, headers=(("Accept-Encoding", "identity"),))
-    if "handling=optional" in (request.header("Content-Disposition") or "").lower():
+    if handling(request.header("Content-Disposition") or "") == "optional":
         return None
     parts = bodyParts(request)
     if request.method == "INFO":

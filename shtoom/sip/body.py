@@ -17,7 +17,7 @@ SDP = "application/sdp"
 MOST_PARTS = 32
 MOST_LEVELS = 4
 
-_FOLD = re.compile(rb"(?<![ \t])[ \t]*+\r\n[ \t]++")
+_FOLD = re.compile(rb"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++")
 
 
 class BodyPart(NamedTuple):
@@ -61,7 +61,7 @@ def bodyParts(message: Message) -> list[BodyPart]:
 def _parts(contentType: str, disposition: str, content: bytes, levels: int) -> list[BodyPart]:
     kind, params = parseMediaType(contentType)
     if not kind.startswith("multipart/"):
-        return [BodyPart(kind, content, _isRequired(disposition))]
+        return [BodyPart(kind, content, handling(disposition) == "required")]
     if levels == 0:
         wanted = f"at most {MOST_LEVELS} levels of parts in parts"
         raise MalformedMessage("multipart body", wanted, content)
@@ -105,7 +105,8 @@ def _split(piece: bytes) -> tuple[dict[str, str], bytes]:
     return headers, content
 
 
-def _isRequired(disposition: str) -> bool:
+def handling(disposition: str) -> str:
+    """That parameter of a Content-Disposition (20.11) in lower case, "" if it is absent."""
     _, semicolon, tail = disposition.partition(";")
     params = parseParams(tail, "Content-Disposition header") if semicolon else ()
-    return (findParam(params, "handling") or "").lower() == "required"
+    return (findParam(params, "handling") or "").lower()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 
+from shtoom.exceptions import checkText
 from shtoom.sip.fields import NameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
@@ -194,6 +195,8 @@ class Dialog:
         self, number: int, method: str, more: Headers, body: bytes, contentType: str | None
     ) -> Request:
         uri, routes = self._route()
+        if contentType is not None:
+            checkText("contentType", contentType)
         return Request(
             method,
             uri,

@@ -6,9 +6,9 @@ into a line. Not here: the meaning of values (fields.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
+from shtoom.exceptions import checkText
 from shtoom.sip.fields import isToken, splitCommas
 
 Line = tuple[str, str]
@@ -53,13 +53,11 @@ LISTS = frozenset(
 # Headers that may stand once.
 SINGLE = frozenset(
     (
-        *("call-id", "content-length", "content-type", "cseq", "event", "expires", "from"),
-        *("max-forwards", "min-expires", "refer-to", "referred-by", "replaces"),
-        *("session-expires", "to"),
+        *("call-id", "content-disposition", "content-length", "content-type", "cseq", "event"),
+        *("expires", "from", "max-forwards", "min-expires", "min-se", "rack", "refer-to"),
+        *("referred-by", "replaces", "rseq", "session-expires", "subscription-state", "to"),
     )
 )
-
-_UNSAFE = re.compile(r"[\r\n\0]")
 
 
 def _spellings() -> dict[str, str]:
@@ -202,8 +200,6 @@ class Headers:
 
 def checkLine(name: str, value: str) -> Line:
     """A line that an application may send. ValueError names what would break the message."""
-    if not isHeaderName(name):
+    if not isinstance(name, str) or not isHeaderName(name):
         raise ValueError(f"header name {name!r}: wanted a token, such as X-Account")
-    if _UNSAFE.search(value):
-        raise ValueError(f"header {name}: no CR, LF or NUL allowed, got {value!r}")
-    return name, value
+    return name, checkText(f"header {name}", value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from shtoom.exceptions import MalformedMessage
+from shtoom.exceptions import MalformedMessage, checkText
 from shtoom.sip.fields import (
     CSeq,
     NameAddress,
@@ -392,8 +392,8 @@ class Response(Message):
         super().__init__(headers, body)
         if not 100 <= code <= 699:
             raise ValueError(f"code: wanted 100 to 699, got {code}")
-        if reason is not None and ("\r" in reason or "\n" in reason or "\0" in reason):
-            raise ValueError(f"reason: no CR, LF or NUL allowed, got {reason!r}")
+        if reason is not None:
+            checkText("reason", reason)
         self.code = code
         self.reason = reasonPhrase(code) if reason is None else reason
 

@@ -19,10 +19,12 @@ MAX_BYTES = 65536
 MAX_HEADERS = 256
 MAX_LINE = 8192
 """Of the start line and of each header after unfolding, in characters."""
+MAX_CALL_ID = 256
+"""In characters: it stands in most lines of the log, and is kept for half a minute."""
 
 _STRAY = re.compile(r"[\r\n]")
 _UNSAFE = re.compile(r"[\r\n\0]")
-_FOLD = re.compile(r"(?<![ \t])[ \t]*+\r\n[ \t]++")
+_FOLD = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++")
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
 _ROUGH_VIA = re.compile(r"SIP/[0-9.]++/([A-Za-z0-9-]++)[ \t]++([^ \t;,]++)", re.IGNORECASE)
 _BRANCH = re.compile(r";[ \t]*+branch=([A-Za-z0-9\-.!%*_+`'~]++)", re.IGNORECASE)
@@ -41,12 +43,13 @@ def parse(datagram: bytes) -> Request | Response:
     with the error's `code`; what it holds besides may not parse. Bytes beyond Content-Length are
     dropped, as UDP has it (RFC 3261 18.3).
     """
-    if len(datagram) > MAX_BYTES:
-        raise MalformedMessage("message", f"at most {MAX_BYTES} bytes", datagram)
-    head, end, body = datagram.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    whole = datagram[:MAX_BYTES]
+    head, end, body = whole.lstrip(b"\r\n").partition(b"\r\n\r\n")
     start, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
     lines, fault = _headerLines(rest)
-    if not end:
+    if len(datagram) > MAX_BYTES:
+        fault = _tooLarge("message", f"at most {MAX_BYTES} bytes", datagram)
+    elif not end:
         fault = MalformedMessage("message", "an empty line after the headers", datagram)
     headers = Headers.trusted(lines)
     if start[:4].upper() == "SIP/":
@@ -64,7 +67,7 @@ def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
         faults.append(MalformedMessage("header", "no fold before the first header", text))
     pieces = text.split("\r\n", MAX_HEADERS) if text else []
     if len(pieces) > MAX_HEADERS:
-        faults.append(MalformedMessage("headers", f"at most {MAX_HEADERS}", pieces.pop()))
+        faults.append(_tooLarge("headers", f"at most {MAX_HEADERS}", pieces.pop()))
     for piece in pieces:
         name, colon, value = piece.partition(":")
         name = name.rstrip(" \t")
@@ -74,7 +77,7 @@ def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
             faults.append(MalformedMessage("header line", "name: value", piece))
     if len(text) > MAX_LINE:
         faults += [
-            MalformedMessage(f"{name[:40]} header", f"at most {MAX_LINE} characters", value)
+            _tooLarge(f"{name[:40]} header", f"at most {MAX_LINE} characters", value)
             for name, value in lines
             if len(name) + len(value) > MAX_LINE
         ]
@@ -82,6 +85,13 @@ def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
         faults.append(MalformedMessage("header line", "no stray CR or LF", text))
         lines = [(n, _STRAY.sub(" ", v)) for n, v in lines]  # they get into no answer of ours
     return lines, faults[0] if faults else None
+
+
+def _tooLarge(where: str, wanted: str, got: bytes | str) -> MalformedMessage:
+    """More than we take (21.5.7)."""
+    fault = MalformedMessage(where, wanted, got)
+    fault.code = 513
+    return fault
 
 
 def _response(
@@ -143,8 +153,9 @@ def _check(message: Request | Response) -> None:
         raise MalformedMessage(f"{twice} header", "one", "two or more")
     if not message.callID:
         raise MalformedMessage("Call-ID header", "one", "none")
-    if not message.callID.isprintable():  # it stands in most lines of the log
-        raise MalformedMessage("Call-ID header", "printable characters", message.callID)
+    if not message.callID.isprintable() or len(message.callID) > MAX_CALL_ID:
+        wanted = f"at most {MAX_CALL_ID} printable characters"
+        raise MalformedMessage("Call-ID header", wanted, message.callID)
     if _hasNUL(message.headers):
         raise MalformedMessage("Via header", "no NUL", message.headers.get("Via") or "")
     message.cseq, message.via, message.fromAddress, message.toAddress, message.maxForwards  # noqa: B018

@@ -24,7 +24,7 @@ class TransactionCases(AgentTestCase):
         self.assertEqual(len(listener.named("answered")), 1)
 
     def test_transaction_002_notifyAndUnknownMethods(self) -> None:
-        """481, 489 or 405 for a NOTIFY nobody asked for; 405 with Allow for FOOBAR (8.2.1)."""
+        """481, 489 or 405 for a NOTIFY nobody asked for; 501 with Allow for FOOBAR (21.5.2)."""
         headers = [("Event", "message-summary"), ("Subscription-State", "active")]
         self.trunk.ask("NOTIFY", headers=headers)
         self.assertRegex(self.trunk.labels()[-1], "(481|489|405) NOTIFY")
@@ -34,7 +34,7 @@ class TransactionCases(AgentTestCase):
             b"From: <sip:a@example.net>;tag=1\r\nTo: <sip:192.0.2.10>\r\nCall-ID: f1\r\n"
             b"CSeq: 1 FOOBAR\r\nContent-Length: 0\r\n\r\n"
         )
-        self.assertIn("INVITE", self.trunk.response("405 FOOBAR").header("Allow") or "")
+        self.assertIn("INVITE", self.trunk.response("501 FOOBAR").header("Allow") or "")
         self.assertNothingLeft()
 
     def test_transaction_003_200CrossesCANCEL(self) -> None:

@@ -105,12 +105,12 @@ class InboundCases(FieldCase):
     """Calls that come in, and requests that belong to none."""
 
     def test_transaction_002_notifyAndUnknownMethods(self) -> None:
-        """A NOTIFY nobody asked for: 405, 481 or 489; FOOBAR: 405 with Allow (8.2.1)."""
+        """A NOTIFY nobody asked for: 405, 481 or 489; FOOBAR: 501 with Allow (21.5.2)."""
         subscription = {"Event": "message-summary", "Subscription-State": "active"}
         self.trunk.ask("NOTIFY", with_=subscription)
         self.trunk.response("(405|481|489) NOTIFY")
         self.trunk.raw(FOOBAR)
-        self.assertIn("INVITE", self.trunk.response("405 FOOBAR").header("Allow") or "")
+        self.assertIn("INVITE", self.trunk.response("501 FOOBAR").header("Allow") or "")
         self.assertEqual(self.desk, [])
         self.assertStillWell()
 
