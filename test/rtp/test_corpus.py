@@ -268,7 +268,7 @@ class SeedTests(SynchronousTestCase):
         jitter, events = JitterBuffer(), TelephoneEventReceiver()
         for line in (corpusRoot() / "fuzz" / "rtp.jsonl").read_text().splitlines():
             seed = json.loads(line)
-            begin = time.perf_counter()
+            begin = time.thread_time()
             try:
                 packet = parseRTP(base64.b64decode(seed["b64"]))
             except MalformedMessage:
@@ -279,15 +279,15 @@ class SeedTests(SynchronousTestCase):
             jitter.put(sequence, timestamp, ssrc, payload, marker, 0.0)
             jitter.pop(0.0)
             events.packetReceived(timestamp, ssrc, payload, marker, 0.0)
-            self.assertLess(time.perf_counter() - begin, 0.05, seed["id"])
+            self.assertLess(time.thread_time() - begin, 0.05, seed["id"])
 
     def test_seedsOfRTCP(self) -> None:
         """Each datagram is parsed or refused."""
         for line in (corpusRoot() / "fuzz" / "rtcp.jsonl").read_text().splitlines():
             seed = json.loads(line)
-            begin = time.perf_counter()
+            begin = time.thread_time()
             try:
                 parseRTCP(base64.b64decode(seed["b64"]))
             except MalformedMessage:
                 self.assertNotEqual(seed.get("parse"), "ok", seed["id"])
-            self.assertLess(time.perf_counter() - begin, 0.05, seed["id"])
+            self.assertLess(time.thread_time() - begin, 0.05, seed["id"])
