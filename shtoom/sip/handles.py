@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 UNHEARD = (State.CALLING, State.TRYING)
 """The states of a request that had no response."""
 
+LAST_WORDS = ("BYE", "CANCEL")
+"""Requests that nobody makes a second time, and without which the far end stays in its call."""
+
 
 class IClientTransactionUser(Interface):
     """Who sent a request.
@@ -127,6 +130,17 @@ class ClientTransaction:
     def transportFailed(self, failure: TransportFailed, now: float) -> None:
         """The request could not be sent; the user hears it on a later turn."""
         self._layer.run(self, self._machine.transportFailed(failure, now))
+
+    def notSent(self, failure: TransportFailed, now: float) -> None:
+        """The transport could not take it, this time.
+
+        The last words of a call count as lost then, and timer E says them again: 17.1.4 would leave
+        a far end that is only out of reach for the moment in its call.
+        """
+        request = self.request
+        lasting = request is not None and request.method in LAST_WORDS
+        if not lasting or self.peer.transport.reliable:
+            self.transportFailed(failure, now)
 
     def unreachable(self, failure: TransportFailed, now: float) -> None:
         """Nobody listens at the peer's address; of no interest once it has responded."""

@@ -297,7 +297,7 @@ class TransactionLayer:
         data = message if isinstance(message, bytes) else message.toBytes()
         failure = self._send(data, peer)
         if failure is not None and isinstance(transaction, ClientTransaction):
-            transaction.transportFailed(failure, self.seconds())
+            transaction.notSent(failure, self.seconds())
 
     def silent(self, peer: Peer) -> None:
         """A request to `peer` had no response until it was time to repeat it."""

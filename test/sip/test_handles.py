@@ -9,7 +9,7 @@ from shtoom.sip.message import Request
 from shtoom.sip.parser import parse
 from shtoom.sip.states import State
 from shtoom.sip.transport import Peer
-from test.sip.support import ALICE, TRUNK, Asker, LayerTestCase, request
+from test.sip.support import ALICE, TRUNK, Asker, LayerTestCase, Wire, request
 
 BROKEN = TransportFailed("Network is unreachable")
 
@@ -178,13 +178,44 @@ class ClientTests(LayerTestCase):
     def test_transportFailure(self) -> None:
         """The user is told with the system's words, on a later turn (17.1.4)."""
         self.wire.fails = BROKEN
-        for method in ("INVITE", "BYE"):
+        for method in ("INVITE", "OPTIONS"):
             asker = self.ask(invite(method=method, callID=method))
             self.assertEqual(asker.failures, [])
             self.runFor(0.0)
             self.assertEqual(asker.failures, [BROKEN])
         self.assertNothingLeft()
         self.assertEqual(self.layer.counts["sendFailed"], 2)
+
+    def test_theLastWordsOfACallAreSaidAgain(self) -> None:
+        """BYE and CANCEL that find no way count as lost: timer E repeats them, F ends them."""
+        inviter = self.ask(invite())
+        self.respond(180)
+        self.wire.fails = BROKEN
+        canceller = Asker()
+        self.layer.sendCancel(self.transaction, canceller)
+        asker = self.ask(invite(method="BYE", callID="c2"))
+        self.runFor(0.3)
+        self.assertEqual((canceller.failures, asker.failures), ([], []))
+        self.wire.fails = None
+        self.runFor(0.3)
+        self.assertEqual([str(m).split()[0] for m in self.messages()[1:]], ["CANCEL", "BYE"])
+        self.respond(200)
+        self.assertEqual(asker.codes, [200])
+        self.wire.fails = BROKEN
+        silent = self.ask(invite(method="BYE", callID="c3"))
+        self.assertNothingLeft()
+        self.assertIsInstance(silent.failures[0], TransactionTimeout)
+        self.assertIsInstance(canceller.failures[0], TransactionTimeout)
+        self.assertIsInstance(inviter.failures[0], TransactionTimeout)
+
+    def test_theLastWordsOverAConnection(self) -> None:
+        """A connection that is broken says so once for all: nothing is repeated there."""
+        self.wire = Wire(self.clock, reliable=True)
+        self.wire.fails = BROKEN
+        asker = self.ask(invite(method="BYE"))
+        self.runFor(0.0)
+        self.assertEqual(asker.failures, [BROKEN])
+        self.assertNothingLeft()
 
     def test_noWayToThePeer(self) -> None:
         """No address of ours leads there: nothing is sent, the user is told likewise."""
