@@ -1,0 +1,1 @@
+"""Runs too long for the suite: each module is a program, with its command in its docstring."""
