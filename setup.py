@@ -42,6 +42,7 @@ setup(
     packages=[
         "doug",
         "doug.testing",
+        "doug.testing.hostile",
         "doug.demo",
         "shtoom",
         "shtoom.agent",

@@ -283,10 +283,12 @@ def newConferenceMember(roomname: str, leg: Leg, *, tones: bool = False) -> Conf
 
     Rooms are shared by all applications of a server. To be played and recorded to:
     `leg.mediaPlay([member]); leg.mediaRecord(member)`. tones: do all in the room hear a short tone
-    when this member enters, and another one when it leaves? ConferenceError for a leg that has
-    ended.
+    when this member enters, and another one when it leaves? For a leg that has ended, as nobody can
+    know, it is the seat of somebody who has left, in a room that is closed.
     """
     app = leg.getVoiceApp()
     if app is None or leg.ended:
-        raise ConferenceError(f"room {roomname!r}: the leg has ended")
+        seat = ConfSource(Room(roomname), leg)
+        seat.leave()
+        return seat
     return ConfSource(app.va_application.rooms.find(roomname), leg, tones=tones)

@@ -12,9 +12,10 @@
 
 Lives here: what application authors import. The parts are in modules of their own: the clock
 (reactor), the network (network, media), the phones (phone, phonecall, ear), the comparing of sounds
-(hearing).
+(hearing), phones that do it another way (hostile).
 """
 
+from doug.testing import hostile
 from doug.testing.hearing import heardShare
 from doug.testing.lab import Lab
 from doug.testing.network import Conditions, MemoryHost, MemoryNetwork
@@ -31,4 +32,5 @@ __all__ = [
     "PhoneCall",
     "VirtualReactor",
     "heardShare",
+    "hostile",
 ]

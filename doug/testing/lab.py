@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from twisted.python.failure import Failure
 
@@ -26,6 +26,8 @@ from doug.testing.reactor import VirtualReactor
 from doug.voiceapp import VoiceApp
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.uri import hostPort
+
+P = TypeVar("P", bound=Phone)
 
 SERVER = "192.0.2.10"
 FIRST_PHONE = 20  # 198.51.100.20: the documentation addresses of RFC 5737
@@ -79,12 +81,32 @@ class Lab:
         )
         self.application.start()
 
+    @overload
     def phone(
         self, name: str | None = None, *, host: MemoryHost | None = None, **options: Any
+    ) -> Phone: ...
+
+    @overload
+    def phone(
+        self,
+        name: str | None = None,
+        *,
+        kind: type[P],
+        host: MemoryHost | None = None,
+        **options: Any,
+    ) -> P: ...
+
+    def phone(
+        self,
+        name: str | None = None,
+        *,
+        kind: type[Phone] = Phone,
+        host: MemoryHost | None = None,
+        **options: Any,
     ) -> Phone:
-        """A new phone with an address of its own. options: as Phone has them."""
+        """A new phone with an address of its own. kind: its class. options: as that has them."""
         number = len(self.phones)
-        phone = Phone(
+        phone = kind(
             self.reactor,
             host if host is not None else self.host(),
             self._chance(),

@@ -117,8 +117,7 @@ class Phone:
         fromURI: who it says it is. headers: more of them on the INVITE. sdp: an offer of the
         test's own making instead of the phone's.
         """
-        call = PhoneCall(self, self.clock.openSession(self.host.address))
-        self.calls.append(call)
+        call = self._newCall()
         offer = call.offer() if sdp is None else sdp
         target = SERVER.sub(f"@{self.serverAddress}", uri) if self.serverAddress else uri
         caller = fromURI if fromURI is not None else self.uri
@@ -127,7 +126,7 @@ class Phone:
 
     def callReceived(self, call: InboundCall) -> None:
         """The phone rings, or refuses, as onCall and the rest say."""
-        if self.auth is not None and not self._isKnown(call, *self.auth):
+        if self.auth is not None and not self.isKnown(call, *self.auth):
             challenge = Challenge(REALM, f"{self.rng.getrandbits(64):016x}", "SHA-256", ("auth",))
             self._nonces.add(challenge.nonce)
             headers = [("WWW-Authenticate", str(challenge))]
@@ -141,8 +140,7 @@ class Phone:
             raise CallFailed("Busy Here", 486)
         if self.onCall == "decline":
             raise CallRejected
-        mine = PhoneCall(self, self.clock.openSession(self.host.address))
-        self.calls.append(mine)
+        mine = self._newCall()
         mine.began(call)
         call.user = mine
         if self.earlySound is None:
@@ -152,7 +150,15 @@ class Phone:
         if self.onCall == "answer":  # "ring" leaves it at that
             mine.later(self.answerAfter, mine.answer)
 
-    def _isKnown(self, call: InboundCall, user: str, password: str) -> bool:
+    def callUp(self, call: PhoneCall) -> None:
+        """A call is answered, either way; a phone that does something of its own then begins."""
+
+    def _newCall(self) -> PhoneCall:
+        call = PhoneCall(self, self.clock.openSession(self.host.address))
+        self.calls.append(call)
+        return call
+
+    def isKnown(self, call: InboundCall, user: str, password: str) -> bool:
         """Has the INVITE the right answer to a challenge of this phone?"""
         request = call.request
         value = request.header("Authorization") if request is not None else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from doug.negotiation import streamParameters
@@ -29,7 +30,14 @@ from shtoom.media.stream import IFeed
 from shtoom.media.translate import Translator
 from shtoom.rtp.telephoneevent import DIGITS, KeyPressed, KeyReleased
 from shtoom.sdp.description import parseSDP
-from shtoom.sdp.offeranswer import AgreedStream, Capabilities, makeOffer, negotiate, readAnswer
+from shtoom.sdp.offeranswer import (
+    AgreedStream,
+    Capabilities,
+    makeOffer,
+    negotiate,
+    readAnswer,
+    renewed,
+)
 from shtoom.sip.keyinfo import DTMF_RELAY, KeyInfo
 from shtoom.sip.message import Response
 
@@ -83,7 +91,7 @@ class PhoneCall(Ear):
         call = self.call
         if not isinstance(call, InboundCall) or call.remoteSDP is None:
             raise failed("speakEarly: only a call with an offer that rings has early media")
-        agreed = negotiate(parseSDP(call.remoteSDP), self._capabilities())
+        agreed = negotiate(parseSDP(call.remoteSDP), self.capabilities())
         self._talk(agreed.stream)
         call.ring(183, sdp=agreed.answer.toBytes())
         self._speak(agreed.stream, sound)
@@ -94,11 +102,11 @@ class PhoneCall(Ear):
         if not isinstance(call, InboundCall) or self.state != "ringing":
             return
         if call.remoteSDP is None:
-            self._offer = makeOffer(self._capabilities()).toBytes()
+            self._offer = makeOffer(self.capabilities()).toBytes()
             call.answer(self._offer)
             return
         try:
-            agreed = negotiate(parseSDP(call.remoteSDP), self._capabilities())
+            agreed = negotiate(parseSDP(call.remoteSDP), self.capabilities())
         except NotAcceptable as e:
             call.reject(e)
             return
@@ -143,6 +151,25 @@ class PhoneCall(Ear):
             raise failed("sendInfo: the call is over")
         return self.call.sendInfo(contentType, body)
 
+    def hold(self) -> None:
+        """Puts the far end on hold (re-INVITE, sendonly); AssertionError unless the call is up."""
+        self.reoffer(self._newOffer("sendonly"))
+
+    def resume(self) -> None:
+        """Takes it off hold again; AssertionError unless the call is up."""
+        self.reoffer(self._newOffer("sendrecv"))
+
+    def reoffer(self, sdp: bytes) -> None:
+        """Offers a description of the test's own making (re-INVITE), if no other is under way.
+
+        What is refused leaves the call as it was. AssertionError unless the call is up.
+        """
+        self._mustBeUp("offered")
+        if self.call is None:
+            raise failed("reoffer: the call is over")
+        answer = self.call.reoffer(sdp)
+        answer.addCallbacks(self._reofferAnswered, _refused, callbackArgs=(sdp,))
+
     def say(self, sound: Sound) -> None:
         """Speaks a file or int16 samples of 8 kHz, after what is still to be said.
 
@@ -168,7 +195,7 @@ class PhoneCall(Ear):
 
     def offer(self) -> bytes:
         """The phone's offer for a call that it places."""
-        self._offer = makeOffer(self._capabilities()).toBytes()
+        self._offer = makeOffer(self.capabilities()).toBytes()
         return self._offer
 
     def callProgress(self, call: Call, response: Response) -> None:
@@ -182,6 +209,7 @@ class PhoneCall(Ear):
         self.state = "answered"
         if self._offer and call.remoteSDP is not None:
             self._settle(call.remoteSDP)
+        self.phone.callUp(self)
 
     def callRejected(self, call: Call, failure: CallFailed) -> None:
         """The call did not come about."""
@@ -197,7 +225,7 @@ class PhoneCall(Ear):
         """A re-INVITE: takes what is offered."""
         if sdp is None:
             return self.offer()
-        agreed = negotiate(parseSDP(sdp), self._capabilities())
+        agreed = negotiate(parseSDP(sdp), self.capabilities())
         self._talk(agreed.stream)
         return agreed.answer.toBytes()
 
@@ -252,7 +280,8 @@ class PhoneCall(Ear):
             raise failed(f"the call is {self.state}: nothing can be {done}")
         return self.stream
 
-    def _capabilities(self) -> Capabilities:
+    def capabilities(self) -> Capabilities:
+        """What the phone can do, at the port of this call."""
         return Capabilities(
             codecs=self.phone.codecs,
             events=self.phone.events,
@@ -266,7 +295,17 @@ class PhoneCall(Ear):
     def _settle(self, answer: bytes) -> None:
         """The far end's answer to our offer."""
         offer = parseSDP(self._offer)
-        self._talk(readAnswer(offer, parseSDP(answer), self._capabilities()))
+        self._talk(readAnswer(offer, parseSDP(answer), self.capabilities()))
+
+    def _newOffer(self, direction: str) -> bytes:
+        """As the one before, with one more in its o= line if it has changed."""
+        local = self.call.localSDP if self.call is not None else None
+        before = parseSDP(local) if local else None
+        return renewed(makeOffer(self.capabilities(), direction), before).toBytes()
+
+    def _reofferAnswered(self, answer: bytes, offer: bytes) -> None:
+        self._offer = offer
+        self._settle(answer)
 
     def _talk(self, stream: AgreedStream) -> None:
         before, self.stream = self.stream, stream
@@ -289,3 +328,8 @@ class PhoneCall(Ear):
         if self._toPress:
             self._toPress.popleft()
             self._pressNext()
+
+
+def _refused(failure: Failure) -> None:
+    """The far end's answer to an offer; the call goes on as it was, or is over."""
+    failure.trap(CallFailed)

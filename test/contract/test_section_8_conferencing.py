@@ -327,14 +327,19 @@ class RoomTests(ConferenceTestCase):
         self.finish(*calls)
 
     def test_aLegThatHasEndedGetsNoSeat(self) -> None:
-        """newConferenceMember() says so, and makes no room."""
-        [call] = self.dial(1)
+        """The caller has just hung up: no error, no room, and nothing is heard or said there."""
+        [call, other] = self.dial(2)
         leg = Member.seats[0].leg
         assert leg is not None
         call.hangUp()
         self.lab.advance(0.5)
-        self.assertRaises(ConferenceError, newConferenceMember, "blue", leg)
-        self.lab.assertNothingLeft()
+        seat = newConferenceMember("blue", leg)
+        leg.mediaPlay([seat])
+        leg.mediaRecord(seat)
+        self.lab.advance(0.1)
+        self.assertFalse(seat.room.isOpen())
+        self.assertEqual(Member.seats[1].room.memberCount(), 1)
+        self.finish(other)
 
     def test_aRoomForNobodyIsRefused(self) -> None:
         """maxSpeakers below 1."""

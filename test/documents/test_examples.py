@@ -75,6 +75,12 @@ class TestingGuideTests(ExampleTestCase):
         self.load("mymodule")
         self.runTests("test_mymodule")
 
+    def test_hostilePhones(self) -> None:
+        """The application of before meets all of them."""
+        self.load("mymodule")
+        self.write("test_hostile", blockOf("DOC/testing.md", "Hostile phones"))
+        self.runTests("test_hostile")
+
     def test_badNetworks(self) -> None:
         """The lab of the example: a call over that line."""
         names: dict[str, Any] = {}
@@ -171,6 +177,7 @@ EXAMPLES: Examples = {
     ("README.md", "Doug"): [READMETests.test_theApplication],
     ("README.md", "Test it without a phone"): [READMETests.test_itsTest],
     ("DOC/testing.md", "Testing an application"): 2 * [TestingGuideTests.test_applicationAndTest],
+    ("DOC/testing.md", "Hostile phones"): [TestingGuideTests.test_hostilePhones],
     ("DOC/testing.md", "Bad networks"): [TestingGuideTests.test_badNetworks],
     ("DOC/applications.md", "Events and handlers"): [ApplicationsGuideTests.test_eventsAndHandlers],
     ("DOC/applications.md", "Connecting two legs"): [ApplicationsGuideTests.test_connectingTwoLegs],

@@ -17,6 +17,7 @@ import doug.conferencing
 import doug.events
 import doug.source
 import doug.testing
+import doug.testing.hostile
 import shtoom.exceptions
 from doug import VoiceApp
 from doug.application import DougApplication
@@ -36,6 +37,7 @@ MODULES = (
     doug.events,
     doug.source,
     doug.testing,
+    doug.testing.hostile,
     shtoom.exceptions,
     builtins,
 )

@@ -9,6 +9,7 @@ call that is up, three seconds later.
 from __future__ import annotations
 
 from errno import EHOSTUNREACH, ENETUNREACH
+from typing import Any
 
 from doug.events import BaseEvent, CallEndedEvent, CallRejectedEvent
 from doug.testing import Phone
@@ -221,7 +222,7 @@ class OnceTests(RaceCase):
 
         self.lab.network.drop = fail
 
-    def phoneAt(self, number: int, **options: float) -> Phone:
+    def phoneAt(self, number: int, **options: Any) -> Phone:
         """A phone with an address of its own."""
         return self.lab.phone(host=self.lab.network.host(f"198.51.100.{100 + number}"), **options)
 

@@ -68,6 +68,33 @@ class CallTests(PhoneTestCase):
         self.lab.assertNothingLeft()
         self.assertEqual(self.lab.results, [""])
 
+    def test_holdAndResume(self) -> None:
+        """Doug is told sendonly, and sendrecv again; what is said meanwhile is not heard."""
+        call = self.begin()
+        call.assertHears(prompt("about"))
+        call.hold()
+        self.lab.advance(0.2)
+        call.forget()
+        assert call.call is not None
+        self.assertIn(b"a=recvonly", call.call.remoteSDP or b"")
+        self.lab.advance(0.5)
+        call.assertSilent(0.4)
+        call.resume()
+        self.lab.advance(0.5)
+        self.assertIn(b"a=sendrecv", call.call.remoteSDP or b"")
+        call.hangUp()
+        self.assertIn("ended", self.failureText(call.hold))
+        self.lab.assertNothingLeft()
+
+    def test_anOfferOfTheTestsOwn(self) -> None:
+        """One that is refused leaves the call as it was."""
+        call = self.begin()
+        call.reoffer(b"v=0\r\nnonsense")
+        self.lab.advance(0.2)
+        self.assertEqual(call.state, "answered")
+        call.hangUp()
+        self.lab.assertNothingLeft()
+
     def test_aCallThatIsRefusedHasItsFailure(self) -> None:
         """With code and reason."""
         self.lab = Lab({"menu": Speaker})

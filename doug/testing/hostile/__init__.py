@@ -1,0 +1,103 @@
+"""Phones that do it another way: those that a server meets sooner or later.
+
+    for kind in hostile.all():
+        lab = Lab(Menu)
+        phone = lab.phone(kind=kind, keys="2")
+        phone.dial("sip:menu@doug")
+        lab.assertNothingLeft()
+        assert phone.complaints == []
+
+Each is a Phone of doug.testing whose user acts by itself (HostilePhone says how); its docstring
+tells what is odd about it and what is right. They have the numbers of a catalogue of 64.
+
+Lives here: the catalogue. Not here: the phones themselves (messages, courses, offers, packets),
+what they share (base).
+"""
+
+from __future__ import annotations
+
+from doug.testing.hostile import courses, messages, offers, packets
+from doug.testing.hostile.base import HostilePhone
+
+__all__ = ["HOSTILE_PHONES", "NOT_YET", "HostilePhone", "all"]
+
+HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
+    kind.number: kind
+    for kind in (
+        messages.Compact,
+        messages.Folded,
+        messages.NoSpace,
+        messages.NoBrackets,
+        messages.NoRport,
+        courses.RingsWithoutContact,
+        courses.TwoRecordRoutes,
+        courses.StrictRouter,
+        messages.Offerless,
+        offers.ResumesWithoutOffer,
+        offers.HoldsByAddress,
+        offers.NoLastLineEnd,
+        offers.OffersTheSame,
+        offers.HoldsTwice,
+        offers.Glare,
+        courses.AsksWhileItWaits,
+        courses.Notifies,
+        courses.AnswersTheCancel,
+        courses.HangsUpBeforeItsACK,
+        courses.AcknowledgesAtOnce,
+        courses.NeverAcknowledges,
+        courses.RepeatsItsAnswer,
+        courses.Forks,
+        courses.RingsWithSound,
+        messages.Requires100rel,
+        courses.AnotherCodec,
+        courses.ExtraVideo,
+        courses.AnotherEventType,
+        messages.WidebandKeysFirst,
+        messages.Multipart,
+        messages.PrivateAddress,
+        packets.FromAnotherPort,
+        packets.AnotherSource,
+        packets.SequenceBeginsAnew,
+        packets.LongerPackets,
+        packets.FullHeaders,
+        packets.Discontinuous,
+        packets.FastAndInBursts,
+        packets.KeysWithoutMarker,
+        packets.KeysWithoutEnd,
+        packets.LongKeyWithGap,
+        packets.KeysOfRunningTime,
+        packets.KeysTwice,
+        messages.InfoKeys,
+        courses.NeverContent,
+        messages.PingsAndEmptyLines,
+        messages.WrongLength,
+        messages.FourKilobytes,
+        messages.Scanner,
+        packets.BadLine,
+        courses.HangsUpAtOnce,
+        packets.Silent,
+        packets.SpeaksBeforeItsACK,
+        offers.ChangesItsCodec,
+    )
+}
+"""Number in the catalogue -> class, in the order of the numbers."""
+
+NOT_YET: dict[int, str] = {
+    16: "session timer",
+    17: "session timer",
+    27: "reliable provisional responses",
+    49: "registration",
+    50: "registration",
+    51: "transfer",
+    52: "transfer",
+    53: "TCP",
+    57: "TLS",
+    59: "SRTP",
+}
+"""Those of the catalogue that wait for a feature."""
+
+
+def all(*, dials: bool = True, answers: bool = False) -> list[type[HostilePhone]]:
+    """Those that are odd when they dial, when they are called."""
+    kinds = HOSTILE_PHONES.values()
+    return [kind for kind in kinds if (dials and kind.dials) or (answers and kind.answers)]

@@ -1,0 +1,169 @@
+"""Each phone of the catalogue (doug.testing.hostile) against each application that Doug ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.demo import Demo
+from doug.testing import Lab, Phone, hostile
+from doug.voiceapp import VoiceApp
+from shtoom.exceptions import CallFailed
+from test.scripts.test_apps import load
+
+LONGEST = 110.0  # seconds: 64*T1 for an ACK, again for a BYE that nobody answers, and some
+ANY: Mapping[str, Any] = {}
+
+
+class HostileCase(SynchronousTestCase):
+    """One application, one server; one phone after the other, and a plain call after each."""
+
+    def serve(self, app: type[VoiceApp], args: Mapping[str, Any]) -> None:
+        """The server, and a phone for the plain calls."""
+        self.lab = Lab(app, **args)
+        self.plain = self.lab.phone("plain")
+        self.visitors: list[Phone] = []
+
+    def advance(self, seconds: float) -> None:
+        """As the lab's; nobody takes note of the line that made each Deferred, which takes time."""
+        self.lab.reactor.advance(seconds)
+
+    def visitor(self, kind: type[hostile.HostilePhone], keys: str) -> hostile.HostilePhone:
+        """One of the catalogue."""
+        phone = self.lab.phone(kind=kind, keys=keys, stays=0.7)
+        self.visitors.append(phone)
+        return phone
+
+    def leave(self, phone: hostile.HostilePhone) -> None:
+        """Its call ends cleanly, and another one is well."""
+        name = f"{type(phone).__name__} ({phone.number})"
+        exchange = self.lab.application.exchange
+        end = self.lab.reactor.seconds() + LONGEST
+        self.advance(0.1)
+        while exchange.agent.calls or self.lab.application.listVoiceapps():
+            self.assertLess(self.lab.reactor.seconds(), end, f"{name}: {exchange.agent.calls}")
+            self.advance(0.5)
+        self.assertEqual([call.state for call in phone.calls if not call.closed], [], name)
+        self.assertEqual(exchange.media.sessions, set(), name)
+        self.assertEqual(phone.complaints, [])
+        self.assertWell(name)
+
+    def assertWell(self, name: str) -> None:
+        """A plain call."""
+        call = self.plain.dial("sip:plain@doug")
+        self.advance(0.1)
+        self.assertEqual(call.state, "answered", f"after {name}")
+        call.hangUp()
+        self.advance(0.1)
+
+
+class DiallingTests(HostileCase):
+    """They call."""
+
+    def visit(self, app: type[VoiceApp], pressing: str = "1", **args: Any) -> None:
+        """All that are odd as callers."""
+        self.serve(app, args)
+        for kind in hostile.all():
+            phone = self.visitor(kind, pressing)
+            phone.dial("sip:odd@doug")
+            self.leave(phone)
+        self.lab.assertNothingLeft()
+        self.assertEqual(self.lab.failures, [])
+
+    def test_demo(self) -> None:
+        """The menu; key 2 leads to the echo."""
+        self.visit(Demo, "2")
+
+    def test_shmessage(self) -> None:
+        """The announcement."""
+        self.visit(load("shmessage").MessageApp)
+
+    def test_shecho(self) -> None:
+        """The echo."""
+        self.visit(load("shecho").EchoApp)
+
+    def test_shtoomcu(self) -> None:
+        """The conference."""
+        self.visit(load("shtoomcu").ConferenceApp)
+
+    def test_shtam(self) -> None:
+        """Voicemail."""
+        self.visit(load("shtam").VoicemailApp, spool=self.mktemp())
+
+    def test_testdoug(self) -> None:
+        """The called side of the self-test."""
+        self.visit(load("testdoug").EchoApp, "1#", keys=[])
+
+
+class DialledTests(HostileCase):
+    """They are called."""
+
+    def call(self, app: type[VoiceApp], **args: Any) -> None:
+        """All that are odd when they are called; an application that dials, then ends."""
+        self.serve(app, args)
+        for kind in hostile.all(dials=False, answers=True):
+            phone = self.visitor(kind, "1")
+            self.lab.application.placeCall(phone.uri)
+            self.leave(phone)
+        self.lab.assertNothingLeft()
+        for failure in self.lab.failures:
+            self.assertIsNotNone(failure.check(CallFailed), failure.getTraceback())
+        self.flushLoggedErrors(CallFailed)
+
+    def assertWell(self, name: str) -> None:
+        """A plain phone is called; the application speaks with it until it hangs up."""
+        before = len(self.plain.calls)
+        self.lab.application.placeCall(self.plain.uri)
+        self.advance(0.1)
+        (call,) = self.plain.calls[before:]
+        self.assertEqual(call.state, "answered", f"after {name}")
+        call.hangUp()
+        self.advance(0.1)
+
+    def test_testcall(self) -> None:
+        """The announcement for who is called."""
+        self.call(load("testcall").CallApp)
+
+    def test_testcisco(self) -> None:
+        """The walk through an IVR."""
+        self.call(load("testcisco").WalkApp, keys="1", patience=0.2)
+
+    def test_testdoug(self) -> None:
+        """The calling side of the self-test."""
+        self.call(quiet(load("testdoug").SelfTest), keys=[])
+
+    def test_demoConnects(self) -> None:
+        """Key 8 of the demo, by way of somebody who sends it on; the caller hears all of it."""
+        self.serve(Demo, {"target": "sip:target@198.51.100.21"})
+        target = self.lab.phone("target")
+        for kind in hostile.all(dials=False, answers=True):
+            phone = self.visitor(kind, "1")
+            target.redirectTo = (phone.uri,)
+            caller = self.plain.dial("sip:demo@doug")
+            self.advance(0.1)
+            caller.press("8")
+            self.advance(2.0)
+            caller.hangUp()
+            self.leave(phone)
+        self.lab.assertNothingLeft()
+        self.assertEqual(self.lab.failures, [])
+
+
+def quiet(selfTest: type[VoiceApp]) -> type[VoiceApp]:
+    """The self-test without its printed lines."""
+    return type("Quiet", (selfTest,), {"check": lambda self, what, works: None})
+
+
+class CatalogueTests(SynchronousTestCase):
+    """Nothing of the 64 is forgotten."""
+
+    def test_eachIsThereOrWaitsForAFeature(self) -> None:
+        """And each says what it does and what is right."""
+        numbers = [*hostile.HOSTILE_PHONES, *hostile.NOT_YET]
+        self.assertEqual(sorted(numbers), list(range(1, 65)))
+        for number, kind in hostile.HOSTILE_PHONES.items():
+            self.assertEqual(kind.number, number)
+            self.assertIn("Right: ", kind.__doc__ or "", kind)
+            self.assertTrue(kind.dials or kind.answers, kind)

@@ -1,0 +1,94 @@
+"""The phones of the catalogue themselves: none of them is a plain one."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.testing import Lab, hostile
+from doug.testing.hostile.offers import Glare
+from doug.testing.hostile.raw import RawMessage, RawPacket
+from test.testing.apps import Dialler, Echo
+
+KEY = "5"
+
+
+class Plain(hostile.HostilePhone):
+    """Nothing is odd about it."""
+
+    number = 0
+
+
+class OddityTests(SynchronousTestCase):
+    """The same call, by the same chance, of each and of a plain one."""
+
+    def said(self, kind: type[hostile.HostilePhone], dials: bool) -> list[tuple[float, int, bytes]]:
+        """All that such a phone said in its first seconds: when, from which port, what."""
+        lab = Lab(Echo if dials else Dialler)
+        phone = lab.phone(kind=kind, keys=KEY)
+        here = phone.host.address
+        datagrams: list[tuple[float, int, bytes]] = []
+
+        def note(data: bytes, source: tuple[str, int], destination: tuple[str, int]) -> None:
+            if source[0] == here:
+                datagrams.append((lab.reactor.seconds(), source[1], data))
+
+        lab.network.observers.append(note)
+        if dials:
+            phone.dial("sip:odd@doug")
+        else:
+            lab.application.startVoiceApp(to=phone.uri)
+        lab.reactor.advance(2.0)
+        return datagrams
+
+    def test_eachDoesWhatNoPlainPhoneDoes(self) -> None:
+        """As caller, as called, as it says of itself; Glare waits for an offer."""
+        for dials in (True, False):
+            plain = self.said(Plain, dials)
+            self.assertEqual(self.said(Plain, dials), plain)
+            self.assertGreater(len(plain), 40)
+            for kind in hostile.all(dials=dials, answers=not dials):
+                if kind is not Glare:
+                    self.assertNotEqual(self.said(kind, dials), plain, kind)
+
+    def test_eitherList(self) -> None:
+        """Those that are odd both ways are in both."""
+        callers, called = set(hostile.all()), set(hostile.all(dials=False, answers=True))
+        both = hostile.all(dials=True, answers=True)
+        self.assertEqual(callers | called, set(both))
+        self.assertEqual(set(both), set(hostile.HOSTILE_PHONES.values()))
+        self.assertLess(len(callers & called), len(both))
+
+    def test_complaintsNameThePhone(self) -> None:
+        """With class and number."""
+        phone = Lab(Echo).phone(kind=hostile.HOSTILE_PHONES[1])
+        phone.complain("that was wrong")
+        self.assertEqual(phone.complaints, ["Compact (1): that was wrong"])
+
+
+class RawTests(SynchronousTestCase):
+    """Bytes to values and back."""
+
+    def test_messages(self) -> None:
+        """Content-Length follows the body; what is no message is none."""
+        data = b"BYE sip:x SIP/2.0\r\nTo: a;tag=1\r\nContent-Length: 2\r\n\r\nhi"
+        message = RawMessage.read(data)
+        assert message is not None
+        self.assertEqual((message.label, message.inDialog), ("BYE", True))
+        self.assertEqual(message.toBytes(), data)
+        message.giveBody(b"")
+        self.assertTrue(message.toBytes().endswith(b"Content-Length: 0\r\n\r\n"))
+        self.assertIsNone(RawMessage.read(b"\r\n\r\n"))
+        answer = RawMessage.read(b"SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\n")
+        assert answer is not None
+        self.assertEqual(answer.label, "200 INVITE")
+
+    def test_packets(self) -> None:
+        """Sequence and timestamp wrap; keep-alives are no packets."""
+        packet = RawPacket(0, True, 65535, 0xFFFFFFFF, 7, b"x")
+        self.assertEqual(RawPacket.read(packet.toBytes()), packet)
+        packet.sequence += 1
+        packet.timestamp += 1
+        again = RawPacket.read(packet.toBytes())
+        assert again is not None
+        self.assertEqual((again.sequence, again.timestamp), (0, 0))
+        self.assertIsNone(RawPacket.read(b""))
