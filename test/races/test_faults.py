@@ -222,9 +222,10 @@ class OnceTests(RaceCase):
 
         self.lab.network.drop = fail
 
-    def phoneAt(self, number: int, **options: Any) -> Phone:
+    def phoneAt(self, number: int, answerAfter: float = 0.0) -> Phone:
         """A phone with an address of its own."""
-        return self.lab.phone(host=self.lab.network.host(f"198.51.100.{100 + number}"), **options)
+        host = self.lab.network.host(f"198.51.100.{100 + number}")
+        return self.lab.phone(host=host, answerAfter=answerAfter)
 
     def test_aCallThatComesIn(self) -> None:
         """Whichever it is, the call comes about and ends on both sides, whoever hangs up."""
