@@ -9,7 +9,6 @@ call that is up, three seconds later.
 from __future__ import annotations
 
 from errno import EHOSTUNREACH, ENETUNREACH
-from typing import Any
 
 from doug.events import BaseEvent, CallEndedEvent, CallRejectedEvent
 from doug.testing import Phone
