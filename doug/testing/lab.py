@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from twisted.python.failure import Failure
 
@@ -26,8 +26,6 @@ from doug.testing.reactor import VirtualReactor
 from doug.voiceapp import VoiceApp
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.uri import hostPort
-
-P = TypeVar("P", bound=Phone)
 
 SERVER = "192.0.2.10"
 FIRST_PHONE = 20  # 198.51.100.20: the documentation addresses of RFC 5737
@@ -80,21 +78,6 @@ class Lab:
             localAddressFor=lambda host: address,
         )
         self.application.start()
-
-    @overload
-    def phone(
-        self, name: str | None = None, *, host: MemoryHost | None = None, **options: Any
-    ) -> Phone: ...
-
-    @overload
-    def phone(
-        self,
-        name: str | None = None,
-        *,
-        kind: type[P],
-        host: MemoryHost | None = None,
-        **options: Any,
-    ) -> P: ...
 
     def phone(
         self,

@@ -2,8 +2,8 @@
 
 Lives here: what has no case of its own elsewhere in this folder, in detail. Not here: the phones
 of doug.testing.hostile, which meet every application that is shipped (test_hostilephones.py).
-Numbers are those of the catalogue; the others are in test_transaction (18 to 24), test_dialog (6, 7),
-test_offeranswer (9, 29, 30, 32, 33), test_hold (11, 12), test_early (25, 26, 28), test_nat (34,
+Numbers are those of the catalogue; the others are in test_transaction (18 to 24), test_dialog (6,
+7), test_offeranswer (9, 29, 30, 32, 33), test_hold (11, 12), test_early (25, 26, 28), test_nat (34,
 35), test_rtp (36, 38, 39), test_dtmf (42, 43, 61), test_parse (1 to 4), test_transport (54 to 56),
 test_life (23).
 """

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.demo import Demo
-from doug.testing import Lab, Phone, hostile
+from doug.testing import Lab, hostile
 from doug.voiceapp import VoiceApp
 from shtoom.exceptions import CallFailed
 from test.scripts.test_apps import load
@@ -24,7 +24,6 @@ class HostileCase(SynchronousTestCase):
         """The server, and a phone for the plain calls."""
         self.lab = Lab(app, **args)
         self.plain = self.lab.phone("plain")
-        self.visitors: list[Phone] = []
 
     def advance(self, seconds: float) -> None:
         """As the lab's; nobody takes note of the line that made each Deferred, which takes time."""
@@ -33,7 +32,7 @@ class HostileCase(SynchronousTestCase):
     def visitor(self, kind: type[hostile.HostilePhone], keys: str) -> hostile.HostilePhone:
         """One of the catalogue."""
         phone = self.lab.phone(kind=kind, keys=keys, stays=0.7)
-        self.visitors.append(phone)
+        assert isinstance(phone, hostile.HostilePhone)
         return phone
 
     def leave(self, phone: hostile.HostilePhone) -> None:

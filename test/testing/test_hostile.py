@@ -61,6 +61,7 @@ class OddityTests(SynchronousTestCase):
     def test_complaintsNameThePhone(self) -> None:
         """With class and number."""
         phone = Lab(Echo).phone(kind=hostile.HOSTILE_PHONES[1])
+        assert isinstance(phone, hostile.HostilePhone)
         phone.complain("that was wrong")
         self.assertEqual(phone.complaints, ["Compact (1): that was wrong"])
 
