@@ -18,7 +18,7 @@ from zope.interface import implementer
 from shtoom.agent.credentials import Asked, NoAnswer
 from shtoom.agent.dialling import readable
 from shtoom.agent.routing import observedInstead
-from shtoom.exceptions import CallFailed
+from shtoom.exceptions import CallFailed, TransportFailed
 from shtoom.sip.dialog import Dialog, Key
 from shtoom.sip.effects import Effect, Ended, Send
 from shtoom.sip.message import Response
@@ -108,10 +108,15 @@ class Lines:
         """From now on calls may leave by it; what it receives is to be handed to `layer`."""
         self._transports.append(transport)
 
+    @property
+    def transportNames(self) -> list[str]:
+        """The transports that are open, those that were added first before."""
+        return list(dict.fromkeys(transport.name for transport in self._transports))
+
     def transportFor(self, name: str, host: str) -> ISIPTransport | None:
         """The transport of that name that reaches `host`, one of its address family first."""
         named = [t for t in self._transports if t.name == name]
-        sameFamily = (t for t in named if (":" in t.sentBy(host)[0]) == (":" in host))
+        sameFamily = (t for t in named if _leads(t, host))
         return next(sameFamily, named[0] if named else None)
 
     def contactFor(self, peer: Peer, user: str | None = None) -> str:
@@ -294,7 +299,7 @@ class Lines:
             "call {callID}: {method} was not confirmed: {cause}",
             callID=callID,
             method=method,
-            cause=failure.getErrorMessage(),
+            cause=shown(failure.getErrorMessage()),
         )
 
     def nextPeer(self, dialog: Dialog, seen: Peer, findings: list[str]) -> Deferred[Peer]:
@@ -308,7 +313,7 @@ class Lines:
         if finding is not None:
             return succeed(self._observed(seen, finding, findings))
         how = (hop, seen, findings)
-        resolving = self.resolver.resolve(hop)
+        resolving = self.resolver.resolve(hop, self.transportNames)
         return resolving.addCallbacks(
             self._reachable, self._unreachable, callbackArgs=how, errbackArgs=how
         )
@@ -344,3 +349,12 @@ class Lines:
         if finding not in findings:
             findings.append(finding)
         return seen
+
+
+def _leads(transport: ISIPTransport, host: str) -> bool:
+    """Is there an address of ours, of that host's family, from which it goes there?"""
+    try:
+        own, _ = transport.sentBy(host)
+    except TransportFailed:
+        return False
+    return (":" in own) == (":" in host)

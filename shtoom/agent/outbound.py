@@ -140,7 +140,7 @@ class OutboundCall(Call):
         if refusal is not None:
             self._tryNext(refusal)
             return
-        resolving = self._resolving = self.agent.resolver.resolve(target)
+        resolving = self._resolving = self.agent.resolver.resolve(target, self.agent.transportNames)
         resolving.addCallbacks(self._resolved, self._unresolved, callbackArgs=(target,))
         resolving.addErrback(self.crashed)
 

@@ -24,7 +24,7 @@ from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, HostNotKnown, TransportFailed
 from shtoom.sip.keyinfo import KeyInfo
 from shtoom.sip.message import Request, Response
-from shtoom.sip.parser import parse
+from shtoom.sip.parser import isKeepAlive, parse
 from shtoom.sip.resolver import Place
 from shtoom.sip.transport import ISIPTransport, Peer, markReceived
 from shtoom.sip.uri import URI
@@ -83,7 +83,7 @@ class Names:
         self.known: dict[str, list[str]] = {}
         self.slow: dict[str, list[Deferred[list[Place]]]] = {}
 
-    def resolve(self, uri: URI) -> Deferred[list[Place]]:
+    def resolve(self, uri: URI, offered: Iterable[str] = ()) -> Deferred[list[Place]]:
         if uri.host in self.slow:
             waiting: Deferred[list[Place]] = Deferred()
             self.slow[uri.host].append(waiting)
@@ -174,6 +174,8 @@ class FarEnd:
         wire.ends[address] = self.hear
 
     def hear(self, data: bytes) -> None:
+        if isKeepAlive(data):
+            return
         message = parse(data)
         self.heard.append((self.wire.clock.seconds(), message))
         if isinstance(message, Response):
