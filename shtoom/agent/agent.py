@@ -228,7 +228,11 @@ class UserAgent(Lines):
         return why
 
     def _newCall(self, transaction: ServerTransaction, request: Request) -> None:
-        call = InboundCall(self, transaction, request)
+        try:
+            call = InboundCall(self, transaction, request)
+        except CallFailed as failure:  # no address of ours leads there: none for a Contact
+            transaction.respond(refused(request, failure, self.newTag()))
+            return
         self.remember(call)
         self.log.info(
             "call {callID} from {caller} for {called} by {source}",
