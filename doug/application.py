@@ -34,6 +34,7 @@ from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import (
     CallFailed,
     MediaPortsExhausted,
+    UserBusy,
     UserNotFound,
 )
 from shtoom.media.io import EpollMediaIO, IMediaIO
@@ -279,7 +280,7 @@ class DougApplication:
                 "call {callID} to {called} is refused: {refusal}",
                 callID=call.callID,
                 called=shown(call.request.uri) if call.request is not None else "?",
-                refusal=str(refusal),
+                refusal=shown(refusal),
             )
             raise
 
@@ -287,6 +288,7 @@ class DougApplication:
         request, peer = call.request, call.peer
         if request is None or peer is None:
             raise RuntimeError(f"call {call.callID} came without an INVITE")
+        self._checkCalls(request.uri.user or "")
         appClass = self._appFor(request.uri.user or "")
         session = self._openSession(call, peer)
         try:
@@ -347,10 +349,19 @@ class DougApplication:
             retryAfter = self.exchange.agent.policy.retryAfter()
             raise MediaPortsExhausted("No media port left", retryAfter=retryAfter) from e
 
-    def _checkLegs(self, app: VoiceApp) -> None:
-        """Raises CallFailed if that application may not dial any more; 480: it is not the server's
-        limit (RFC 5390).
+    def _checkCalls(self, user: str) -> None:
+        """Raises CallFailed if there are too many calls to that user, the new one included; 486: it
+        is not the server's limit, for which upstreams take 503 (RFC 5390).
         """
+        most = self.settings.userCalls.get(user)
+        if most is None:
+            return
+        requests = (c.request for c in self.exchange.agent.calls if c.direction == "inbound")
+        if sum(1 for r in requests if r is not None and (r.uri.user or "") == user) > most:
+            raise UserBusy(f"{most} calls to {shown(user)} are up (--max-calls)")
+
+    def _checkLegs(self, app: VoiceApp) -> None:
+        """Raises CallFailed if that application may not dial any more."""
         most = self.settings.maxLegs
         if len(app.va_liveLegs()) >= most:
             raise CallFailed(f"this application has {most} legs (--max-legs)", 480)

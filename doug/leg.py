@@ -7,7 +7,7 @@ the end (doug.farewell).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ReferenceType, ref
@@ -119,7 +119,7 @@ class Leg:
         self.scope = CallScope(self._cookie)
         if capabilities is None and call is not None and call.peer is not None and session:
             capabilities = exchange.capabilities(call.peer, session.port)
-        self._call = LegCall(self, call, capabilities, exchange.settings.infoKeys)
+        self._call = LegCall(self, call, capabilities, exchange.settings)
         self._media = LegMedia(self, application, exchange.prompts, session, self.scope)
         self._call.begin(call, self._media)
 
@@ -334,13 +334,21 @@ class Leg:
         """The call could not even be placed."""
         self.end(failure)
 
-    def drop(self, reason: str = "dropped by the server") -> Deferred[None]:
-        """Ends the call for the application as the far end's hang-up does; as hangupCall()."""
+    def drop(
+        self,
+        reason: str = "dropped by the server",
+        sipCode: int | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Deferred[None]:
+        """Ends the call for the application as the far end's hang-up does; as hangupCall().
+
+        reason, sipCode: of its event. headers: for the far end.
+        """
         call = None if self.ended else self._call.call
         if call is None:
             return succeed(None)
-        self.end(self._call.toldAs(CallEnding(reason, None, False)))
-        return call.hangup()
+        self.end(self._call.toldAs(CallEnding(reason, sipCode, False)))
+        return call.hangup(headers)
 
     def appEnded(self, failed: bool) -> None:
         """The application is over: the call too. A caller who still waits hears 480, or 500."""
@@ -398,7 +406,7 @@ class Leg:
         self._dialog = self.getDialog()
         call, keys = self._call, self._keyLosses
         farewell = Farewell(self, call, self._media, keys, how, appError=self._appError)
-        call.call = None
+        call.close()
         farewell.begin()
 
     def forget(self) -> None:

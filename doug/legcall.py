@@ -7,7 +7,7 @@ application's events of them. Not here: the methods that applications call (doug
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -16,13 +16,14 @@ from zope.interface import implementer
 
 from doug.dialog import Dialog, Party
 from doug.events import CallAnsweredEvent, CallHeldEvent, CallProgressEvent, CallResumedEvent
+from doug.guard import CallGuard, Limit
 from doug.negotiation import Negotiation, streamParameters
 from shtoom.agent.calluser import CallEnding, ICallUser
+from shtoom.agent.extraheaders import OF_A_DIALOG, OF_EACH, extraHeaders
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, CallNotAnswered
 from shtoom.sip.body import sdpBody
-from shtoom.sip.headers import Headers
 from shtoom.sip.keyinfo import DTMF_RELAY, KeyInfo, keyInfoBody
 from shtoom.sip.shown import shown
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from doug.dialplan import DialWishes
     from doug.leg import Leg
     from doug.legmedia import LegMedia
+    from doug.settings import Settings
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.call import Call
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LegCall"]
 
+TIMED_OUT = 408
 GIVEN_UP = 487  # the status of a call that was cancelled before it was answered (RFC 3261 9.2)
 
 log = Logger()
@@ -58,15 +61,16 @@ class LegCall:
         leg: Leg,
         call: InboundCall | None,
         capabilities: Capabilities | None,
-        infoKeys: bool,
+        settings: Settings,
     ) -> None:
         """call: one that came in; None if dial() may follow. capabilities: of our side, None
-        without media. infoKeys: may keys be sent as INFO?
+        without media.
 
         Raises CallFailed for an offer that cannot be answered: NotAcceptable, or 400.
         """
         self._leg = leg
-        self._infoKeys = infoKeys
+        self._settings = settings
+        self._guard: CallGuard | None = None  # once it is up
         self.call: Call | None = None
         self.dialled = ("", "")
         self.answeredAt: float | None = None
@@ -99,7 +103,7 @@ class LegCall:
                 self._offers.offer(),
                 self,
                 fromURI=wishes.fromURI,
-                headers=_lines(wishes.headers),
+                headers=_lines(wishes.headers, ()),
                 timeout=wishes.timeout,
                 auth=wishes.auth,
             )
@@ -113,7 +117,7 @@ class LegCall:
         elif self._answering or self.answeredAt is not None:
             log.info("call {callID}: answerCall again: ignored", callID=self._leg.callID)
         elif isinstance(call, InboundCall):
-            self._answerInbound(call, headers or {})
+            self._answerInbound(call, _lines(headers, OF_A_DIALOG))
         else:
             log.warn("call {callID}: answerCall on a call that was placed", callID=self._leg.callID)
 
@@ -156,7 +160,7 @@ class LegCall:
 
         Which is so if the settings say so, or an Allow of the far end that does not name INFO.
         """
-        if self.call is None or not self._infoKeys or not self.call.allows("INFO"):
+        if self.call is None or not self._settings.infoKeys or not self.call.allows("INFO"):
             return None
         answer = self.call.sendInfo(DTMF_RELAY, keyInfoBody(digit, duration))
         return answer.addCallbacks(lambda response: response.code < 300, lambda failure: False)
@@ -177,10 +181,36 @@ class LegCall:
             return ending
         return CallFailed(ending.reason, ending.sipCode or GIVEN_UP)
 
+    def close(self) -> None:
+        """The leg is over: lets go of the call."""
+        self.call = None
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.stop()
+
     @property
     def stream(self) -> AgreedStream | None:
         """What is agreed on, None before."""
         return self._negotiation.stream if self._negotiation is not None else None
+
+    # What its guard asks (IGuarded)
+
+    @property
+    def isHeld(self) -> bool:
+        """Does either side not listen?"""
+        stream = self.stream
+        return stream is None or not (stream.send and stream.receive)
+
+    @property
+    def heardAt(self) -> float | None:
+        """Seconds of the last packet of the far end; None before any."""
+        session = self._media.session
+        return None if session is None else session.stats.lastPacketAt
+
+    def limitReached(self, limit: Limit) -> None:
+        """As if the far end had hung up; it is told why (RFC 3326)."""
+        reason = f'SIP;cause={TIMED_OUT};text="{limit.text}"'
+        self._leg.drop(limit.reason, TIMED_OUT, (("Reason", reason),))
 
     # What the call reports (ICallUser)
 
@@ -195,7 +225,9 @@ class LegCall:
 
     def callAnswered(self, call: Call) -> None:
         """It is up."""
-        self.answeredAt = self._media.reactor.seconds()
+        reactor, settings = self._media.reactor, self._settings
+        self.answeredAt = reactor.seconds()
+        self._guard = CallGuard(self, reactor, settings.maxCallDuration, settings.rtpTimeout)
         answer = call.remoteSDP if self._offers.offering else None
         if answer is None or self._takeAnswer(call, answer):
             self._tellAnswered()
@@ -242,13 +274,13 @@ class LegCall:
         self.call = call
         self._leg.named(call.callID)
 
-    def _answerInbound(self, call: InboundCall, headers: Mapping[str, str]) -> None:
+    def _answerInbound(self, call: InboundCall, lines: tuple[tuple[str, str], ...]) -> None:
         if self._answer is None:
             sdp = self._offers.offer()
         else:
             sdp = self._answer
             self._startMedia()
-        call.answer(sdp, tuple(headers.items()))
+        call.answer(sdp, lines)
         self._answering = True
 
     def _takeEarly(self, call: Call, response: Response) -> bool:
@@ -291,6 +323,8 @@ class LegCall:
             return
         host = call.peer.address[0] if call.peer is not None else None
         self._media.start(streamParameters(stream, host))
+        if self._guard is not None:
+            self._guard.renew()
         if not self._earlyMedia:
             self._tellHold()
 
@@ -308,6 +342,8 @@ class LegCall:
         self._leg.raiseEvent(event)
 
 
-def _lines(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """An application's headers; ValueError names the one that may not stand in a message."""
-    return tuple(Headers((headers or {}).items()))
+def _lines(
+    headers: Mapping[str, str] | None, own: Collection[str] = OF_EACH
+) -> tuple[tuple[str, str], ...]:
+    """An application's headers; ValueError names the one that may not stand in the message."""
+    return tuple(extraHeaders((headers or {}).items(), own))

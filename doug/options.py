@@ -27,6 +27,7 @@ from doug.settings import (
     parseCount,
     parseEndpoint,
     parsePortRange,
+    parseRate,
     parseSeconds,
 )
 from doug.voiceapp import VoiceApp, checkArguments
@@ -50,6 +51,7 @@ class Options(usage.Options):
         self.args: dict[str, str] = {}
         self.listen: list[Endpoint] = []
         self.dialOut: list[str] = []
+        self.userCalls: dict[str, int] = {}
 
     def opt_app(self, value: str) -> None:
         """module.Class for all calls, or USER=module.Class for calls to USER; repeatable."""
@@ -102,8 +104,52 @@ class Options(usage.Options):
         self.given["infoKeys"] = True
 
     def opt_max_calls(self, value: str) -> None:
-        """Calls at a time; more are refused with 503. [default: as many as --rtp-ports carry]"""
-        self.given["maxCalls"] = self._read("max-calls", value, parseCount)
+        """Calls at a time; more hear 503. USER=N: to that user; more hear 486; repeatable.
+        [default: as many as --rtp-ports carry]"""
+        user, equals, number = value.rpartition("=")
+        count = self._read("max-calls", value, lambda _: parseCount(number))
+        if equals:
+            self.userCalls[user] = count
+        else:
+            self.given["maxCalls"] = count
+
+    def opt_max_early_calls(self, value: str) -> None:
+        """Calls that wait for their answer, or its ACK, at a time; one source has half of them;
+        more hear 503. [default: 200]"""
+        self.given["maxEarlyCalls"] = self._read("max-early-calls", value, parseCount)
+
+    def opt_max_call_duration(self, value: str) -> None:
+        """Seconds that a call may last, 0: for ever. [default: 14400, four hours]"""
+        self.given["maxCallDuration"] = self._read("max-call-duration", value, parseSeconds)
+
+    def opt_rtp_timeout(self, value: str) -> None:
+        """Seconds without a packet that end a call that is not on hold, 0: none. [default: 60]"""
+        self.given["rtpTimeout"] = self._read("rtp-timeout", value, parseSeconds)
+
+    def opt_max_legs(self, value: str) -> None:
+        """Legs of one application, beyond which it cannot dial. [default: 50]"""
+        self.given["maxLegs"] = self._read("max-legs", value, parseCount)
+
+    def opt_max_queued_events(self, value: str) -> None:
+        """Events that wait for a handler's Deferred; one more ends that call. [default: 1000]"""
+        self.given["maxQueuedEvents"] = self._read("max-queued-events", value, parseCount)
+
+    def opt_max_transactions(self, value: str) -> None:
+        """Requests without an answer at a time; new ones hear 503. [default: 10000]"""
+        self.given["maxTransactions"] = self._read("max-transactions", value, parseCount)
+
+    def opt_max_message(self, value: str) -> None:
+        """Bytes of a SIP message; longer ones hear 513. [default: 65536]"""
+        self.given["maxMessage"] = self._read("max-message", value, parseCount)
+
+    def opt_source_rate(self, value: str) -> None:
+        """Requests a second of one source, outside of calls, twice as many at once; more hear 503,
+        then nothing. 0: no limit. [default: 50]"""
+        self.given["sourceRate"] = self._read("source-rate", value, parseRate)
+
+    def opt_limit_loopback(self) -> None:
+        """Limits of a source hold for this machine, too."""
+        self.given["limitLoopback"] = True
 
     def opt_drain_timeout(self, value: str) -> None:
         """Seconds that calls may go on when the server is to stop, 0: none. [default: 30]"""
@@ -146,6 +192,8 @@ class Options(usage.Options):
             self.given["listen"] = tuple(self.listen)
         if self.dialOut:
             self.given["dialOut"] = tuple(self.dialOut)
+        if self.userCalls:
+            self.given["userCalls"] = self.userCalls
         args = {**before.args, **self.args}
         return replace(before, apps=apps, args=args, **self.given)
 

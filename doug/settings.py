@@ -47,12 +47,14 @@ class Settings:
     dialOut: patterns of what may be dialled, () for everything; gateway: HOST[:PORT] that tel:
     addresses are dialled at, None for nowhere (see doug.dialplan).
 
-    Limits. maxCalls: None for as many as there are media ports. maxEarlyCalls: that are not
-    answered yet, or whose 200 has no ACK. maxCallDuration: seconds, 0 for none. rtpTimeout: seconds
-    without a packet that end a call, 0 for none; not on hold. maxLegs: of one application that
-    dials. maxQueuedEvents, pendingLimit (seconds): see VoiceApp. drainTimeout: seconds that calls
-    may go on at shutdown.
-    limitLoopback: do limits of a source hold for this machine, too?
+    Limits. maxCalls: None for as many as there are media ports. userCalls: called user -> calls to
+    that one at a time. maxEarlyCalls: that are not answered yet, or whose 200 has no ACK.
+    maxCallDuration: seconds, 0 for none. rtpTimeout: seconds without a packet that end a call, 0
+    for none; not on hold. maxLegs: of one application that dials. maxQueuedEvents, pendingLimit
+    (seconds): see VoiceApp. drainTimeout: seconds that calls may go on at shutdown.
+    maxTransactions: requests without an answer. maxMessage: bytes of a SIP message. sourceRate:
+    requests a second of one source outside of calls, 0 for no limit. limitLoopback: do limits of a
+    source hold for this machine, too?
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -66,6 +68,7 @@ class Settings:
     dialOut: tuple[str, ...] = ()
     gateway: str | None = None
     maxCalls: int | None = None
+    userCalls: Mapping[str, int] = field(default_factory=dict)
     maxEarlyCalls: int = 200
     maxCallDuration: float = 14400.0
     rtpTimeout: float = 60.0
@@ -73,6 +76,9 @@ class Settings:
     maxQueuedEvents: int = 1000
     pendingLimit: float = 60.0
     drainTimeout: float = 30.0
+    maxTransactions: int = 10_000
+    maxMessage: int = 65536
+    sourceRate: float = 50.0
     limitLoopback: bool = False
 
 
@@ -144,10 +150,19 @@ def parseCount(text: str) -> int:
 
 def parseSeconds(text: str) -> float:
     """A time in seconds, 0 or more; ValueError says what is wrong."""
+    return _amount(text, "seconds, 0 or more, such as 30")
+
+
+def parseRate(text: str) -> float:
+    """So many a second, 0 or more; ValueError says what is wrong."""
+    return _amount(text, "a number a second, 0 or more, such as 50")
+
+
+def _amount(text: str, wanted: str) -> float:
     try:
-        seconds = float(text)
+        amount = float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < inf:
-        raise ValueError("wanted seconds, 0 or more, such as 30")
-    return seconds
+        amount = -1.0
+    if not 0 <= amount < inf:
+        raise ValueError(f"wanted {wanted}")
+    return amount

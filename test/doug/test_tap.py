@@ -54,6 +54,17 @@ class OptionsTests(SynchronousTestCase):
             "--dougargs=times=3",
             "--idle=none",
             "--max-calls=7",
+            "--max-calls=menu=3",
+            "--max-calls=echo=4",
+            "--max-early-calls=8",
+            "--max-call-duration=90",
+            "--rtp-timeout=0",
+            "--max-legs=9",
+            "--max-queued-events=10",
+            "--max-transactions=11",
+            "--max-message=4000",
+            "--source-rate=2.5",
+            "--limit-loopback",
             "--drain-timeout=2.5",
             "--codecs=pcma,pcmu",
         )
@@ -66,7 +77,12 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(settings.args, {"greeting": "a=b.wav", "times": "3"})
         self.assertEqual((settings.idle, settings.maxCalls), ("none", 7))
         self.assertEqual(settings.codecs, ("PCMA", "PCMU"))
-        self.assertEqual(settings.drainTimeout, 2.5)
+        self.assertEqual(settings.userCalls, {"menu": 3, "echo": 4})
+        self.assertEqual((settings.maxEarlyCalls, settings.maxLegs), (8, 9))
+        self.assertEqual((settings.maxCallDuration, settings.rtpTimeout), (90, 0))
+        self.assertEqual((settings.maxQueuedEvents, settings.maxTransactions), (10, 11))
+        self.assertEqual((settings.maxMessage, settings.sourceRate), (4000, 2.5))
+        self.assertEqual((settings.limitLoopback, settings.drainTimeout), (True, 2.5))
 
     def test_usersWithoutADefault(self) -> None:
         """Other users have no application then."""
@@ -90,6 +106,8 @@ class OptionsTests(SynchronousTestCase):
             ([DEMO, "--codecs=gsm"], "--codecs=gsm: no codec 'gsm': there are PCMU, PCMA, G722"),
             ([DEMO, "--max-calls=many"], "--max-calls=many: wanted a number"),
             ([DEMO, "--max-calls=0"], "--max-calls=0: wanted a number, 1 or more"),
+            ([DEMO, "--max-calls=menu="], "--max-calls=menu=: wanted a number, 1 or more"),
+            ([DEMO, "--source-rate=fast"], "--source-rate=fast: wanted a number a second, 0 or"),
             ([DEMO, "--drain-timeout=-1"], "--drain-timeout=-1: wanted seconds, 0 or more"),
             ([DEMO, "--drain-timeout=nan"], "--drain-timeout=nan: wanted seconds, 0 or more"),
             ([DEMO, "--bogus"], "option --bogus not recognized: see twistd doug --help"),
