@@ -29,11 +29,14 @@ from doug.events import (
 )
 from doug.script import serve
 from doug.scriptargs import seconds, sound
-from doug.spool import Spool, safeName
+from doug.spool import Spool
+from shtoom.audio.frames import RATE
+from shtoom.audio.wav import wavHeader
 from shtoom.sip.uri import parseHostPort
 
 PROMPTS = Path(doug.demo.__file__).parent / "prompts"
 SHORTEST = 1.0  # seconds; less is a caller who hung up at the tone
+LEAST = len(wavHeader(0)) + int(SHORTEST * RATE) * 2  # bytes of such a message
 MAIL_TIME = 30.0  # seconds that the mail server has
 
 
@@ -104,19 +107,21 @@ class VoicemailApp(VoiceApp):
         if self.draft is not None:
             await self.deferToThread(self.draft.discard)
         if self.message is not None and self.mailto:
-            await self.send(self.message)
+            await self.send(self.message, f"{self.seconds:.0f} seconds from {str(self.caller)!r}")
+        for path in await self.deferToThread(Spool(self.spool).recover, LEAST):
+            self.log.warn("a message that was left unfinished is kept: {path}", path=path)
+            if self.mailto:
+                await self.send(path, "A message that was left unfinished")
         self.returnResult("done")
 
-    async def send(self, path):
+    async def send(self, path, words):
         """A copy by mail; if that fails it is still on the disk."""
         from twisted.mail.smtp import sendmail
 
         message = EmailMessage()
-        message["Subject"] = f"Voice message from {safeName(self.caller.username)}"
+        message["Subject"] = f"Voice message from {path.name.split('-', 1)[1].rpartition('-')[0]}"
         message["From"], message["To"] = self.mailfrom, self.mailto
-        message.set_content(
-            f"{self.seconds:.0f} seconds from {str(self.caller)!r}, kept as {path}\n"
-        )
+        message.set_content(f"{words}, kept as {path}\n")
         sound = await self.deferToThread(path.read_bytes)
         message.add_attachment(sound, "audio", "wav", filename=path.name)
         host, port = mailServer(self.smtp)
@@ -152,9 +157,11 @@ def mailbox(text):
 
 
 def folder(text):
-    """One that messages can be kept in."""
+    """One that messages can be kept in; those of a server that was killed are."""
     try:
         Spool(text).create("check", ".wav").discard()
+        for path in Spool(text).recover(LEAST):
+            print(f"a message that was left unfinished is kept: {path}")
     except OSError as error:
         raise ValueError(f"{error.strerror}: name a folder that this user may write to") from None
 

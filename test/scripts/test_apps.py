@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -153,6 +155,27 @@ class VoicemailTests(SynchronousTestCase):
         call.hangUp()
         lab.assertNothingLeft()
         self.assertEqual(self.messages(), [])
+
+    def test_whatAKilledServerLeftIsKept(self) -> None:
+        """After the next call, or when the script starts again; what is too short is removed."""
+        for again in ("call", "start"):
+            with self.subTest(again):
+                self.setUp()
+                (self.spool / "tmp").mkdir(parents=True)
+                (self.spool / "new").mkdir()
+                for name, source in (("a-bob-1.wav", WELCOME.read_bytes()), ("b-eve-2.wav", b"")):
+                    (self.spool / "tmp" / name).write_bytes(source)
+                if again == "call":
+                    lab, call = self.call()
+                    call.hangUp()
+                    lab.assertNothingLeft()
+                else:
+                    self.patch(sys, "stdout", StringIO())
+                    load("shtam").folder(str(self.spool))
+                    self.assertIn("a-bob-1.wav", sys.stdout.getvalue())  # type: ignore[attr-defined]
+                (message,) = self.messages()
+                self.assertEqual(message.name, "a-bob-1.wav")
+                self.assertEqual(message.read_bytes(), WELCOME.read_bytes())
 
     def test_aSpoolThatCannotBeWrittenEndsTheCall(self) -> None:
         """The server lives, the failure names the path."""
