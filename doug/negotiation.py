@@ -6,6 +6,8 @@ Not here: the rules of RFC 3264 (shtoom.sdp.offeranswer), when offers travel (sh
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from shtoom import codecs
 from shtoom.exceptions import CallFailed, MalformedMessage
 from shtoom.media.stream import StreamParameters
@@ -79,20 +81,28 @@ class Negotiation:
 def streamParameters(stream: AgreedStream, signallingHost: str | None) -> StreamParameters:
     """What was agreed on, as the media floor wants it.
 
-    signallingHost: where the far end's messages come from; its media may come from there too.
+    signallingHost: where the far end's messages come from; its media may come from there too. A far
+    end that names a loopback address and is not on this machine is heard first: what is sent to
+    ourselves would only reach who should not have it.
     """
+    itself = _isLoopback(stream.remoteHost) and not _isLoopback(signallingHost or "127.0.0.1")
     return StreamParameters(
-        remote=(stream.remoteHost, stream.remotePort),
+        remote=None if itself else (stream.remoteHost, stream.remotePort),
         codec=codecs.find(stream.codec),
         payloadType=stream.payloadType,
         accepts={kind: codecs.find(name) for kind, name in stream.accepts.items()},
         eventType=stream.sendEventType,
         eventTypes=frozenset(() if stream.eventType is None else (stream.eventType,)),
+        eventClock=stream.eventClock,
         ptime=stream.ptime,
         send=stream.send,
         receive=stream.receive,
         signallingHost=signallingHost,
     )
+
+
+def _isLoopback(host: str) -> bool:
+    return ip_address(host).is_loopback
 
 
 def _parsed(sdp: bytes) -> SessionDescription:

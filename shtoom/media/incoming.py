@@ -15,11 +15,13 @@ from twisted.logger import Logger
 from shtoom.codecs import Codec, Decoder
 from shtoom.exceptions import MalformedMessage
 from shtoom.media.coding import decoderOf
+from shtoom.media.former import FormerTypes
 from shtoom.media.headers import LENGTH, NO_ROW, header, packetsBetween, rowEnd, step
 from shtoom.media.io import Address
 from shtoom.media.latch import Latch
 from shtoom.media.outgoing import Outgoing
 from shtoom.media.schedule import Schedule
+from shtoom.media.strange import whatItIs
 from shtoom.media.stream import IListener, StreamParameters
 from shtoom.media.translate import Translator, translated
 from shtoom.rtp.jitterbuffer import JitterBuffer
@@ -34,7 +36,6 @@ _number = int.from_bytes
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _FIRST = bytes([_PLAIN])
 REVIEW = 1.0  # seconds between two questions who is in focus
-SWITCHING = 1.0  # seconds in which payload types of the description before are still taken
 _COMFORT_NOISE = 13  # RFC 3389
 
 _log = Logger()
@@ -65,7 +66,7 @@ class Incoming(_Row):
     """
 
     __slots__ = (
-        "_accepts", "_eventTypes", "_focused", "_former", "_formerUntil", "_fromUs", "_held",
+        "_accepts", "_eventClock", "_eventTypes", "_focused", "_former", "_fromUs", "_held",
         "_heldTypes", "_isOurs", "_lostBefore", "_outgoing", "_received", "_restless", "_schedule",
         "_ssrc", "_tracker", "_translator", "codec", "decoder", "described", "dropped", "firstAt",
         "group", "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
@@ -79,8 +80,8 @@ class Incoming(_Row):
         self.group: dict[Incoming, None] | None = None
         self._accepts: Mapping[int, Codec] = {}
         self._eventTypes: frozenset[int | None] = frozenset()
-        self._former: dict[int, Codec | None] = {}  # types of before; None: telephone-events
-        self._formerUntil = float("-inf")
+        self._eventClock = 8000
+        self._former = FormerTypes()
         self._held = False
         self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
@@ -110,8 +111,11 @@ class Incoming(_Row):
     def configure(self, stream: StreamParameters, remote: Address | None, now: float) -> None:
         """From now on by these parameters; remote: where the far end said that it is."""
         self._useCodec(stream.codec)
+        if self.keys is not None and self.keys.clock != stream.eventClock:
+            self.keys = None
+        self._eventClock = stream.eventClock
         self._endRow()
-        self._keepFormer(stream, now)
+        self._former.replaced(self._accepts, self._eventTypes, stream, now)
         self._held = not stream.receive
         self._accepts = {} if self._held else dict(stream.accepts)
         self._heldTypes = frozenset(stream.accepts if self._held else ())
@@ -123,32 +127,16 @@ class Incoming(_Row):
             self.described = remote
 
     def _useCodec(self, codec: Codec) -> None:
-        """What is held of the sound, and a key that is down, go on in another codec if they can."""
+        """What is held of the sound goes on in another codec if it can."""
         before = self.codec
         if before is codec:
             return
         self.codec = codec
-        if before is not None and before.clock != codec.clock:
-            self.keys = None
         if before is None or self.jitter is None or translated(b"", before, codec) is None:
             self._buffer()
         else:
             self.jitter.recode(lambda payload: translated(payload, before, codec) or payload)
             self.decoder = decoderOf(codec)
-
-    def _keepFormer(self, stream: StreamParameters, now: float) -> None:
-        """What is under way in types of the description before is still understood for a while."""
-        known, clock = stream.kinds, stream.codec.clock
-        before: dict[int, Codec | None] = {k: None for k in self._eventTypes if k is not None}
-        before |= self._accepts
-        former = self._former if now < self._formerUntil else {}
-        if not before.keys() <= known:
-            self._formerUntil = now + SWITCHING
-        self._former = {
-            kind: codec
-            for kind, codec in (former | before).items()
-            if kind not in known and (codec is None or codec.clock == clock)
-        }
 
     def addListener(self, listener: IListener) -> None:
         """Keeps what comes for a listener, from now on."""
@@ -223,8 +211,8 @@ class Incoming(_Row):
         packet = _packet(data)
         kind = packet.payloadType
         codec = self._accepts.get(kind)
-        if codec is None and now < self._formerUntil and not self._held:
-            codec = self._former.get(kind)
+        if codec is None and not self._held:
+            codec = self._former.codecOf(kind, now)
         if codec is None:
             self._receivedOther(packet, source, now)
             return
@@ -290,7 +278,7 @@ class Incoming(_Row):
     def _plain(self, data: bytes) -> bytes | None:
         """The packet without CSRCs, extension and padding; None if it is no good."""
         if len(data) < LENGTH or data[0] >> 6 != 2 or isRTCP(data):
-            self._dropStrange(data)
+            self._drop(whatItIs(data))
             return None
         try:
             *_, start, end = unpackHeader(data, len(data))
@@ -353,7 +341,7 @@ class Incoming(_Row):
         if marker and 64 <= kind < 96:  # RFC 5761 4: the second byte of RTCP
             self._drop("RTCP")
             return
-        isKey = kind in self._eventTypes or (kind in self._former and now < self._formerUntil)
+        isKey = kind in self._eventTypes or self._former.hasKeys(kind, now)
         agreed = isKey or kind in self._heldTypes
         if not agreed and source != self.latch.source:
             self._drop("payload type")
@@ -375,10 +363,12 @@ class Incoming(_Row):
     ) -> None:
         keys = self.keys
         if keys is None:
-            clock = 8000 if self.codec is None else self.codec.clock
-            keys = self.keys = TelephoneEventReceiver(clock)
+            keys = self.keys = TelephoneEventReceiver(self._eventClock)
+        malformed = keys.malformed
         for key in keys.packetReceived(timestamp, ssrc, payload, marker, now):
             self._report(key)
+        if keys.malformed > malformed:
+            self._drop("malformed telephone-event")
         self._keyLooked(keys)
 
     def timeReached(self, now: float) -> None:
@@ -405,19 +395,6 @@ class Incoming(_Row):
 
     # --- what is not taken --------------------------------------------------------------------
 
-    def _dropStrange(self, data: bytes) -> None:
-        """By its first byte, as RFC 7983 7 tells protocols apart."""
-        if not data:
-            self._drop("keep-alive")
-        elif data[0] >> 6 == 2:
-            self._drop("RTCP" if isRTCP(data) else "short RTP")
-        elif data[0] <= 3:
-            self._drop("STUN")
-        elif 20 <= data[0] <= 63:
-            self._drop("DTLS")
-        else:
-            self._drop("not RTP")
-
     def _drop(self, reason: str) -> int:
         """Counts it; how many of that reason there are now."""
         count = self.dropped[reason] = self.dropped.get(reason, 0) + 1
@@ -439,6 +416,6 @@ class Incoming(_Row):
         self._endRow()
         self._accepts = {}
         self._eventTypes = frozenset()
-        self._former = {}
+        self._former = FormerTypes()
         self.listeners = ()
         self.target = self.jitter = self.onKey = self.keys = None

@@ -71,12 +71,12 @@ class Outgoing(_Row):
     """
 
     __slots__ = (
-        "_base", "_codec", "_end", "_event", "_eventTimestamp", "_eventType", "_events", "_feed",
-        "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd", "_relayLowest",
-        "_relaySSRC", "_relayable", "_rowFirst", "_rowSamples", "_samples", "_schedule", "_sendTo",
-        "_sending", "_sent", "_sentAtLook", "_sequence", "_silence", "_silenceUntil", "_speaking",
-        "_to", "_translator", "_voice", "alarm", "group", "label", "packetTime", "phase",
-        "refusals", "ssrc",
+        "_base", "_codec", "_end", "_event", "_eventClock", "_eventTimestamp", "_eventType",
+        "_events", "_feed", "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd",
+        "_relayLowest", "_relaySSRC", "_relayable", "_rowFirst", "_rowSamples", "_samples",
+        "_schedule", "_sendTo", "_sending", "_sent", "_sentAtLook", "_sequence", "_silence",
+        "_silenceUntil", "_speaking", "_to", "_translator", "_voice", "alarm", "group", "label",
+        "packetTime", "phase", "refusals", "ssrc",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
@@ -107,6 +107,7 @@ class Outgoing(_Row):
         self._open = self._relayable = False  # sums of the above and of _event: see _changed
         self._silenceUntil = self._idleAt = 0  # slots
         self._eventType: int | None = None
+        self._eventClock = 8000
         self._events: deque[tuple[TelephoneEventSender, Deferred[None]]] = deque()
         self._event: TelephoneEventSender | None = None
         self._eventTimestamp = 0
@@ -128,6 +129,7 @@ class Outgoing(_Row):
             self._voice = voiceOf(codec)
         self._codec, self._payloadType = codec, stream.payloadType
         self._sending, self._eventType = stream.send, stream.eventType
+        self._eventClock = stream.eventClock
         perSlot = round(codec.clock * schedule.length)
         self._base += schedule.slot * (self._perSlot - perSlot)  # no jump if the clock changes
         self._perSlot = perSlot
@@ -420,7 +422,7 @@ class Outgoing(_Row):
         if self._eventType is None or self._codec is None:
             raise ValueError("sendEvent: telephone-events were not agreed on with the far end")
         event = TelephoneEventSender(
-            digit, duration, clock=self._codec.clock, packetTime=self.packetTime
+            digit, duration, clock=self._eventClock, packetTime=self.packetTime
         )
         return self._queueEvent(event)
 
@@ -432,7 +434,7 @@ class Outgoing(_Row):
         if self._eventType is None or self._codec is None:
             raise ValueError("pressKey: telephone-events were not agreed on with the far end")
         event = TelephoneEventSender(
-            digit, None, clock=self._codec.clock, packetTime=self.packetTime
+            digit, None, clock=self._eventClock, packetTime=self.packetTime
         )
         if not self.sends:
             return None

@@ -35,9 +35,9 @@ class StreamParameters:
     remote: (host, port) to send to, the host as numbers; None or host 0.0.0.0 for nowhere.
     codec, payloadType: to send with. accepts: payload types that may come. eventType: payload type
     of telephone-events (RFC 4733) to send, None for no keys; eventTypes: those under which they may
-    come besides, for a far end that has numbers of its own. ptime: milliseconds of sound a
-    packet sent. send, receive: the direction, seen from here. signallingHost: where the far end's
-    signalling comes from, which its media may come from too.
+    come besides, for a far end that has numbers of its own; eventClock: Hz of their durations.
+    ptime: milliseconds of sound a packet sent. send, receive: the direction, seen from here.
+    signallingHost: where the far end's signalling comes from, which its media may come from too.
     """
 
     remote: tuple[str, int] | None
@@ -50,6 +50,7 @@ class StreamParameters:
     receive: bool = True
     signallingHost: str | None = None
     eventTypes: frozenset[int] = frozenset()
+    eventClock: int = 8000
 
     @property
     def kinds(self) -> Set[int | None]:

@@ -74,7 +74,6 @@ class TelephoneEventReceiver:
     """
 
     __slots__ = (
-        "_clock",
         "_digit",
         "_duration",
         "_key",
@@ -84,6 +83,7 @@ class TelephoneEventReceiver:
         "_pressedAt",
         "_segmentStart",
         "_start",
+        "clock",
         "deadline",
         "malformed",
         "otherEvents",
@@ -91,7 +91,7 @@ class TelephoneEventReceiver:
     )
 
     def __init__(self, clock: int = 8000, patience: float = 0.2) -> None:
-        self._clock = clock
+        self.clock = clock
         self._patience = patience
         self._known: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._key: tuple[int, int] | None = None  # (ssrc, timestamp) of the segment now down
@@ -176,7 +176,7 @@ class TelephoneEventReceiver:
     def _release(self) -> list[KeyPressed | KeyReleased]:
         if self._key is None:
             return []
-        seconds = (self._segmentStart + self._duration) / self._clock
+        seconds = (self._segmentStart + self._duration) / self.clock
         self._key = self.deadline = None
         return [KeyReleased(self._digit, self._start, seconds)]
 

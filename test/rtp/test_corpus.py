@@ -31,6 +31,11 @@ BEAT = 0.02
 PHASE = 0.007
 
 AUDIO = ("PCMU", "PCMA")
+CHECKED = {
+    "digits", "digits_ok", "events", "other_events", "lost", "duplicates", "reordered", "discard",
+    "rtcp_packets", "ssrcs", "by_pt", "payload_types", "cn_packets", "payload_sizes", "frame_ms",
+    "samples", "audio_packets", "audio_packets_ok", "gap_ms",
+}  # fmt: skip
 
 
 @dataclass
@@ -43,6 +48,7 @@ class Heard:
     discarded: list[int] = field(default_factory=list)
     rtcp: list[int] = field(default_factory=list)
     types: Counter[int] = field(default_factory=Counter)
+    codes: set[int] = field(default_factory=set)
     trackers: dict[int, SequenceTracker] = field(default_factory=dict)
     marks: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -108,12 +114,14 @@ class Receiver:
                 packet.sequence, packet.timestamp, packet.ssrc, payload, packet.marker, now
             )
         elif name == "telephone-event":
-            malformed = self.events.malformed
+            malformed, others = self.events.malformed, self.events.otherEvents
             heard.told += self.events.packetReceived(
                 packet.timestamp, packet.ssrc, packet.payload, packet.marker, now
             )
             if self.events.malformed > malformed:
                 heard.discarded.append(number)
+            if self.events.otherEvents > others:
+                heard.codes.add(packet.payload[0])
         elif name != "CN":
             heard.discarded.append(number)
 
@@ -166,6 +174,11 @@ class RTPCorpusTests(SynchronousTestCase):
             expect.get("by_pt", {}),
             identity,
         )
+        if "other_events" in expect:
+            self.assertEqual(sorted(heard.codes), expect["other_events"], identity)
+        for kind in expect.get("payload_types", ()):
+            self.assertGreater(heard.types[kind], 0, identity)
+        self.assertLessEqual(expect.keys(), CHECKED, identity)
         if "cn_packets" in expect:
             self.assertEqual(heard.types[13], expect["cn_packets"], identity)
         if "payload_sizes" in expect:
