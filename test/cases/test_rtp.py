@@ -1,16 +1,18 @@
-"""Packets of other people's making in whole calls (cases rtp-001 to 006)."""
+"""Packets of other people's making in whole calls (cases rtp-001 to 007)."""
 
 from __future__ import annotations
 
+from random import Random
 from struct import pack
 
+from doug.conferencing import newConferenceMember
 from doug.events import CallEndedEvent
 from doug.settings import Settings
 from doug.testing.hearing import toneShare
 from shtoom.media.session import MediaSession
 from test.cases.actor import sdp
 from test.cases.case import FieldCase
-from test.cases.media import assertGapless, jumps, loud, quietSeconds
+from test.cases.media import assertGapless, jumps, loud, quietSeconds, sound
 
 EXTENSION = bytes.fromhex("BEDE000110FF0000")  # RFC 8285: one word
 
@@ -138,6 +140,34 @@ class SendingCases(FieldCase):
         self.assertGreater(last.at - first.at, 8.0)
         self.assertLess(len(packets), 150)
         self.hangUp(call)
+        self.assertStillWell()
+
+
+class MixingCases(FieldCase):
+    """Members of a conference room."""
+
+    def test_rtp_007_aMemberWithJitter(self) -> None:
+        """Frames late by up to 15 ms are never a gap for the other member: 0 dropouts in 20 s."""
+        calls = []
+        for actor in (self.alice, self.bob):
+            calls.append(self.answered(actor.offer, actor))
+            member = newConferenceMember("r", self.app.leg)
+            self.app.leg.mediaPlay([member])
+            self.app.leg.mediaRecord(member)
+        chance = Random(7)
+        for n in range(1000):
+            self.alice.media.say(
+                calls[0].media, count=1, seq=n, ts=n * 160, hz=1000,
+                after=n * 0.02 + 0.015 * chance.random(),
+            )  # fmt: skip
+        self.bob.media.packets.clear()
+        packets = self.bob.media.during(20.5)
+        assertGapless(packets)
+        heard = loud(sound(packets))
+        self.assertNear(len(heard) / 8000, 20.0, 0.03)
+        self.assertEqual((jumps(heard, 1000), quietSeconds(heard)), (0, 0.0))
+        for call in calls:
+            self.hangUp(call)
         self.assertStillWell()
 
 
