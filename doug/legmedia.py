@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,8 @@ from doug.scope import CallScope, Opened
 from doug.source import EchoSource, Source, SourceUses
 from doug.voiceapp import VoiceApp
 from shtoom.media.stream import IFeed, IListener, StreamParameters
+from shtoom.sip.shown import shown
+from shtoom.words import reprOf, strOf
 
 if TYPE_CHECKING:
     from doug.bridge import Bridge
@@ -138,22 +141,36 @@ class LegMedia:
 
         A prompt that a key has stopped, but whose string had no end yet, counts as heard.
 
-        Their files are complete when recorder.whenClosed() says so.
+        Their files are complete when recorder.whenClosed() says so. What goes wrong with one part
+        keeps no other open.
         """
-        self.keys.close()
-        self.sender.close()
-        records = self.recorder.close(MediaRecordRemoteClosedEvent)
-        heard = self.player.close()
-        if heard is not None:
-            self._noteFailures(heard)
-        play = heard or self.keys.barged
-        if self.bridge is not None:
-            self.bridge.sideEnded()
-        if self.session is not None:
-            self.session.close()
-        if self._opening is not None:
-            self._opening.closed()
-        return play, records
+        records: Sequence[Record] = ()
+        heard: Play | None = None
+        for part in (self.keys, self.sender):
+            with self._goingOn():
+                part.close()
+        with self._goingOn():
+            records = self.recorder.close(MediaRecordRemoteClosedEvent)
+        with self._goingOn():
+            heard = self.player.close()
+            if heard is not None:
+                self._noteFailures(heard)
+        with self._goingOn():
+            if self.bridge is not None:
+                self.bridge.sideEnded()
+        with self._goingOn():
+            if self.session is not None:
+                self.session.close()
+            if self._opening is not None:
+                self._opening.closed()
+        return heard or self.keys.barged, records
+
+    @contextmanager
+    def _goingOn(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            log.failure("{call}: a part of it could not be closed", call=self._scope.name)
 
     def forget(self) -> None:
         """Nothing is to come any more: lets go of the leg and of everybody else."""
@@ -255,7 +272,7 @@ class LegMedia:
             log.warn(
                 "call {callID}: recording failed: {reason}",
                 callID=self._leg.callID,
-                reason=record.reason,
+                reason=shown(record.reason),
             )
             return how(record.dest, self._leg, record.duration, record.reason)
         return how(record.dest, self._leg, record.duration)
@@ -341,16 +358,20 @@ class LegMedia:
     def _noteFailures(self, play: Play) -> None:
         """An application may not look at its event, and who listens hears only silence."""
         for item, reason in play.failed:
-            named = reason if str(item) in reason else f"{item!r}: {reason}"
-            log.warn("call {callID}: playing failed: {named}", callID=self._leg.callID, named=named)
+            named = reason if strOf(item) in reason else f"{reprOf(item)}: {reason}"
+            log.warn(
+                "call {callID}: playing failed: {named}",
+                callID=self._leg.callID,
+                named=shown(named),
+            )
             if named not in self.notPlayed:
                 self.notPlayed.append(named)
 
     def _closingFailed(self, source: Source, error: Exception) -> None:
         log.failure(
-            "call {callID}: close() of {source} failed",
+            "call {callID}: {source} failed at its end",
             callID=self._leg.callID,
-            source=repr(source),
+            source=reprOf(source),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
@@ -24,10 +25,12 @@ from doug.events import (
     MediaPlayTimerExpiredEvent,
 )
 from doug.seatsound import SeatSound
-from doug.sound import FileSound, LoadClip, Sound, SourceSound, ToneSound
+from doug.sound import FileSound, LoadClip, Sound, SourceSound, ToneSound, closeFile
 from doug.source import FileSource, SilenceSource, Source, SourceUses, isFile
 from shtoom.codecs import Codec
+from shtoom.media.clips import IClip
 from shtoom.media.stream import IFeed, Lent
+from shtoom.words import reprOf
 
 __all__ = ["IPlayerHost", "Play", "Player"]
 
@@ -161,8 +164,8 @@ class Play:
         for place, item in self.waiting():
             if place in self.sounds:
                 self.sounds[place].close()
-            elif isFile(item, "r") and not isinstance(item, Source):
-                item.close()
+            else:
+                closeFile(item)
         self.sounds.clear()
         self.place = len(self.playlist)
 
@@ -234,7 +237,7 @@ class Player:
             elif not isinstance(item, str | os.PathLike) and not isFile(item, "r"):
                 raise TypeError(
                     "mediaPlay: wanted paths, Sources, or open binary files with read and close, "
-                    f"got {item!r}"
+                    f"got {reprOf(item)}"
                 )
         for item in playlist:
             if isinstance(item, Source):
@@ -350,13 +353,17 @@ class Player:
     def _make(self, item: Any) -> Sound:
         host = self._openHost()
         if isinstance(item, str | os.PathLike):
-            return FileSound(item, host.findFile(item), host.loadClip)
+            return FileSound(item, item, self._loadFile)
         if not isinstance(item, Source):
             return FileSound(item, item, host.loadClip)
         if isinstance(item, ConfSource) and item.isPlain:
             return SeatSound(item)
         file = item.takeFile() if isinstance(item, FileSource) and item.mode == "r" else None
         return SourceSound(item) if file is None else FileSound(item, file, host.loadClip)
+
+    def _loadFile(self, path: str | os.PathLike[str], codec: Codec) -> IClip | Deferred[IClip]:
+        host = self._openHost()
+        return host.loadClip(host.findFile(path), codec)
 
     def _loadAhead(self) -> None:
         wanted = AHEAD

@@ -31,6 +31,7 @@ from shtoom.audio.tones import sine
 from shtoom.media.recording import Recording, RecordingFailed
 from shtoom.media.stereo import BothSides
 from shtoom.media.stream import IListener
+from shtoom.words import reprOf
 
 __all__ = ["IRecorderHost", "Limits", "Record", "Recorder"]
 
@@ -150,7 +151,7 @@ class Record:
         try:
             self.source.write(pcm)
         except Exception as error:
-            reason = f"write() of {self.source!r} raised {error!r}"
+            reason = f"write() of {reprOf(self.source)} raised {reprOf(error)}"
             self._recorder.end(self, MediaRecordFailedEvent, reason)
 
     def _checkLimits(self, pcm: bytes) -> None:

@@ -6,27 +6,30 @@ Not here: their order, their ends, who may interrupt whom (doug.player).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from doug.source import Source
+from doug.source import Source, isFile
 from shtoom.audio.frames import FRAME, FRAME_BYTES, toSamples
 from shtoom.codecs import Codec, Encoder
 from shtoom.media.clips import Clip, IClip
 from shtoom.media.coding import encoded, encoderOf
 from shtoom.media.files import AudioFileError
 from shtoom.media.translate import Translator, translated
+from shtoom.words import reprOf, strOf
 
-__all__ = ["FileSound", "LoadClip", "Sound", "SourceSound", "ToneSound"]
+__all__ = ["FileSound", "LoadClip", "Sound", "SourceSound", "ToneSound", "closeFile"]
 
 LoadClip = Callable[[Any, Codec], "IClip | Deferred[IClip]"]
 """A path or an open file, and a codec, to a clip; the Deferred fails with words that name it."""
+
+log = Logger()
 
 _NOTHING = np.zeros(FRAME, np.int16)
 
@@ -87,7 +90,7 @@ class FileSound:
         try:
             clip = self._load(self._playable, codec)
         except Exception as error:  # an application's own file object may raise anything
-            self._failed(str(error))
+            self._failed(strOf(error))
             return
         if isinstance(clip, Deferred):
             clip.addCallbacks(self._loaded, lambda failure: self._failed(_words(failure)))
@@ -126,7 +129,7 @@ class FileSound:
             try:
                 self._clip.rewind()
             except AudioFileError as error:
-                self._failed(str(error))
+                self._failed(strOf(error))
 
     def close(self) -> None:
         """Closes the clip, or will do so as soon as it is loaded."""
@@ -136,8 +139,8 @@ class FileSound:
         clip, self._clip = self._clip, None
         if clip is not None:
             clip.close()
-        elif self._codec is None and not isinstance(self._playable, str | os.PathLike):
-            self._playable.close()  # an open file that nothing has taken over
+        elif self._codec is None:
+            closeFile(self._playable)  # if it is an open file that nothing has taken over
 
     def _loaded(self, clip: IClip) -> None:
         if self._closed:
@@ -217,15 +220,21 @@ class SourceSound:
     def _frame(self) -> bytes:
         """One frame, padded; b"" for silence or after a failure."""
         try:
-            frame: bytes = self.item.read()
-            size = len(frame)
+            given = self.item.read()
         except Exception as error:
-            return self._fail(f"read() of {self.item!r} raised {error!r}")
-        if size > FRAME_BYTES:
+            return self._fail(f"read() of {reprOf(self.item)} raised {reprOf(error)}")
+        try:
+            frame = given if type(given) is bytes else bytes(memoryview(given))
+        except Exception:
             return self._fail(
-                f"read() of {self.item!r} gave {size} bytes; a frame of 20 ms is {FRAME_BYTES}"
+                f"read() of {reprOf(self.item)} gave {reprOf(given)}; wanted {FRAME_BYTES} bytes"
             )
-        return bytes(frame).ljust(FRAME_BYTES, b"\0") if size else b""
+        if len(frame) > FRAME_BYTES:
+            return self._fail(
+                f"read() of {reprOf(self.item)} gave {len(frame)} bytes; a frame of 20 ms is "
+                f"{FRAME_BYTES}"
+            )
+        return frame.ljust(FRAME_BYTES, b"\0") if frame else b""
 
     def _fail(self, reason: str) -> bytes:
         self.failure, self._done = reason, True
@@ -265,6 +274,15 @@ class ToneSound:
         """Nothing is open."""
 
 
+def closeFile(item: Any) -> None:
+    """Closes an application's open file; what is none, and a Source, is left alone."""
+    if isFile(item, "r") and not isinstance(item, Source):
+        try:
+            item.close()
+        except Exception:
+            log.failure("close() of {item} failed", item=reprOf(item))
+
+
 def _moved(at: int, before: Codec, codec: Codec) -> int:
     """A place in the payload of one codec, at the same time in another's."""
     return at * codec.byteRate // before.byteRate
@@ -277,4 +295,4 @@ def _codecOf(clip: IClip, usual: Codec) -> Codec:
 
 
 def _words(failure: Failure) -> str:
-    return str(failure.value) or repr(failure.value)
+    return strOf(failure.value) or reprOf(failure.value)

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from shtoom.audio.frames import FRAME_BYTES, FRAME_SECONDS, RATE
 from shtoom.media.files import AudioReader, openReader
+from shtoom.words import reprOf
 
 if TYPE_CHECKING:
     from doug.leg import Leg
@@ -187,7 +188,8 @@ def convertToSource(thing: Any, mode: str) -> Source:
         return FileSource(thing, mode)
     wanted = "read" if mode == "r" else "write"
     raise TypeError(
-        f"wanted a path, a Source, or an open binary file with {wanted} and close, got {thing!r}"
+        f"wanted a path, a Source, or an open binary file with {wanted} and close, "
+        f"got {reprOf(thing)}"
     )
 
 
@@ -218,7 +220,7 @@ class SourceUses:
         """ValueError if another leg uses it."""
         if source._uses and source.leg is not self._leg:
             raise ValueError(
-                f"{source!r} is in use on {source.leg!r}: make another for {self._leg!r}"
+                f"{reprOf(source)} is in use on {source.leg!r}: make another for {self._leg!r}"
             )
 
     def claim(self, source: Source, what: str) -> None:
@@ -237,12 +239,16 @@ class SourceUses:
         uses[what] -= 1
         if uses.total():
             if not uses[what]:
-                source._useEnded(what)
+                self._tell(source, source._useEnded, what)
             return
         source._uses = None
         self._sources = [kept for kept in self._sources if kept is not source]
+        self._tell(source, source.close)
+
+    def _tell(self, source: Source, method: Callable[..., object], *args: object) -> None:
+        """What an application's Source raises must not keep a leg from its end."""
         try:
-            source.close()
+            method(*args)
         except Exception as error:
             if self._failed is not None:
                 self._failed(source, error)

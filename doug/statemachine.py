@@ -29,6 +29,7 @@ from doug.events import IGNORE_EVENT, BaseEvent
 from doug.exceptions import EventNotSpecifiedError, NonEventError, StateMachineError
 from doug.transitions import Returned, Transition, nameOf, pairsOf, placeOf
 from doug.watch import SLOW, TURN, Line, timed
+from shtoom.words import reprOf, strOf
 
 MODES = ("error", "log", "strict")
 UNKNOWN = "unknownEvent"  # a method of this name gets what nothing matches
@@ -103,7 +104,9 @@ class StateMachine:
             self.va_enqueue(event)
         elif not self.va_over:
             self.returnError(
-                NonEventError(f"raiseEvent wants an instance of an event class, got {event!r}")
+                NonEventError(
+                    f"raiseEvent wants an instance of an event class, got {reprOf(event)}"
+                )
             )
 
     _triggerEvent = raiseEvent
@@ -150,7 +153,7 @@ class StateMachine:
         if not isinstance(outcome, Failure):
             return where
         error = outcome.value
-        return f"{where}: {' '.join(f'{type(error).__name__}: {error}'.split())}"
+        return f"{where}: {' '.join(f'{type(error).__name__}: {strOf(error)}'.split())}"
 
     def va_start(self, *events: BaseEvent) -> None:
         """Enters __start__; events are queued behind it, before what has happened already."""
@@ -173,7 +176,7 @@ class StateMachine:
                 "{app}: ended, {count} queued event(s) dropped: {events}",
                 app=self.va_describe(),
                 count=len(self.va_queue),
-                events=", ".join(repr(entry) for entry in islice(self.va_queue, 5)),
+                events=", ".join(reprOf(entry) for entry in islice(self.va_queue, 5)),
             )
             self.va_queue.clear()
         self.va_list = []
@@ -191,11 +194,22 @@ class StateMachine:
     def va_finish(self) -> None:
         pending, self.va_pending = self.va_pending, None
         if pending is not None:
-            pending.cancel()
+            self.va_cancel(pending)
         deferred, self.va_deferred = self.va_deferred, None
         outcome, self.va_outcome = self.va_outcome, None
         if deferred is not None:
             deferred.callback(outcome)  # a Failure makes it an errback
+
+    def va_cancel(self, pending: Deferred[Any]) -> None:
+        """Cancels a handler's Deferred; what its own canceller raises is logged, no more."""
+        try:
+            pending.cancel()
+        except Exception:
+            self.va_log.failure(
+                "{app}: the Deferred of {state} could not be cancelled",
+                app=self.va_describe(),
+                state=self.va_state,
+            )
 
     def va_isBusy(self) -> bool:
         """Does a handler's Deferred pend, or an event wait for its turn?"""
@@ -241,7 +255,7 @@ class StateMachine:
             )
         else:
             return False
-        self.returnError(StateMachineError(f"{wait}, and one more came: {entry!r}"))
+        self.returnError(StateMachineError(f"{wait}, and one more came: {reprOf(entry)}"))
         return True
 
     def va_withdraw(self, matches: Callable[[BaseEvent], bool]) -> int:
@@ -322,7 +336,7 @@ class StateMachine:
                 f"state {self.va_state} handles {handled}; add ({type(event).__name__}, ...) to "
                 f"the list that {placeOf(self.va_lister)} returns"
             )
-        self.returnError(EventNotSpecifiedError(f"no handler for {event!r}: {text}"))
+        self.returnError(EventNotSpecifiedError(f"no handler for {reprOf(event)}: {text}"))
 
     def va_dropped(self, event: BaseEvent) -> None:
         """An event came that no state wanted, and the machine went on."""

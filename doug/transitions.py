@@ -13,6 +13,7 @@ from typing import Any
 
 from doug.events import IGNORE_EVENT, BaseEvent
 from doug.watch import Line
+from shtoom.words import reprOf
 
 __all__ = ["Returned", "Transition", "nameOf", "pairsOf", "placeOf"]
 
@@ -22,7 +23,7 @@ Returned = Any  # an iterable of pairs, None, or a Deferred or coroutine of one
 
 def nameOf(handler: object) -> str:
     """A handler by its name alone."""
-    return getattr(handler, "__name__", None) or repr(handler)
+    return getattr(handler, "__name__", None) or reprOf(handler)
 
 
 def placeOf(handler: Any, line: Line | None = None) -> str:
@@ -39,27 +40,27 @@ def pairsOf(returned: Returned, handler: str) -> list[Transition]:
     """The pairs that a handler returned; TypeError names handler and value if they are none."""
     wanted = "wanted a list of (event class, handler) pairs"
     if not isinstance(returned, Iterable) or isinstance(returned, str | bytes):
-        raise TypeError(f"{handler} returned {returned!r}: {wanted}")
+        raise TypeError(f"{handler} returned {reprOf(returned)}: {wanted}")
     pairs = list(returned)
     for pair in pairs:
         wrong = _wrongWith(pair)
         if wrong is not None:
-            raise TypeError(f"{handler} returned {pairs!r}: {wanted}, {wrong}{_hint(pairs)}")
+            raise TypeError(f"{handler} returned {reprOf(pairs)}: {wanted}, {wrong}{_hint(pairs)}")
     return [(pair[0], pair[1]) for pair in pairs]
 
 
 def _wrongWith(pair: Any) -> str | None:
     """Why that is no pair (event class, handler); None: it is one."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        return f"{pair!r} is none"
+        return f"{reprOf(pair)} is none"
     eventClass, handler = pair
     if not isinstance(eventClass, type) or not issubclass(eventClass, BaseEvent):
-        return f"{eventClass!r} is no event class"
+        return f"{reprOf(eventClass)} is no event class"
     if callable(handler) or handler is IGNORE_EVENT:
         return None
     if handler is None:
         return f"the handler of {eventClass.__name__} is None; IGNORE_EVENT drops an event"
-    return f"the handler of {eventClass.__name__}, {handler!r}, cannot be called"
+    return f"the handler of {eventClass.__name__}, {reprOf(handler)}, cannot be called"
 
 
 def _hint(pairs: list[Any]) -> str:

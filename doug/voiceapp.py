@@ -307,7 +307,12 @@ class VoiceApp(StateMachine):
             timer.cancel()
         legs, self.va_legs = self.va_legs, {}
         for leg in legs.values():
-            leg.appEnded(failed)
+            try:
+                leg.appEnded(failed)
+            except Exception:
+                self.va_log.failure(
+                    "{app}: {leg} could not be left", app=self.va_describe(), leg=repr(leg)
+                )
         self.va_watchPending()
 
     def va_legFor(self, method: str, leg: Leg | None) -> Leg | None:
@@ -348,7 +353,9 @@ class VoiceApp(StateMachine):
             state=self.va_state,
             limit=self.pendingLimit,
         )
-        pending.cancel()
+        self.va_cancel(pending)
+        if self.va_pending is pending:  # a coroutine may go on to wait for something else
+            self.returnError(StateMachineError(f"{self.va_state} waits on, though it is cancelled"))
 
 
 def checkArguments(appClass: type[VoiceApp], names: Iterable[str]) -> None:

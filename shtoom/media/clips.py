@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
 
 from shtoom.media.files import AudioFileError, AudioReader
+from shtoom.words import reprOf
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -220,7 +221,7 @@ class StreamedClip:
         error = failure.value
         if not isinstance(error, AudioFileError):
             log.failure("{name} could not be read on", failure, name=self.name)
-            error = AudioFileError(self.name, f"cannot be read ({error!r})", "see the log")
+            error = AudioFileError(self.name, f"cannot be read ({reprOf(error)})", "see the log")
         self.failure = error
         if self._closed:
             self._closeReader()

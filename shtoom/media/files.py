@@ -34,6 +34,7 @@ from shtoom.audio.wav import (
 )
 from shtoom.media.convert import COMPRESSED, LARGEST, missing, toWav
 from shtoom.media.sniff import HEAD, formatOf
+from shtoom.words import strOf
 
 __all__ = ["AudioFileError", "AudioReader", "ReadableFile", "nameOf", "openReader", "wordsOf"]
 
@@ -350,4 +351,4 @@ def _converting(name: str) -> str:
 def wordsOf(error: BaseException | None) -> str:
     """ "No space left on device" rather than "[Errno 28] ..."; without errno class and text."""
     strerror = getattr(error, "strerror", None)
-    return str(strerror) if strerror else f"{type(error).__name__}: {error}"
+    return str(strerror) if strerror else f"{type(error).__name__}: {strOf(error)}"

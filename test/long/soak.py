@@ -1,11 +1,12 @@
 """Hours of a server with a hundred calls at a time, in virtual time.
 
-    python -m test.long.soak [--hours 2] [--calls 100] [--seed 1] [--trace]
+    python -m test.long.soak [--hours 2] [--calls 100] [--seed 1] [--real HOURS] [--trace]
 
 Random applications (soakapps.py), random callers (soakpeers.py), a network that is good, bad, or
 gone for one of the phones. Says a line each thousand calls, and at the end one with the result:
 calls, unexpected tracebacks, calls that would not end, what was left behind, growth of the memory;
 before it how calls ended, what their verdicts found, and warnings. Ends with 0 if all was well.
+--real: after so many hours of the wall's clock it ends too.
 --trace: which lines hold more memory than a thousand calls before (tracemalloc: half the speed).
 
 Lives here: that run.
@@ -71,8 +72,7 @@ class Soak:
         self.means = Means(self.rng, folder, prompts, self._somebody)
         settings = Settings(rtpPorts=(10000, 10000 + 8 * calls + 200), idle="sparse")
         self.lab = Lab(APPS, seed=seed, settings=settings, means=self.means)
-        kinds = (PHONES[number % len(PHONES)] for number in range(max(len(PHONES), calls // 5)))
-        self.phones = [self.lab.phone(f"p{n}", **kind) for n, kind in enumerate(kinds)]
+        self.phones = [self.lab.phone(f"p{n}", **kind) for n, kind in enumerate(PHONES)]
         self.callers = [
             Caller(self.lab, self.phones, self.rng, self.means.ends, n) for n in range(calls)
         ]
@@ -94,14 +94,15 @@ class Soak:
         """Begun so far."""
         return sum(caller.calls for caller in self.callers)
 
-    def run(self, seconds: float) -> None:
-        """So much virtual time, then all calls end."""
+    def run(self, seconds: float, real: float = float("inf")) -> None:
+        """So much virtual time, or real time if that is over before; then all calls end."""
         reactor = self.lab.reactor
         end = reactor.seconds() + seconds
         for caller in self.callers:
             reactor.callLater(self.rng.random() * 5.0, caller.next)
         self._changeWeather()
-        while reactor.seconds() < end:
+        last = time.monotonic() + real
+        while reactor.seconds() < end and time.monotonic() < last:
             self._advance(STEP)
             self._housekeeping()
         for caller in self.callers:
@@ -213,6 +214,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=2.0, help="virtual hours")
     parser.add_argument("--calls", type=int, default=100, help="callers at a time")
     parser.add_argument("--seed", type=int, default=1, help="of everything that is left to chance")
+    parser.add_argument("--real", type=float, default=float("inf"), help="real hours at most")
     parser.add_argument("--trace", action="store_true", help="tell which lines hold more memory")
     args = parser.parse_args()
     if args.trace:
@@ -222,9 +224,10 @@ def main() -> int:
         soak = Soak(args.calls, args.seed, folder, args.trace)
         observer = implementer(ILogObserver)(partial(soak.observe))
         globalLogBeginner.beginLoggingTo([observer], discardBuffer=True, redirectStandardIO=False)
-        soak.run(args.hours * 3600)
+        soak.run(args.hours * 3600, args.real * 3600)
+        virtual = soak.lab.reactor.seconds()
         left = soak.leftovers()
-    real, virtual = time.monotonic() - began, args.hours * 3600 + REST
+    real = time.monotonic() - began
     for text in soak.found[:SHOWN]:
         say(text)
     for what, counter in (("ends", soak.means.ends), ("findings", soak.means.findings)):
