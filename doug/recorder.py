@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from doug.digits import checkKeys
@@ -89,12 +89,12 @@ class Record:
     dest: as given. source: the Source, if dest is one. recording: the file behind it, if there is
     one. both: what joins the two sides of a bridge, if both are recorded. limits: what ends it.
     beeping: it begins when the beep is over. wanted: does anybody want to hear of its end? how: the
-    class of its end event, once it is over. reason: why it failed.
+    class of its end event, once it is over. reason: why it failed. told: is nothing more to come?
     """
 
     __slots__ = ("_aside", "_asideSeconds", "_check", "_frames", "_quiet", "_recorder", "_write",
                  "beeping", "both", "dest", "how", "limits", "reason", "recording", "source",
-                 "wanted")  # fmt: skip
+                 "told", "wanted")  # fmt: skip
 
     def __init__(self, recorder: Recorder, dest: Any, limits: Limits) -> None:
         self._recorder, self.dest, self.limits = recorder, dest, limits
@@ -106,7 +106,7 @@ class Record:
         self._frames = self._quiet = 0
         self._aside: float | None = None  # since when the Source hears without us
         self._asideSeconds = 0.0
-        self.beeping = False
+        self.beeping = self.told = False
         self.wanted = True
         self.how: type[MediaRecordDoneEvent] = MediaRecordDoneEvent
         self.reason = ""
@@ -172,7 +172,7 @@ class Recorder:
     def __init__(self, host: IRecorderHost) -> None:
         self._host: IRecorderHost | None = host
         self.records: tuple[Record, ...] = ()
-        self._closing: dict[Record, None] = {}  # in their order
+        self._closing: dict[Record, IDelayedCall] = {}  # in their order; how long we wait
         self._whenClosed: Callable[[], None] | None = None
 
     @property
@@ -245,7 +245,7 @@ class Recorder:
                 self.end(record, MediaRecordDoneEvent)
 
     def end(self, record: Record, how: type[MediaRecordDoneEvent], reason: str = "") -> None:
-        """One is over; it is told of when its file is complete."""
+        """One is over; it is told of when its file is complete, or the disk has had its time."""
         if record not in self.records:
             return
         host = self._openHost()
@@ -256,7 +256,9 @@ class Recorder:
         if record.recording is None:
             self._complete(record)
         else:
-            self._closing[record] = None
+            self._closing[record] = host.reactor.callLater(
+                record.recording.patience, self._waitedEnough, record
+            )
             record.recording.close().addCallback(lambda _: self._complete(record))
 
     def stop(self) -> None:
@@ -280,7 +282,7 @@ class Recorder:
         return running
 
     def whenClosed(self, call: Callable[[], None]) -> None:
-        """Calls back, once, when all files are complete: at once, if they are."""
+        """Calls back, once, when all files are complete, or have had their time: at once, if so."""
         if self._closing:
             self._whenClosed = call
         else:
@@ -319,12 +321,31 @@ class Recorder:
         else:
             self.end(record, how, failure.reason)
 
+    def _waitedEnough(self, record: Record) -> None:
+        """The disk does not answer. Its file may still be completed; nobody waits for that."""
+        recording = record.recording
+        if recording is not None and recording.failure is None:
+            record.how = MediaRecordStoreFailedEvent
+            waited = f"{recording.patience:g} s after its end"
+            record.reason = f"{recording.name}: the disk has not taken all of it {waited}"
+        self._tell(record)
+
     def _complete(self, record: Record) -> None:
-        self._closing.pop(record, None)
+        """Its file is closed."""
+        if self._host is not None:
+            self._host.recordClosed(record)
+        self._tell(record)
+
+    def _tell(self, record: Record) -> None:
+        if record.told:
+            return
+        record.told = True
+        waiting = self._closing.pop(record, None)
+        if waiting is not None and waiting.active():
+            waiting.cancel()
         record.forget()
         host = self._host
         if host is not None:
-            host.recordClosed(record)
             if record.source is not None:
                 host.sources.release(record.source, "record")
             if record.wanted:

@@ -103,6 +103,7 @@ class VirtualReactor:
         self.host: MemoryHost | None = None
         self.names: dict[str, list[str]] = {}
         self.threadJobs = 0
+        self._threadsFrom = 0.0
         self._triggers: list[tuple[str, str, Callable[..., Any], tuple[Any, ...]]] = []
 
     # --- time ---------------------------------------------------------------------------------
@@ -164,6 +165,25 @@ class VirtualReactor:
     ) -> None:
         """As twisted.python.threadpool.ThreadPool has it; used by deferToThreadPool."""
         self.threadJobs += 1
+        if self._threadsFrom > self._now:
+            self.callLater(self._threadsFrom - self._now, self._work, onResult, func, a, kw)
+        else:
+            self._work(onResult, func, a, kw)
+
+    def stallThreads(self, seconds: float) -> None:
+        """Work that is given to threads begins when so many seconds have passed from now.
+
+        As if the disk did not answer meanwhile.
+        """
+        self._threadsFrom = self._now + seconds
+
+    def _work(
+        self,
+        onResult: Callable[[bool, Any], None],
+        func: Callable[..., Any],
+        a: tuple[Any, ...],
+        kw: dict[str, Any],
+    ) -> None:
         try:
             result, success = func(*a, **kw), True
         except Exception:

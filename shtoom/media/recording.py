@@ -105,6 +105,11 @@ class Recording:
         """Seconds of sound that were taken; the last of them may still wait for the disk."""
         return self._received / SECOND / self._channels
 
+    @property
+    def patience(self) -> float:
+        """Seconds that close() takes at most, if all is well."""
+        return self._writer.patience
+
     def write(self, pcm: bytes) -> None:
         """Takes whole samples of 8 kHz 16-bit little-endian PCM; from the tick, never blocks.
 

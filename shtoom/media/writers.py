@@ -21,10 +21,12 @@ from shtoom import codecs
 from shtoom.audio.frames import RATE, toSamples
 from shtoom.audio.wav import wavHeader
 from shtoom.codecs import Codec
-from shtoom.media.convert import COMPRESSED, ConversionFailed, fromWav, missing
+from shtoom.media.convert import COMPRESSED, SECONDS, ConversionFailed, fromWav, missing
 from shtoom.media.files import nameOf
 
-__all__ = ["WritableFile", "Writer", "writerFor"]
+__all__ = ["PATIENCE", "WritableFile", "Writer", "writerFor"]
+
+PATIENCE = 5.0  # seconds that the end of a recording waits for a disk that does not answer
 
 
 class WritableFile(Protocol):
@@ -68,10 +70,13 @@ _HEADER = len(wavHeader(0))
 class Writer(ABC):
     """One file being written, beginning to end. name: for people. bytes: of sound in it so far.
 
-    isRegular: once it is open, is it a plain file, whose writes end by themselves?
+    isRegular: once it is open, is it a plain file, whose writes end by themselves? patience:
+    seconds that what is still to be written and close() take at most, if all is well.
     """
 
     __slots__ = ("_kind", "bytes", "isRegular", "name")
+
+    patience = PATIENCE
 
     def __init__(self, name: str, kind: _Kind) -> None:
         self.name, self._kind = name, kind
@@ -86,7 +91,7 @@ class Writer(ABC):
     def open(self) -> None:
         """Makes the file, with no sound in it yet."""
         if self._kind.headed:
-            self._append(self._kind.header(0))
+            self._appendAll(self._kind.header(0))
 
     def write(self, pcm: bytes) -> None:
         """Adds whole samples of 8 kHz 16-bit PCM; a WAV's header counts what is in the file."""
@@ -98,6 +103,10 @@ class Writer(ABC):
             data = data[count:]
         if self._kind.headed:
             self._putHeader(self._kind.header(self.bytes))
+
+    def _appendAll(self, data: bytes) -> None:
+        while data:
+            data = data[self._append(data) :]
 
     @abstractmethod
     def close(self) -> None:
@@ -149,6 +158,8 @@ class _ConvertedWriter(_PathWriter):
     """A compressed file: a WAV beside it, under a name of its own, until it is closed."""
 
     __slots__ = ("_dest",)
+
+    patience = PATIENCE + SECONDS
 
     def __init__(self, dest: Path, kind: _Kind) -> None:
         super().__init__(dest.with_name(f"{dest.name}.wav"), kind)
@@ -211,7 +222,7 @@ class _FileWriter(Writer):
 
     def _putHeader(self, header: bytes) -> None:
         self._file.seek(self._start)
-        self._append(header)
+        self._appendAll(header)
         self._file.seek(self._start + _HEADER + self.bytes)
         self._told = self.bytes
 

@@ -1,9 +1,11 @@
-"""Files that calls play and record (cases files-001, 003, 005), in whole calls."""
+"""Files that calls play and record (cases files-001 to 005), in whole calls."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from errno import ENOSPC
 from pathlib import Path
 
@@ -20,9 +22,11 @@ from doug.events import (
 )
 from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
+from shtoom.media import convert
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless, loud, sound
-from test.support.wavfile import ULAW, chunk, coded, extensible, fmt, riff, tone, wav
+from test.support.rights import asNobody
+from test.support.wavfile import FLOAT, ULAW, chunk, coded, extensible, fmt, level, riff, tone, wav
 
 TONE = tone(440, 1.0, 8000)
 HEAD, DATA = chunk(b"fmt ", fmt(1, 8000, 1, 16)), chunk(b"data", coded(TONE, 1, 16))
@@ -33,10 +37,13 @@ PLAYED = {  # name: file
     "fmt of 18": riff(chunk(b"fmt ", fmt(1, 8000, 1, 16) + bytes(2)), DATA),
     "extensible": riff(chunk(b"fmt ", extensible(1, 8000, 1, 16)), DATA),
     "odd bext, LIST behind": riff(chunk(b"bext", NOISE), HEAD, DATA, chunk(b"LIST", NOISE)),
+}
+OTHERS = {
     "44.1 kHz stereo": wav(np.stack([tone(440, 1.0, 44100)] * 2, 1), 44100),
     "48 kHz 24 bit": wav(tone(440, 1.0, 48000), 48000, bits=24),
     "8 bit": wav(TONE, bits=8),
     "mu-law": wav(TONE, tag=ULAW, bits=8),
+    "16 kHz float": wav(tone(440, 1.0, 16000), 16000, FLOAT, 32),
 }
 FAILED = {
     "no data.wav": riff(HEAD),
@@ -92,10 +99,43 @@ class FileCases(FieldCase):
         self.assertGreater(len(loud(recorded)) / 8000, 6.8)
         self.assertStillWell()
 
-    def test_files_003_whatPlays(self) -> None:
-        """Chunks by their sizes, other rates and widths: a second of 440 Hz, no noise."""
+    def test_files_002_theHeaderSaysHowLongItIs(self) -> None:
+        """Bytes a second are rate times block, in a recording of one side and of two."""
         call = self.answered()
-        for name, data in PLAYED.items():
+        paths = self.folder / "one.wav", self.folder / "two.wav"
+        self.app.leg.mediaRecord(paths[0])
+        dialled = self.app.placeCall("sip:200@203.0.113.30")
+        self.lab.advance(0.0)
+        other = self.trunk.takes(self.trunk.request("INVITE"))
+        other.says(200, body=self.trunk.answer)
+        self.trunk.request("ACK")
+        self.app.connectLegs(self.app.leg, dialled).mediaRecord(paths[1])
+        self.lab.advance(1.0)
+        self.hangUp(call)
+        self.hangUp(other)
+        self.lab.advance(0.1)
+        for path, channels in zip(paths, (1, 2), strict=True):
+            header = path.read_bytes()[:44]
+            fields = struct.unpack("<HHIIHH", header[20:36])
+            self.assertEqual(fields, (1, channels, 8000, 16000 * channels, 2 * channels, 16))
+            size = path.stat().st_size
+            self.assertEqual(int.from_bytes(header[4:8], "little"), size - 8)
+            self.assertEqual(int.from_bytes(header[40:44], "little"), size - 44)
+            self.assertGreater(size, 44 + 15000 * channels)
+        self.assertStillWell()
+
+    def test_files_003_whatPlays(self) -> None:
+        """Chunks by their sizes: a second of 440 Hz, no noise."""
+        self.plays(PLAYED)
+
+    def test_files_004_otherRatesAndCodings(self) -> None:
+        """A second of 440 Hz at the right pitch, length and level."""
+        self.plays(OTHERS)
+
+    def plays(self, files: Mapping[str, bytes]) -> None:
+        """In a call, each of them: it ends well and sounds as it should."""
+        call = self.answered()
+        for name, data in files.items():
             path = self.folder / f"{name}.wav"
             path.write_bytes(data)
             self.alice.media.packets.clear()
@@ -105,11 +145,14 @@ class FileCases(FieldCase):
             heard = loud(sound(self.alice.media.packets))
             self.assertNear(len(heard) / 8000, 1.0, 0.03)
             self.assertGreater(toneShare(heard, 440), 0.97, name)
+            self.assertNear(level(heard), 0.5, 0.05)
         self.hangUp(call)
         self.assertStillWell()
 
     def test_files_003_whatDoesNot(self) -> None:
         """MediaPlayContentFailedEvent names the file; what is queued with it is heard."""
+        self.patch(convert, "WHEEL", "no_such_module")
+        self.patch(convert, "PROGRAM", "no-such-program")
         call = self.answered()
         good = self.soundFile(0.4)
         for name, data in FAILED.items():
@@ -127,11 +170,17 @@ class FileCases(FieldCase):
         self.hangUp(call)
         self.assertStillWell()
 
-    def recordTo(self, dest: object, kind: type[MediaRecordDoneEvent]) -> str:
+    def recordTo(
+        self,
+        dest: object,
+        kind: type[MediaRecordDoneEvent],
+        rights: AbstractContextManager[None] | None = None,
+    ) -> str:
         """Records 3 s to what fails; the call's own sound has no gap. The event's reason."""
         call = self.answered()
         self.app.leg.mediaPlay(self.soundFile(4.0))
-        self.app.leg.mediaRecord(dest)
+        with rights or nullcontext():
+            self.app.leg.mediaRecord(dest)
         self.alice.media.say(call.media, count=150)
         self.lab.advance(0.1)
         packets = self.alice.media.during(3.0)
@@ -154,12 +203,11 @@ class FileCases(FieldCase):
 
     def test_files_005_aDirectoryWithoutRights(self) -> None:
         """MediaRecordFailedEvent with the path and 'Permission denied'."""
-        if not os.geteuid():
-            self.skipTest("root may write everywhere")
+        path = self.folder.absolute() / "r.wav"
         self.folder.chmod(0o500)
         self.addCleanup(self.folder.chmod, 0o700)
-        reason = self.recordTo(self.folder / "r.wav", MediaRecordFailedEvent)
-        self.assertIn(str(self.folder / "r.wav"), reason)
+        reason = self.recordTo(path, MediaRecordFailedEvent, asNobody())
+        self.assertIn(str(path), reason)
         self.assertIn("Permission denied", reason)
         self.assertStillWell()
 

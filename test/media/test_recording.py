@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
-import threading
 import wave
-from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +247,15 @@ class OpenFileTests(WorkingDisk):
         self.end(recording)
         self.assertEqual(lengths, [0, 0, 8000, 8000, 16000, 16000, 24000, 24000, 28000])
 
+    def test_nothingWaitsInABufferOfPythons(self) -> None:
+        """Each piece is in the file, whatever open() was told to buffer."""
+        for name, kept in (("a.raw", 0), ("a.wav", 44)):
+            path = self.folder / name
+            recording = self.record(path.open("wb", buffering=1 << 20))
+            self.tick(recording, sound(1.25))
+            self.assertEqual(path.stat().st_size, kept + SECOND, name)
+            self.end(recording)
+
     def test_aWavThatCannotSeekIsRefused(self) -> None:
         """At once, with the file's name."""
 
@@ -319,216 +323,3 @@ class SlowDiskTests(SynchronousTestCase):
         self.threads.runAll()
         self.assertEqual(readWav(self.path), sound(2.4))
         self.assertEqual(self.failures, [])
-
-
-class BadDiskTests(SynchronousTestCase):
-    """Disks that are full, rights that are missing, files that raise."""
-
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir()
-        self.threads = LaterThreads()
-        self.failures: list[RecordingFailed] = []
-
-    def failureOf(self, dest: Any, seconds: float = 1.0) -> RecordingFailed:
-        """What a recording to `dest` fails with; the sound goes on coming."""
-        self.failures.clear()
-        recording = Recording(dest, self.threads.deferToThread, self.failures.append)
-        for frame in frames(sound(seconds)):
-            recording.write(frame)
-            self.threads.clock.advance(0.02)
-        closed = recording.close()
-        self.threads.settle()
-        self.assertIsNone(self.successResultOf(closed))
-        [failure] = self.failures
-        self.assertIs(recording.failure, failure)
-        return failure
-
-    def test_files_005_aDirectoryWithoutRights(self) -> None:
-        """Not opened: the path and 'Permission denied'."""
-        if not os.geteuid():
-            self.skipTest("root may write everywhere")
-        self.folder.chmod(0o500)
-        self.addCleanup(self.folder.chmod, 0o700)
-        failure = self.failureOf(self.folder / "a.wav")
-        self.assertFalse(failure.opened)
-        self.assertIn(f"{self.folder / 'a.wav'}: cannot be opened: Permission", failure.reason)
-
-    def test_files_005_aDirectoryThatDoesNotExist(self) -> None:
-        """Not opened: the path and 'No such file or directory', long before the first piece."""
-        path = self.folder.absolute() / "nowhere" / "a.wav"
-        failure = self.failureOf(path, 0.02)
-        self.assertFalse(failure.opened)
-        wanted = f"there is no folder {path.parent}: make it"
-        self.assertEqual(
-            failure.reason, f"{path}: cannot be opened: No such file or directory: {wanted}"
-        )
-
-    def test_aRelativePathIsToldInFull(self) -> None:
-        """Who reads the log need not know what the server's current folder is."""
-        failure = self.failureOf("nowhere/a.wav", 0.02)
-        self.assertIn(f"{os.path.abspath('nowhere/a.wav')}: cannot be opened", failure.reason)
-
-    def test_files_005_aFullDisk(self) -> None:
-        """Not stored: path, what was kept, 'No space left'; told once."""
-        path = self.folder / "a.raw"
-        path.symlink_to("/dev/full")
-        failure = self.failureOf(path, 3.0)
-        self.assertTrue(failure.opened)
-        self.assertIn(f"{path}: cannot be written: No space left on device", failure.reason)
-        self.assertIn("0 bytes (0.0 s) are kept", failure.reason)
-
-    def test_files_005_aDiskThatIsFullAtTheEnd(self) -> None:
-        """The last piece is written by close(): its failure is told all the same."""
-        path = self.folder / "a.raw"
-        path.symlink_to("/dev/full")
-        self.assertIn("No space left", self.failureOf(path, 0.1).reason)
-
-    def test_files_005_aFileLikeThatRaises(self) -> None:
-        """Not stored, in the exception's words; close() was called once."""
-
-        class Raising:
-            name = "mailbox 7"
-
-            def __init__(self, error: Exception) -> None:
-                self.error, self.closings, self.taken = error, 0, 0
-
-            def write(self, data: bytes) -> None:
-                if self.taken:
-                    raise self.error
-                self.taken = len(data)
-
-            def close(self) -> None:
-                self.closings += 1
-
-        for error, words in (
-            (RuntimeError("quota"), "RuntimeError: quota"),
-            (OSError(ENOSPC, os.strerror(ENOSPC)), "No space left on device"),
-        ):
-            dest = Raising(error)
-            failure = self.failureOf(dest, 2.0)
-            self.assertTrue(failure.opened)
-            self.assertIn(f"mailbox 7: cannot be written: {words}", failure.reason)
-            self.assertIn("8000 bytes (0.5 s) are kept", failure.reason)
-            self.assertEqual(dest.closings, 1)
-
-    def test_files_005_aFileLikeThatRaisesWhenItIsClosed(self) -> None:
-        """A buffer that finds the disk full: told, and close() still ends."""
-
-        class Buffered:
-            def write(self, data: bytes) -> None:
-                pass
-
-            def close(self) -> None:
-                raise OSError(ENOSPC, os.strerror(ENOSPC))
-
-        self.assertIn("No space left on device", self.failureOf(Buffered()).reason)
-
-    def test_files_005_aHundredCallsOnAFullDisk(self) -> None:
-        """A hundred failures, one for each, and no job is left behind."""
-        path = self.folder / "a.raw"
-        path.symlink_to("/dev/full")
-        many = [
-            Recording(path, self.threads.deferToThread, self.failures.append) for _ in range(100)
-        ]
-        for frame in frames(sound(1.0)):
-            for recording in many:
-                recording.write(frame)
-            self.threads.clock.advance(0.02)
-        self.assertEqual(len(self.failures), 100)
-        self.threads.settle()
-        self.assertEqual(self.threads.clock.getDelayedCalls(), [])
-
-    def test_files_005_aDiskThatFillsAnywhereLeavesAReadableFile(self) -> None:
-        """Twenty limits, within a sample, a header or a piece: the file holds all that fitted."""
-        out = self.child(_LIMITED)
-        self.assertEqual(len(out), 20)
-        for limit, (failed, kept, claimed, size) in out.items():
-            fitting = (int(limit) - 44) // 2 * 2
-            self.assertEqual((failed, kept, claimed), (1, fitting, fitting), limit)
-            self.assertEqual(size, 44 + fitting, limit)
-
-    def child(self, program: str) -> dict[str, list[int]]:
-        """Runs a program in a Python of its own; what it prints, as "name number number" lines."""
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(self.folder)],
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), OPENBLAS_NUM_THREADS="1"),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        self.assertIn(done.returncode, (0, -9), done.stderr)
-        lines = [line.split() for line in done.stdout.splitlines()]
-        return {name: [int(n) for n in numbers] for name, *numbers in lines}
-
-    def test_files_001_aKilledProcessLosesLessThanASecond(self) -> None:
-        """kill -9 in the tick after 9.7 s: the WAV is readable and holds at least 8.7 s."""
-        self.child(_KILLED)
-        kept = len(readWav(self.folder / "a.wav"))
-        self.assertGreaterEqual(kept, round(8.7 * SECOND))
-
-    def test_files_001_aCopyTakenAtAnyMomentIsAWav(self) -> None:
-        """Another thread copies the file while it grows, and opens the copies."""
-        path = self.folder / "a.wav"
-        recording = Recording(path, execute, self.failures.append)
-        copies: list[int] = []
-        errors: list[BaseException] = []
-        ended = threading.Event()
-
-        def copyOn() -> None:
-            try:
-                while not ended.is_set():
-                    copies.append(len(readWav(io.BytesIO(path.read_bytes()))))
-            except BaseException as error:
-                errors.append(error)
-
-        copier = threading.Thread(target=copyOn)
-        copier.start()
-        pcm = frames(sound(0.5))
-        for _ in range(400):
-            for frame in pcm:
-                recording.write(frame)
-        recording.close()
-        ended.set()
-        copier.join()
-        self.assertEqual((errors, self.failures), ([], []))
-        self.assertEqual(copies, sorted(copies))
-        self.assertEqual(len(readWav(path)), 200 * SECOND)
-
-
-_COMMON = """
-import os, resource, sys, wave
-from twisted.internet.defer import execute
-from shtoom.media.recording import Recording
-folder = sys.argv[1]
-path = os.path.join(folder, "a.wav")
-frame = bytes(320)
-"""
-_LIMITED = (
-    _COMMON
-    + """
-hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-for limit in [44, 45, 46, 8043, 8044, 8045, 8046] + list(range(9000, 80000, 5501)):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    failures = []
-    recording = Recording(path, execute, failures.append)
-    for _ in range(300):
-        recording.write(frame)
-    recording.close()
-    with wave.open(path) as file:
-        kept = len(file.readframes(file.getnframes()))
-    with open(path, "rb") as file:
-        claimed = int.from_bytes(file.read(44)[40:], "little")
-    print(limit, len(failures), kept, claimed, os.path.getsize(path))
-"""
-)
-_KILLED = (
-    _COMMON
-    + """
-recording = Recording(path, execute, print)
-for _ in range(485):
-    recording.write(frame)
-os.kill(os.getpid(), 9)
-"""
-)

@@ -170,9 +170,10 @@ class VoicemailTests(SynchronousTestCase):
                     call.hangUp()
                     lab.assertNothingLeft()
                 else:
-                    self.patch(sys, "stdout", StringIO())
+                    said = StringIO()
+                    self.patch(sys, "stdout", said)
                     load("shtam").folder(str(self.spool))
-                    self.assertIn("a-bob-1.wav", sys.stdout.getvalue())  # type: ignore[attr-defined]
+                    self.assertIn("a-bob-1.wav", said.getvalue())
                 (message,) = self.messages()
                 self.assertEqual(message.name, "a-bob-1.wav")
                 self.assertEqual(message.read_bytes(), WELCOME.read_bytes())

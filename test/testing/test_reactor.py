@@ -190,6 +190,22 @@ class ThreadTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(deferred), 42)
         self.assertEqual(self.reactor.threadJobs, 1)
 
+    def test_stalledThreadsBeginLater(self) -> None:
+        """In their order, when the disk answers again; what is asked for then begins at once."""
+        begun: list[tuple[str, float]] = []
+
+        def job(name: str) -> None:
+            begun.append((name, self.reactor.seconds()))
+
+        self.reactor.stallThreads(2.0)
+        for name in ("first", "second"):
+            deferToThreadPool(self.reactor, self.reactor, job, name)  # type: ignore[arg-type]
+            self.reactor.advance(1.0)
+        self.assertEqual(begun, [("first", 2.0), ("second", 2.0)])
+        deferToThreadPool(self.reactor, self.reactor, job, "third")  # type: ignore[arg-type]
+        self.assertEqual(begun[2:], [("third", 2.0)])
+        self.reactor.advance(0.0)
+
     def test_errorsComeTheSameWay(self) -> None:
         """As a Failure of the Deferred."""
         deferred = self.defer({}.__getitem__, "missing")
