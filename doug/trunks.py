@@ -1,8 +1,8 @@
-"""Whom a server has an agreement with: trunks (providers, PBXs) and phones that register here.
+"""Trunks: providers and PBXs that a server has an agreement with.
 
-Lives here: the values, what they may hold, and how --register writes a trunk. Not here: the file
-that they are read from (doug.config), registering at a trunk (shtoom.agent.registration), phones'
-bindings (shtoom.agent.registrar), which trunk a call is from (doug.trust).
+Lives here: the values, what they may hold, and how --register writes one. Not here: the file that
+they are read from (doug.config), registering at a trunk (shtoom.agent.registration), which trunk a
+call is from (doug.trunking), phones that register here (shtoom.agent.registrar).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.uri import URI, hostPort, parseURI
 
-__all__ = ["Network", "Phone", "Trunk", "parseRegister"]
+__all__ = ["Network", "Trunk", "parseRegister"]
 
 Network = IPv4Network | IPv6Network
 
@@ -71,18 +71,6 @@ class Trunk:
 
     def __str__(self) -> str:
         return f"trunk {self.name} ({hostPort(self.host, self.port)})"
-
-
-@dataclass(frozen=True)
-class Phone:
-    """A phone that may register here, and be called as sip:USER@... then.
-
-    user, password: for digest. maxContacts: devices at a time under that user.
-    """
-
-    user: str
-    password: str = field(repr=False)
-    maxContacts: int = 5
 
 
 def parseRegister(text: str) -> Trunk:

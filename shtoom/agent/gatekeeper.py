@@ -1,0 +1,167 @@
+"""Whose password is right: digest authentication as the server (RFC 3261 22, RFC 7616, RFC 8760).
+
+Lives here: nonces, challenges, the check of an answer, and patience with who guesses. Plain values:
+requests and the time go in. Not here: how answers are computed (sip.digest), who has which password
+(the caller), what is done with a request (registrar.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from shtoom.exceptions import MalformedMessage
+from shtoom.sip.digest import ANSWERED_BY, Answer, Challenge, parseAnswer
+
+if TYPE_CHECKING:
+    from shtoom.sip.message import Request
+
+NONCE_LIFE = 60.0
+"""Seconds that a nonce is taken; after that it is stale, and a client answers a new one."""
+
+MOST_NONCES = 10_000
+"""Nonces whose counts are kept; with more about, the oldest are stale before their time."""
+
+PATIENCE = 5
+"""Wrong answers of one source in a row before it has to wait."""
+
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+"""Seconds that it waits then, twice as long after each further one."""
+
+MOST_SOURCES = 10_000
+"""Sources whose wrong answers are remembered."""
+
+ALGORITHMS = ("SHA-256", "MD5")
+"""What is offered, best first (RFC 8760 2.4); a third would make each 401 larger."""
+
+_NOBODY = "a password that nobody has"
+
+
+class Verdict(Enum):
+    """What there is to say of a request."""
+
+    RIGHT = "right"
+    MISSING = "no credentials"
+    STALE = "for a nonce that has aged"
+    WRONG = "wrong"
+    WAIT = "too many wrong ones before"
+
+
+class Judgement(NamedTuple):
+    """verdict, and the user that it names ("" if there is none). wait: seconds, with WAIT."""
+
+    verdict: Verdict
+    user: str = ""
+    wait: float = 0.0
+
+
+class Gatekeeper:
+    """The digest of one realm.
+
+    passwordOf: user -> password, None for a user that there is none of. secret: makes nonces that
+    nobody else can; new ones after a restart make all nonces stale, no more. A nonce is bound to
+    the host that it was given to.
+    """
+
+    def __init__(self, realm: str, passwordOf: Callable[[str], str | None], secret: bytes) -> None:
+        self.realm, self._passwordOf, self._secret = realm, passwordOf, secret
+        self._given = 0
+        self._counts: dict[str, int] = {}  # nonce -> the highest count that was taken
+        self._staleBefore = float("-inf")
+        self._wrong: dict[str, tuple[int, float]] = {}  # host -> in a row, patience again at
+
+    def challenges(
+        self, host: str, now: float, *, stale: bool = False, header: str = "WWW-Authenticate"
+    ) -> list[tuple[str, str]]:
+        """Header lines for a 401 (or 407: Proxy-Authenticate) to a request from host."""
+        nonce = self._nonce(host, now)
+        return [
+            (header, str(Challenge(self.realm, nonce, algorithm, ("auth",), stale=stale)))
+            for algorithm in ALGORITHMS
+        ]
+
+    def judge(
+        self, request: Request, host: str, now: float, *, header: str = "WWW-Authenticate"
+    ) -> Judgement:
+        """Is it from whom it says? A user that there is none of costs the same time as a wrong
+        password, and has the same verdict.
+        """
+        wait = self._waiting(host, now)
+        if wait > 0:
+            return Judgement(Verdict.WAIT, wait=wait)
+        answer = self._answerOf(request, ANSWERED_BY[header])
+        if answer is None:
+            return Judgement(Verdict.MISSING)
+        given = self._givenAt(answer.nonce, host)
+        if given is None or now - given > NONCE_LIFE or given <= self._staleBefore:
+            return Judgement(Verdict.STALE, answer.username)
+        password = self._passwordOf(answer.username)
+        right = answer.matches(password if password is not None else _NOBODY, *_signed(request))
+        if not right or password is None or answer.uri != request.uriText:
+            self._guessed(host, now)
+            return Judgement(Verdict.WRONG, answer.username)
+        count = answer.nonceCount or 0
+        if count <= self._counts.get(answer.nonce, -1):  # a replay
+            return Judgement(Verdict.STALE, answer.username)
+        self._keep(answer.nonce, count)
+        self._wrong.pop(host, None)
+        return Judgement(Verdict.RIGHT, answer.username)
+
+    # Nonces
+
+    def _nonce(self, host: str, now: float) -> str:
+        self._given += 1
+        open_ = f"{int(now * 1000):x}-{self._given:x}"
+        return f"{open_}-{self._seal(open_, host)}"
+
+    def _seal(self, text: str, host: str) -> str:
+        return hmac.new(self._secret, f"{text} {host}".encode(), hashlib.sha256).hexdigest()[:24]
+
+    def _givenAt(self, nonce: str, host: str) -> float | None:
+        """When we gave it to that host; None: we never did."""
+        open_, _, seal = nonce.rpartition("-")
+        if not hmac.compare_digest(seal.encode(), self._seal(open_, host).encode()):
+            return None
+        return int(open_.partition("-")[0], 16) / 1000
+
+    def _keep(self, nonce: str, count: int) -> None:
+        self._counts.pop(nonce, None)
+        self._counts[nonce] = count
+        if len(self._counts) > MOST_NONCES:
+            oldest = next(iter(self._counts))
+            del self._counts[oldest]
+            self._staleBefore = max(self._staleBefore, int(oldest.partition("-")[0], 16) / 1000)
+
+    # The answer
+
+    def _answerOf(self, request: Request, header: str) -> Answer | None:
+        """The credentials for this realm, in an algorithm that was offered."""
+        for value in request.headers.getLines(header):
+            try:
+                answer = parseAnswer(value)
+            except MalformedMessage:
+                continue
+            if answer.realm == self.realm and (answer.algorithm or "MD5").upper() in ALGORITHMS:
+                return answer
+        return None
+
+    # Patience
+
+    def _waiting(self, host: str, now: float) -> float:
+        return self._wrong.get(host, (0, now))[1] - now
+
+    def _guessed(self, host: str, now: float) -> None:
+        inARow = self._wrong.pop(host, (0, now))[0] + 1
+        wait = 0.0
+        if inARow >= PATIENCE:
+            wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(inARow - PATIENCE, 20))
+        self._wrong[host] = inARow, now + wait
+        if len(self._wrong) > MOST_SOURCES:
+            del self._wrong[next(iter(self._wrong))]
+
+
+def _signed(request: Request) -> tuple[str, bytes]:
+    return request.method, request.body

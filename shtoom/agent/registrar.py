@@ -1,0 +1,223 @@
+"""Phones that register here (RFC 3261 10.3), and where they are.
+
+Lives here: what a REGISTER does to the bindings of its user, its answer, and the bindings that are
+in force. Not here: passwords and nonces (gatekeeper.py), where bindings are kept over a restart
+(IBindingStore; doug.bindings), calls to phones (the user agent).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from twisted.logger import Logger
+
+from shtoom.agent.gatekeeper import Gatekeeper, Verdict
+from shtoom.agent.registration import sameBinding
+from shtoom.exceptions import MalformedMessage
+from shtoom.sip.shown import shown
+from shtoom.sip.uri import hostPort, parseURI
+
+if TYPE_CHECKING:
+    from shtoom.sip.fields import NameAddress
+    from shtoom.sip.message import Request, Response
+    from shtoom.sip.transport import Peer
+
+SHORTEST, USUAL, LONGEST = 60, 600, 3600
+"""Seconds that a binding lasts: less is refused (423), more is shortened (10.3 step 7)."""
+
+
+class Binding(NamedTuple):
+    """One device of a user.
+
+    contact: its URI, as it was written. until: when it ends, in seconds of wall time, so that it
+    outlives a restart. callID, number: of the REGISTER that made it. q: how much it is liked, 0 to
+    1. path: the way there (RFC 3327), topmost first. transport, host, port: where it registered
+    from; requests go there, back over its flow (RFC 5626), since few phones are reached otherwise.
+    """
+
+    contact: str
+    until: float
+    callID: str
+    number: int
+    q: float
+    path: tuple[str, ...]
+    transport: str
+    host: str
+    port: int
+
+
+class IBindingStore(Protocol):
+    """Where bindings outlive the process. What it raises is logged: phones register again."""
+
+    def load(self) -> Mapping[str, list[Binding]]:
+        """All of them, by user."""
+
+    def save(self, user: str, bindings: list[Binding]) -> None:
+        """Those of one user from now on."""
+
+
+class Phone(NamedTuple):
+    """Who may register. maxContacts: devices at a time."""
+
+    password: str
+    maxContacts: int = 5
+
+
+class Registrar:
+    """The bindings of some users.
+
+    gatekeeper: its realm, and what it thinks of credentials. phones: user -> who may register, as
+    it is at the moment of asking. store: None to forget all at the end. now, wallTime: seconds; the
+    first one for nonces.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        gatekeeper: Gatekeeper,
+        phones: Callable[[str], Phone | None],
+        store: IBindingStore | None,
+        now: Callable[[], float],
+        wallTime: Callable[[], float],
+    ) -> None:
+        self._gatekeeper, self._phones, self._store = gatekeeper, phones, store
+        self._now, self._wallTime = now, wallTime
+        self._users: dict[str, list[Binding]] = {}
+        if store is not None:
+            self._users = {user: list(bindings) for user, bindings in store.load().items()}
+
+    def bindings(self, user: str) -> list[Binding]:
+        """The devices of that user, the ones liked best first; [] for none, or no such user."""
+        if self._phones(user) is None:
+            return []
+        return sorted(self._live(user), key=lambda binding: -binding.q)
+
+    def registered(self) -> dict[str, int]:
+        """User -> devices, of those that have some."""
+        found = {user: len(self.bindings(user)) for user in self._users}
+        return {user: count for user, count in found.items() if count}
+
+    def answer(self, request: Request, peer: Peer) -> Response:
+        """What a REGISTER is answered, and done about it. Raises MalformedMessage."""
+        host = peer.address[0]
+        judgement = self._gatekeeper.judge(request, host, self._now())
+        if judgement.verdict is Verdict.WAIT:
+            wait = ("Retry-After", str(int(judgement.wait) + 1))
+            return request.respond(403, "Too many wrong passwords", headers=(wait,))
+        if judgement.verdict is not Verdict.RIGHT:
+            if judgement.verdict is Verdict.WRONG:
+                self._refused(request, peer, f"wrong password for {shown(judgement.user)}")
+            stale = judgement.verdict is Verdict.STALE
+            lines = self._gatekeeper.challenges(host, self._now(), stale=stale)
+            return request.respond(401, headers=lines)
+        user = request.toAddress.uri.user or ""
+        phone = self._phones(user)
+        if phone is None or user != judgement.user:  # 10.3 step 4
+            self._refused(request, peer, f"{shown(judgement.user)} may not register {shown(user)}")
+            return request.respond(403)
+        return self._update(request, peer, user, phone)
+
+    def _update(self, request: Request, peer: Peer, user: str, phone: Phone) -> Response:
+        """10.3 steps 6 to 8."""
+        before = self._live(user)
+        if "*" in request.headerValues("Contact"):
+            if len(request.headerValues("Contact")) > 1 or _expires(request, None) != 0:
+                raise MalformedMessage("Contact header", "* alone, with Expires: 0", "more")
+            if any(self._outOfOrder(request, binding) for binding in before):
+                return request.respond(500, "CSeq out of order")
+            return self._done(request, user, before, [])
+        after = list(before)
+        for contact in request.contacts:
+            seconds = _expires(request, contact)
+            if 0 < seconds < SHORTEST:
+                return request.respond(423, headers=(("Min-Expires", str(SHORTEST)),))
+            old = [b for b in after if sameBinding(parseURI(b.contact), contact.uri)]
+            if any(self._outOfOrder(request, binding) for binding in old):
+                return request.respond(500, "CSeq out of order")
+            after = [binding for binding in after if binding not in old]
+            if seconds:
+                after.append(self._binding(request, peer, contact, min(seconds, LONGEST)))
+        if len(after) > phone.maxContacts:
+            reason = f"{phone.maxContacts} devices are registered, no more may be"
+            self._refused(request, peer, reason)
+            return request.respond(403, reason)
+        return self._done(request, user, before, after)
+
+    def _done(
+        self, request: Request, user: str, before: list[Binding], after: list[Binding]
+    ) -> Response:
+        if after != before:
+            self._keep(user, after)
+        now = self._wallTime()
+        lines = tuple(
+            ("Contact", f"<{b.contact}>;expires={max(0, round(b.until - now))}") for b in after
+        )
+        path = tuple(("Path", value) for value in request.headerValues("Path"))  # RFC 3327 5.3
+        return request.respond(200, headers=(*lines, *path))
+
+    def _binding(self, request: Request, peer: Peer, contact: NameAddress, seconds: int) -> Binding:
+        host, port = peer.address
+        return Binding(
+            contact=str(contact.uri),
+            until=self._wallTime() + seconds,
+            callID=request.callID,
+            number=request.cseq.number,
+            q=_liking(contact.param("q")),
+            path=tuple(request.headerValues("Path")),
+            transport=peer.transport.name,
+            host=host,
+            port=port,
+        )
+
+    def _keep(self, user: str, bindings: list[Binding]) -> None:
+        old = {binding.contact for binding in self._users.get(user, [])}
+        new = {binding.contact for binding in bindings}
+        for contact in sorted(new - old):
+            self.log.info("{user} is registered at {at}", user=shown(user), at=shown(contact))
+        for contact in sorted(old - new):
+            self.log.info("{user} is gone from {at}", user=shown(user), at=shown(contact))
+        if bindings:
+            self._users[user] = bindings
+        else:
+            self._users.pop(user, None)
+        if self._store is not None:
+            try:
+                self._store.save(user, bindings)
+            except Exception:
+                self.log.failure("the bindings of {user} are not kept", user=shown(user))
+
+    def _live(self, user: str) -> list[Binding]:
+        now = self._wallTime()
+        return [binding for binding in self._users.get(user, []) if binding.until > now]
+
+    def _outOfOrder(self, request: Request, binding: Binding) -> bool:
+        """Is it older than what made the binding (10.3 step 7)?"""
+        return request.callID == binding.callID and request.cseq.number <= binding.number
+
+    def _refused(self, request: Request, peer: Peer, why: str) -> None:
+        self.log.warn(
+            "REGISTER from {source} is refused: {why}", source=hostPort(*peer.address), why=why
+        )
+
+
+def _expires(request: Request, contact: NameAddress | None) -> int:
+    """Seconds asked for: by the Contact, by Expires, else the usual (10.3 step 7)."""
+    texts: Iterable[str | None] = (
+        contact.param("expires") if contact is not None else None,
+        request.header("Expires"),
+    )
+    for text in texts:
+        digits = (text or "").strip()
+        if digits.isascii() and digits.isdigit():
+            return min(int(digits[:10]), 2**31)
+    return USUAL
+
+
+def _liking(text: str | None) -> float:
+    """A q value; 1 if there is none that can be read."""
+    try:
+        return min(1.0, max(0.0, float(text or "1")))
+    except ValueError:
+        return 1.0

@@ -1,0 +1,214 @@
+"""Phones that register here (RFC 3261 10.3)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from shtoom.agent.gatekeeper import PATIENCE, Gatekeeper
+from shtoom.agent.registrar import Binding, Phone, Registrar
+from shtoom.exceptions import MalformedMessage
+from shtoom.sip.digest import Answering, parseChallenges
+from shtoom.sip.message import Request, Response
+from shtoom.sip.parser import parse
+from shtoom.sip.transport import Peer
+
+HOST, PORT = "198.51.100.20", 40123
+PHONES = {"alice": Phone("a", 2), "bob": Phone("b")}
+
+
+class Wire:
+    """As much of a transport as a binding knows."""
+
+    name = "UDP"
+
+
+class Store:
+    """A store in memory."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, list[Binding]] = {}
+        self.fails = False
+
+    def load(self) -> dict[str, list[Binding]]:
+        return self.users
+
+    def save(self, user: str, bindings: list[Binding]) -> None:
+        if self.fails:
+            raise OSError("No space left on device")
+        self.users[user] = bindings
+
+
+class RegistrarTests(SynchronousTestCase):
+    """alice with two devices at most, and bob."""
+
+    def setUp(self) -> None:
+        self.now, self.number, self.store = 1000.0, 0, Store()
+        self.phones = dict(PHONES)
+        self.registrar = self.build()
+
+    def build(self) -> Registrar:
+        self.gate = Gatekeeper("doug", self.passwordOf, b"s")
+        return Registrar(self.gate, self.phones.get, self.store, self.time, self.time)
+
+    def time(self) -> float:
+        return self.now
+
+    def passwordOf(self, user: str) -> str | None:
+        phone = self.phones.get(user)
+        return phone.password if phone is not None else None
+
+    def register(
+        self,
+        *contacts: str,
+        user: str = "alice",
+        who: str | None = None,
+        password: str | None = None,
+        callID: str = "c",
+        number: int | None = None,
+        **headers: Any,
+    ) -> Response:
+        """REGISTER with a right answer to a fresh challenge."""
+        self.number = self.number + 1 if number is None else number
+        peer = Peer(cast(Any, Wire()), (HOST, PORT))
+        lines = [
+            "REGISTER sip:doug SIP/2.0",
+            f"Via: SIP/2.0/UDP {HOST};branch=z9hG4bK{self.number}",
+            f"From: <sip:{user}@doug>;tag=1",
+            f"To: <sip:{user}@doug>",
+            f"Call-ID: {callID}",
+            f"CSeq: {self.number} REGISTER",
+            *(f"Contact: {contact}" for contact in contacts),
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        if password != "":
+            who = who or user
+            challenge = parseChallenges([v for _, v in self.gate.challenges(HOST, self.now)])[0]
+            known = PHONES[who].password if password is None else password
+            answering = Answering(challenge, who, known, "1")
+            lines.append(f"Authorization: {answering.answer('REGISTER', 'sip:doug')}")
+        request = parse("\r\n".join([*lines, "", ""]).encode())
+        assert isinstance(request, Request)
+        return self.registrar.answer(request, peer)
+
+    def where(self, user: str = "alice") -> list[str]:
+        return [binding.contact for binding in self.registrar.bindings(user)]
+
+    def test_withoutCredentialsAChallenge(self) -> None:
+        response = self.register("<sip:alice@10.0.0.1>", password="")
+        self.assertEqual(response.code, 401)
+        self.assertEqual(len(response.headerValues("WWW-Authenticate")), 2)
+        self.assertEqual(self.where(), [])
+
+    def test_10_3_aBindingAndItsAnswer(self) -> None:
+        response = self.register("<sip:alice@10.0.0.1:5062>;expires=120;q=0.5")
+        self.assertEqual(response.code, 200)
+        self.assertEqual(response.header("Contact"), "<sip:alice@10.0.0.1:5062>;expires=120")
+        [binding] = self.registrar.bindings("alice")
+        self.assertEqual((binding.until, binding.q), (1120.0, 0.5))
+        self.assertEqual((binding.transport, binding.host, binding.port), ("UDP", HOST, PORT))
+
+    def test_10_3_step7_howLong(self) -> None:
+        """Contact's own, else Expires, else ours; never too long, refused if too short."""
+        table: list[tuple[str, dict[str, Any], int]] = [
+            ("<sip:alice@h>;expires=90", {"Expires": "1800"}, 90),
+            ("<sip:alice@h>", {"Expires": "1800"}, 1800),
+            ("<sip:alice@h>", {}, 600),
+            ("<sip:alice@h>;expires=rubbish", {}, 600),
+            ("<sip:alice@h>;expires=99999999999", {}, 3600),
+        ]
+        for contact, headers, seconds in table:
+            self.register(contact, **headers)
+            self.assertEqual(self.registrar.bindings("alice")[0].until, 1000.0 + seconds, contact)
+
+    def test_10_3_step7_tooShort(self) -> None:
+        response = self.register("<sip:alice@h>;expires=10")
+        self.assertEqual((response.code, response.header("Min-Expires")), (423, "60"))
+        self.assertEqual(self.where(), [])
+
+    def test_10_3_aBindingEnds(self) -> None:
+        self.register("<sip:alice@h>;expires=60")
+        self.now += 59
+        self.assertEqual(self.where(), ["sip:alice@h"])
+        self.now += 2
+        self.assertEqual(self.where(), [])
+
+    def test_10_3_refreshedAndNotDoubled(self) -> None:
+        self.register("<sip:alice@h>")
+        self.now += 100
+        response = self.register("<sip:alice@h:5060;transport=udp>")
+        self.assertEqual(len(response.contacts), 1)
+        self.assertEqual(self.registrar.bindings("alice")[0].until, 1700.0)
+
+    def test_10_3_removed(self) -> None:
+        self.register("<sip:alice@h1>", "<sip:alice@h2>")
+        response = self.register("<sip:alice@h1>;expires=0")
+        self.assertEqual([str(c.uri) for c in response.contacts], ["sip:alice@h2"])
+
+    def test_10_3_step6_allRemoved(self) -> None:
+        self.register("<sip:alice@h1>", "<sip:alice@h2>")
+        self.assertRaises(MalformedMessage, self.register, "*", Expires="60")
+        response = self.register("*", Expires="0")
+        self.assertEqual((response.code, self.where()), (200, []))
+        self.assertEqual(self.store.users, {"alice": []})
+
+    def test_10_3_asked(self) -> None:
+        """Without Contact: what there is."""
+        self.register("<sip:alice@h1>")
+        self.assertEqual(str(self.register().contacts[0].uri), "sip:alice@h1")
+
+    def test_10_3_step7_outOfOrder(self) -> None:
+        self.register("<sip:alice@h>", number=5)
+        for expires in ("600", "0"):
+            response = self.register("<sip:alice@h>", number=4, Expires=expires)
+            self.assertEqual(response.code, 500)
+        self.assertEqual(self.register("*", number=3, Expires="0").code, 500)
+        self.assertEqual(self.register("<sip:alice@h>", number=1, callID="new").code, 200)
+
+    def test_anotherUsersBindings(self) -> None:
+        response = self.register("<sip:bob@h>", user="alice", who="bob")
+        self.assertEqual((response.code, self.where()), (403, []))
+
+    def test_anUnknownUserIsAskedLikeAnother(self) -> None:
+        """And is never told that there is no such user."""
+        self.assertEqual(self.register("<sip:eve@h>", user="eve", password="x").code, 401)
+
+    def test_notMoreDevicesThanAllowed(self) -> None:
+        self.register("<sip:alice@h1>", "<sip:alice@h2>")
+        response = self.register("<sip:alice@h3>")
+        self.assertEqual(response.code, 403)
+        self.assertEqual(sorted(self.where()), ["sip:alice@h1", "sip:alice@h2"])
+
+    def test_whoGuessesWaits(self) -> None:
+        for _ in range(PATIENCE):
+            self.assertEqual(self.register("<sip:alice@h>", password="x").code, 401)
+        response = self.register("<sip:alice@h>")
+        self.assertEqual((response.code, response.header("Retry-After")), (403, "6"))
+
+    def test_theBestComesFirst(self) -> None:
+        self.register("<sip:alice@h1>;q=0.1", "<sip:alice@h2>;q=0.9")
+        self.assertEqual(self.where(), ["sip:alice@h2", "sip:alice@h1"])
+
+    def test_RFC3327_thePathIsKept(self) -> None:
+        response = self.register("<sip:alice@h>", Path="<sip:edge.example.com;lr>")
+        self.assertEqual(response.header("Path"), "<sip:edge.example.com;lr>")
+        [binding] = self.registrar.bindings("alice")
+        self.assertEqual(binding.path, ("<sip:edge.example.com;lr>",))
+
+    def test_aRestart(self) -> None:
+        self.register("<sip:alice@h>")
+        self.registrar = self.build()
+        self.assertEqual(self.where(), ["sip:alice@h"])
+        self.assertEqual(self.registrar.registered(), {"alice": 1})
+
+    def test_aPhoneThatIsNotConfiguredAnyMore(self) -> None:
+        self.register("<sip:alice@h>")
+        del self.phones["alice"]
+        self.assertEqual((self.where(), self.registrar.registered()), ([], {}))
+
+    def test_aStoreThatFailsHarmsNobody(self) -> None:
+        self.store.fails = True
+        self.assertEqual(self.register("<sip:alice@h>").code, 200)
+        self.assertEqual(self.where(), ["sip:alice@h"])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
