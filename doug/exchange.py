@@ -103,6 +103,7 @@ class Exchange:
         self._localAddressFor = localAddressFor
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
+        self._ownPorts: frozenset[int] = frozenset()
 
     def listen(self) -> list[Endpoint]:
         """Opens the SIP ports; returns where. Raises StartFailed if one cannot be had."""
@@ -123,7 +124,9 @@ class Exchange:
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
-            heard.append(endpoint._replace(port=port.getHost().port))  # type: ignore[attr-defined]
+            bound = port.getHost().port  # type: ignore[attr-defined]
+            self._ownPorts |= {bound}
+            heard.append(endpoint._replace(port=bound))
         return heard
 
     def peerFor(self, toURI: str) -> Peer:
@@ -167,6 +170,7 @@ class Exchange:
             port=port,
             sessionID=self.rng.getrandbits(47),
             version=1,
+            ownPorts=self._ownPorts,
         )
 
     def checkPlacing(self) -> None:

@@ -10,18 +10,21 @@ field is: line ends of LF or CR alone, spaces at the end, blank lines, a missing
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
 from typing import NamedTuple
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sdp.formats import Format, readFormats
 
 MAX_BYTES = 65536
+MAX_LINES = 2000  # browsers with video and all their candidates write some hundred
 MAX_MEDIA = 64
+MAX_CONNECTIONS = 128  # c= lines
 MAX_FORMATS = 128  # as many as there are payload types
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -29,6 +32,7 @@ DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MEDIA = re.compile(r"([^\s/]+)[ \t]+(\d{1,5})(?:/(\d{1,5}))?[ \t]+(\S+)((?:[ \t]+\S+)+)", re.ASCII)
 _CONNECTION = re.compile(r"IN[ \t]+(IP4|IP6)[ \t]+(\S+)", re.ASCII | re.IGNORECASE)
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9.-]{1,255}", re.ASCII)
+_BROADCAST = IPv4Address("255.255.255.255")
 _MILLISECONDS = re.compile(r"(\d{1,5})(?:\.\d*)?", re.ASCII)
 
 Line = tuple[str, str]
@@ -48,9 +52,16 @@ class Connection(NamedTuple):
 
     @property
     def isMulticast(self) -> bool:
-        """Whether it names a group of hosts."""
+        """Whether it names a group of hosts, or all of them (255.255.255.255)."""
         literal = _literal(self.address)
-        return literal is not None and literal.is_multicast
+        if isinstance(literal, IPv6Address) and literal.ipv4_mapped is not None:
+            literal = literal.ipv4_mapped
+        return literal is not None and (literal.is_multicast or literal == _BROADCAST)
+
+    def isSameHost(self, other: Connection) -> bool:
+        """Whether both name one address, however it is written."""
+        literal = _literal(self.address)
+        return literal is not None and literal == _literal(other.address)
 
     @property
     def isUnspecified(self) -> bool:
@@ -63,8 +74,8 @@ class Connection(NamedTuple):
 class MediaDescription:
     """One m= section. type: "audio" ...; port: 0 refuses the stream; count: ports in a row.
 
-    formatNames: as written behind the profile. lines: those below the m= line. sessionLines: those
-    above the first, which hold here unless the section says otherwise.
+    formatNames: as written behind the profile. lines: those below the m= line. sessionLines: of
+    those above the first, what holds here unless the section says otherwise.
     """
 
     type: str
@@ -134,7 +145,8 @@ class SessionDescription:
     media: tuple[MediaDescription, ...] = ()
 
     def __post_init__(self) -> None:
-        bound = tuple(replace(medium, sessionLines=self.lines) for medium in self.media)
+        common = tuple(_common(self.lines))
+        bound = tuple(replace(medium, sessionLines=common) for medium in self.media)
         object.__setattr__(self, "media", bound)
 
     def line(self, letter: str) -> str | None:
@@ -173,21 +185,27 @@ def parseSDP(data: bytes) -> SessionDescription:
         raise MalformedMessage("SDP", f"at most {MAX_BYTES} bytes", f"{len(data)} bytes")
     text = data.decode("utf-8", "surrogateescape")
     rows = text.split("\n") if "\n" in text else text.split("\r")
+    _checkCount("lines", MAX_LINES, len(rows))
     lines = [line for row in rows if (line := _parseLine(row.rstrip("\r \t")))]
     if not lines or lines[0] != ("v", "0"):
         raise MalformedMessage("SDP", "v=0 as the first line", data)
     starts = [i for i, (letter, _) in enumerate(lines) if letter == "m"]
-    if len(starts) > MAX_MEDIA:
-        raise MalformedMessage("SDP", f"at most {MAX_MEDIA} m= lines", f"{len(starts)} of them")
+    _checkCount("m= lines", MAX_MEDIA, len(starts))
     ends = [*starts[1:], len(lines)]
     media = (
         _parseMedium(lines[start][1], tuple(lines[start + 1 : end]))
         for start, end in zip(starts, ends, strict=False)  # no start, no end
     )
-    for letter, value in lines:
-        if letter == "c":
-            _parseConnection(value)
+    connections = [value for letter, value in lines if letter == "c"]
+    _checkCount("c= lines", MAX_CONNECTIONS, len(connections))
+    for value in connections:
+        _parseConnection(value)
     return SessionDescription(tuple(lines[: starts[0]] if starts else lines), tuple(media))
+
+
+def _checkCount(what: str, most: int, found: int) -> None:
+    if found > most:
+        raise MalformedMessage("SDP", f"at most {most} {what}", f"{found} of them")
 
 
 def _parseLine(row: str) -> Line | None:
@@ -225,6 +243,13 @@ def _parseConnection(value: str) -> Connection:
     return Connection(family, address)
 
 
+def _common(lines: tuple[Line, ...]) -> Iterator[Line]:
+    """What a section inherits: address and direction, so that 64 sections need not look again."""
+    yield from [line for line in lines if line[0] == "c"][:1]
+    directions = (a for a in lines if a[0] == "a" and a[1].partition(":")[0].lower() in DIRECTIONS)
+    yield from islice(directions, 1)
+
+
 def _connectionOf(lines: tuple[Line, ...]) -> Connection | None:
     return next((_parseConnection(value) for letter, value in lines if letter == "c"), None)
 
@@ -245,10 +270,10 @@ def _milliseconds(value: str | None) -> int | None:
     return int(found[1]) or None if found else None
 
 
-def _literal(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _literal(address: str) -> IPv4Address | IPv6Address | None:
     if "%" in address:  # a zone means nothing to another host
         return None
     try:
-        return ipaddress.ip_address(address)
+        return ip_address(address)
     except ValueError:
         return None

@@ -47,8 +47,9 @@ class Capabilities:
     telephone-events; address: the IP literal that the far end reaches us by, port: its RTP port;
     sessionID, version: of our o= line, the version grows by one with each change (`renewed`);
     ptime: ms a packet that we send if the far end has no wish; direction: what our side wants,
-    "sendonly" while it holds the call. ValueError for a codec without a known clock, or a
-    direction that is none.
+    "sendonly" while it holds the call; ownPorts: others of ours at that address that are no far
+    end's, such as those of SIP. ValueError for a codec without a known clock, or a direction that
+    is none.
     """
 
     codecs: tuple[str, ...]
@@ -59,6 +60,7 @@ class Capabilities:
     version: int
     ptime: int = 20
     direction: str = "sendrecv"
+    ownPorts: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for name in self.codecs:
@@ -258,12 +260,15 @@ def _reachable(medium: MediaDescription, capabilities: Capabilities) -> Connecti
     if connection is None:
         raise _refusal(301, "the description has no c= line, so no address to send to")
     if connection.isMulticast:
-        raise _refusal(330, f"{connection.address} is a multicast address")
+        raise _refusal(330, f"{connection.address} is a multicast or broadcast address")
     if not connection.isLiteral:
         raise _refusal(301, f"host name {connection.address} in c=; an IP address is needed")
     ours = capabilities.connection.family
     if connection.family != ours:
         raise _refusal(300, f"address {connection.address} is {connection.family}, ours is {ours}")
+    isOurs = medium.port == capabilities.port or medium.port in capabilities.ownPorts
+    if isOurs and connection.isSameHost(capabilities.connection):
+        raise _refusal(399, f"{connection.address} port {medium.port} is one of our own")
     return connection
 
 
