@@ -20,7 +20,8 @@ RTP_PORTS = "10000-11998"  # beside the range from which the peers take theirs
 class Doug(Process):
     """`twistd doug` serving one application; its folder is the current one of the server.
 
-    app: "module.Class". script: run this script of scripts/ instead, with the same options.
+    app: "module.Class". script: run this script of scripts/ instead, with the same options. files:
+    how many descriptors it may have, hard limit included; None for as many as we may.
     """
 
     program = sys.executable
@@ -33,6 +34,7 @@ class Doug(Process):
         script: str = "",
         args: Iterable[str] = (),
         rtpPorts: str = RTP_PORTS,
+        files: int | None = None,
     ) -> None:
         super().__init__()
         self.port = freePort()
@@ -43,9 +45,10 @@ class Doug(Process):
         else:
             twistd = str(Path(sys.executable).parent / "twistd")
             self._command = [twistd, "-n", "--pidfile=", "doug", f"--app={app}", *self._command]
+        self._limited = ["/bin/sh", "-c", f'ulimit -n {files}; exec "$0" "$@"'] if files else []
 
     def argv(self) -> list[str]:
-        return [sys.executable, *self._command]
+        return [*self._limited, sys.executable, *self._command]
 
     def env(self) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
