@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.events import ApplicationSpecificEvent, BaseEvent
+from doug import VoiceApp
+from doug.conferencing import newConferenceMember
+from doug.events import (
+    IGNORE_EVENT,
+    ApplicationSpecificEvent,
+    BaseEvent,
+    CallAnsweredEvent,
+    CallEndedEvent,
+    CallStartedEvent,
+)
+from doug.exceptions import StateMachineError
 from doug.statemachine import StateMachine
-from doug.testing import VirtualReactor
+from doug.testing import Lab, PhoneCall, VirtualReactor
+from test.doug.faulty import Fault
 from test.doug.test_application import logged
+from test.doug.witnesses import BEAT, Good, Witnesses
 
 
 def lineOf(mark: str) -> int:
@@ -182,3 +195,110 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(machine.handled, 100)
         most = max(after - before for before, after in pairwise(turns))
         self.assertLessEqual(most, 6)
+
+
+class Bad(VoiceApp):
+    """Does one thing wrong in the handler of its answer. fault: which. kept: all that leaks."""
+
+    kept: ClassVar[list[Any]] = []
+    fault = ""
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.started)]
+
+    def started(self, event: CallStartedEvent) -> Any:
+        """Somebody calls."""
+        event.leg.answerCall(self)
+        return [(CallAnsweredEvent, getattr(self, self.fault))]
+
+    def raises(self, event: CallAnsweredEvent) -> Any:
+        """An error."""
+        raise Fault("on purpose")
+
+    def blocks(self, event: CallAnsweredEvent) -> Any:  # blocks
+        """For 300 ms."""
+        self.reactor.stall(0.3)  # type: ignore[attr-defined]
+        return self.usual
+
+    def waits(self, event: CallAnsweredEvent) -> Any:
+        """For what never comes."""
+        return Deferred()
+
+    def floods(self, event: CallAnsweredEvent) -> Any:
+        """10 000 events."""
+        for _ in range(10_000):
+            self.raiseEvent(ApplicationSpecificEvent())
+        return self.usual
+
+    def floodsAndWaits(self, event: CallAnsweredEvent) -> Any:
+        """10 000 events, while a Deferred pends."""
+        self.reactor.callLater(0.1, self.floods, event)
+        return Deferred()
+
+    def leaks(self, event: CallAnsweredEvent) -> Any:
+        """Leg, Source, seat and room, recording, timer and itself are kept for ever."""
+        seat = newConferenceMember("kept", event.leg)
+        self.mediaPlay([seat])
+        self.mediaRecord(seat)
+        self.mediaRecord(io.BytesIO())
+        self.kept += [self, event, event.leg, seat, seat.room, self.setTimer(1000.0)]
+        return self.usual
+
+    @property
+    def usual(self) -> list[Any]:
+        """What ends it."""
+        return [(ApplicationSpecificEvent, IGNORE_EVENT), (CallEndedEvent, self.gone)]
+
+    def gone(self, event: CallEndedEvent) -> None:
+        """The caller has left."""
+        self.returnResult(event.verdict)
+
+
+FAULTS = ("raises", "waits", "floods", "floodsAndWaits", "leaks", "blocks")
+
+
+class HundredTests(SynchronousTestCase):
+    """One call of a hundred does wrong, and the 99 are unharmed."""
+
+    def setUp(self) -> None:
+        self.addCleanup(Bad.kept.clear)
+        apps = {fault: type("Bad", (Bad,), {"fault": fault}) for fault in FAULTS}
+        self.lab = Lab({**apps, "good": Good})
+        self.good = Witnesses(self.lab, 99)
+        self.phone = self.lab.phone()
+
+    def call(self, fault: str) -> PhoneCall:
+        """One that does this, beside the others, who press keys; it hangs up, if it has to."""
+        call = self.phone.dial(f"sip:{fault}@doug")
+        self.good.press(FAULTS.index(fault))
+        self.lab.advance(0.4)
+        self.state = call.state
+        call.hangUp()
+        self.lab.advance(0.2)
+        return call
+
+    def test_oneOfAHundred(self) -> None:
+        """Raises, waits for ever, raises 10 000 events, keeps all it has, blocks for 300 ms."""
+        for fault, state in (
+            ("raises", "ended"),
+            ("waits", "answered"),
+            ("floods", "answered"),
+            ("floodsAndWaits", "ended"),
+            ("leaks", "answered"),
+        ):
+            self.call(fault)
+            self.assertEqual(self.state, state, fault)
+            self.assertEqual(self.good.gaps(), [], fault)
+        self.assertEqual(len(Bad.kept), 6)
+        with logged() as lines:
+            self.call("blocks")
+        place = f"blocks (test_faults.py, line {lineOf('blocks')}) held the reactor for 0.30 s"
+        self.assertEqual(len([line for line in lines if place in line]), 1)
+        for seconds, sequence, timestamp in self.good.gaps():
+            self.assertEqual(sequence, 1)
+            self.assertLess(seconds, 0.3 + 2 * BEAT)
+            self.assertTrue(abs(timestamp / 8000 - seconds) <= BEAT + 0.001)
+        self.assertEqual(self.good.faults(gaps=2), [])  # late, and on time again
+        self.lab.advance(61.0)  # pendingLimit
+        self.lab.assertNothingLeft()
+        self.assertEqual(len(self.flushLoggedErrors(Fault, StateMachineError, CancelledError)), 3)
