@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from shtoom.agent.call import Call
     from shtoom.agent.calluser import ICallUser
+    from shtoom.agent.registrar import Registrar
     from shtoom.sip.message import Request, Response
     from shtoom.sip.resolver import Resolver
     from shtoom.sip.transactions import ServerTransaction
@@ -62,6 +63,8 @@ class UserAgent(Lines):
     user: takes the calls that come in. rng: makes tags, Call-IDs and branches; a seeded one makes
     a run repeatable. product: for the User-Agent header. layer: what transports deliver to.
     calls: those that are not over. policy: which new ones are taken; everybody's, if None.
+    registrar: where phones register; None refuses them (405). admit: asked of each INVITE and
+    OPTIONS outside of dialogs that the policy would take; what it returns is what they get.
     mayDial: asked before each address that a call of ours goes to, the targets of redirections
     included; what it returns is why it may not.
     """
@@ -85,6 +88,8 @@ class UserAgent(Lines):
         self._quietLog = QuietLog(self.log, reactor.seconds)
         self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
+        self.registrar: Registrar | None = None
+        self.admit: Callable[[Request, Peer], Response | None] = lambda request, peer: None
 
     def placeCall(
         self,
@@ -187,7 +192,7 @@ class UserAgent(Lines):
             transaction.respond(request.respond(481))
             return
         toTag = self.newTag() if call is None else None
-        answer = refusal(request, toTag)
+        answer = refusal(request, toTag, self.registrar is not None)
         if answer is not None:
             if request.method == "REGISTER" and not self._toldRegister:
                 self._toldRegister = True
@@ -199,10 +204,14 @@ class UserAgent(Lines):
             transaction.respond(answer)
         elif call is not None:
             call.requestReceived(transaction, request)
+        elif request.method == "REGISTER" and self.registrar is not None:
+            transaction.respond(_tagged(self.registrar.answer(request, transaction.peer), toTag))
         elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE need a dialog
             transaction.respond(request.respond(481, toTag=toTag))
         elif (why := self._notTaken(transaction, request)) is not None:
             transaction.respond(refused(request, self.policy.failure(why), toTag))
+        elif (said := self.admit(request, transaction.peer)) is not None:
+            transaction.respond(_tagged(said, toTag))
         elif request.method == "OPTIONS":
             transaction.respond(capabilities(request, toTag))
         else:
@@ -250,3 +259,9 @@ class UserAgent(Lines):
         else:
             if call.user is None and call.ringing:
                 call.crashed(Failure(RuntimeError("callReceived took no charge of the call")))
+
+
+def _tagged(response: Response, toTag: str | None) -> Response:
+    """With that To tag (8.2.6.2)."""
+    to = response.toAddress
+    return response if toTag is None else response.replacing("To", str(to.withTag(toTag)))

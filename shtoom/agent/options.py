@@ -39,15 +39,16 @@ def capabilities(request: Request, toTag: str | None) -> Response:
     return request.respond(200, toTag=toTag, headers=(ALLOW, ACCEPT, SUPPORTED))
 
 
-def refusal(request: Request, toTag: str | None) -> Response | None:
+def refusal(request: Request, toTag: str | None, registrar: bool = False) -> Response | None:
     """The response to a request that cannot be served, whoever it is for; None if it can be.
 
+    registrar: is REGISTER served, too?
     In the order of RFC 3261 8.2: 405 or 501 for the method, 416 for the scheme of the Request-URI,
     420 for a required extension, 415 for a body that is no session description. Max-Forwards 0 is
     no cause: who is at the end of the way forwards nothing (RFC 4475 3.3.11). Raises
     MalformedMessage.
     """
-    if request.method not in METHODS:
+    if request.method not in METHODS and not (registrar and request.method == "REGISTER"):
         code = 405 if request.method in NOT_SERVED else 501
         return request.respond(code, toTag=toTag, headers=(ALLOW,))
     if request.uri.scheme not in SCHEMES:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from shtoom.agent.hangup import CallState
-from test.agent.support import ANSWER, DOUG, OFFER, AgentTestCase, FarEnd, Station, Wire
+from shtoom.sip.message import Request, Response
+from shtoom.sip.transport import Peer
+from test.agent.support import ALICE, ANSWER, DOUG, OFFER, AgentTestCase, FarEnd, Station, Wire
 
 
 class CapabilityTests(AgentTestCase):
@@ -11,7 +15,9 @@ class CapabilityTests(AgentTestCase):
 
     def test_optionsTellsWhatWeCan(self) -> None:
         """200 with Allow, Accept and Supported, and a To tag (11.2)."""
-        self.alice.ask("OPTIONS")
+        self.alice.ask(
+            "OPTIONS", headers=[("User-Agent", "Phone/1.0"), ("Accept", "application/sdp")]
+        )
         response = self.alice.response("200 OPTIONS")
         self.assertEqual(
             response.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
@@ -230,3 +236,39 @@ class BackToBackTests(AgentTestCase):
         self.assertEqual([len(one.ends) for one in (listener, other.board.listeners[-1])], [1, 1])
         self.assertNothingLeft()
         self.assertEqual((other.agent.calls, len(other.agent.layer)), (set(), 0))
+
+
+class GateTests(AgentTestCase):
+    """Who registers, and who is admitted."""
+
+    def test_REGISTERGoesToTheRegistrar(self) -> None:
+        """Its answer gets a To tag; without a registrar it is 405."""
+        asked: list[Request] = []
+
+        class Registers:
+            def answer(self, request: Request, peer: Peer) -> Response:
+                asked.append(request)
+                return request.respond(401)
+
+        self.agent.registrar = cast(Any, Registers())
+        self.alice.ask("REGISTER", uri="sip:192.0.2.10")
+        answer = self.alice.response("401 REGISTER")
+        self.assertIsNotNone(answer.toAddress.tag)
+        self.assertEqual(len(asked), 1)
+        self.agent.registrar = None
+        self.alice.ask("REGISTER", uri="sip:192.0.2.10")
+        self.assertEqual(len(self.alice.got("405 REGISTER")), 1)
+
+    def test_admitIsAskedBeforeThereIsACall(self) -> None:
+        """Of INVITE and OPTIONS, not of what is in a call."""
+        self.agent.admit = lambda request, peer: (
+            request.respond(403, "Not from you") if peer.address == ALICE else None
+        )
+        for method in ("INVITE", "OPTIONS"):
+            self.alice.ask(method)
+            answer = self.alice.response(f"403 {method}")
+            self.assertIsNotNone(answer.toAddress.tag)
+        self.assertEqual(self.board.calls, [])
+        self.trunk.ask("OPTIONS")
+        self.assertEqual(len(self.trunk.got("200 OPTIONS")), 1)
+        self.run_(40)
