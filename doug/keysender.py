@@ -151,8 +151,8 @@ def checkSending(digits: str, duration: float, delay: float) -> None:
     wrong = [digit for digit in digits.upper() if digit not in KEYS and digit != ","]
     if wrong:
         raise ValueError(
-            f"sendDTMF: wanted 0-9, A-D, *, # and , (a pause), got {wrong[0]!r} in {digits!r}"
-            + (" (E and F have no tone)" if wrong[0] in "EF" else "")
+            f"sendDTMF: digits: wanted 0-9, A-D, *, # and , (a pause), got {wrong[0]!r} in "
+            f"{digits!r}" + (" (E and F have no tone)" if wrong[0] in "EF" else "")
         )
     for name, value, least, most in (
         ("duration", duration, SHORTEST, LONGEST_KEY),

@@ -29,6 +29,7 @@ from shtoom.exceptions import (
 )
 from shtoom.sip.body import sdpBody
 from shtoom.sip.dialog import Dialog
+from shtoom.sip.shown import shown
 from shtoom.sip.transactions import IClientTransactionUser
 from shtoom.sip.transport import Peer
 
@@ -157,7 +158,9 @@ class OutboundCall(Call):
             self._invite(target, self._peers.pop(0))
             return
         wanted = ", ".join(sorted({name for _, _, name in places}))
-        self._tryNext(TransportFailed(f"{target}: no {wanted} transport is open here"))
+        self._tryNext(
+            TransportFailed(f"{shown(target)}: no {shown(wanted)} transport is open here")
+        )
 
     def _unresolved(self, failure: Failure) -> None:
         self._resolving = None

@@ -25,6 +25,8 @@ from zope.interface import implementer
 
 from shtoom.exceptions import HostNotKnown
 from shtoom.sip.names import NAPTR, SRV, INames, NoNames
+from shtoom.sip.shown import shown
+from shtoom.sip.uri import isHostName
 
 if TYPE_CHECKING:
     from shtoom.sip.uri import URI
@@ -79,7 +81,7 @@ class Resolver:
         host that has no address, or the URI that names none. cancel() gives the look-up up.
         """
         if uri.scheme not in ("sip", "sips") or not uri.host:
-            return fail(HostNotKnown(f"{uri} names no host to send a request to"))
+            return fail(HostNotKnown(f"{shown(uri)} names no host to send a request to"))
         host = uri.param("maddr") or uri.host
         named = "TLS" if uri.scheme == "sips" else (uri.transport or "").upper()
         transport = named or "UDP"
@@ -91,6 +93,8 @@ class Resolver:
             pass
         else:
             return succeed([(literal, port, transport)])
+        if not isHostName(host):  # a maddr may be anything
+            return fail(HostNotKnown(f"{shown(host)} is no host name"))
         names = self._names
         if names is None or "." not in host.rstrip("."):
             return _LookUp(self._reactor, host, port, transport).done

@@ -19,7 +19,8 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_UNSAFE = re.compile(r"[\x00-\x20\x7f<>\"]")
+# The surrogates stand for no octet (those that do, U+DC80 to U+DCFF, are octets of the wire).
+_UNSAFE = re.compile(r"[\x00-\x20\x7f<>\"\ud800-\udc7f\udd00-\udfff]")
 _TEL = re.compile(r"\+?[0-9A-Fa-f*#().-]+\Z")
 _SEPARATORS = re.compile(r"[().-]")
 _USER = frozenset("-_.!~*'()&=+$,;?/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -165,13 +166,18 @@ def parseHostPort(text: str, where: str, whole: str) -> tuple[str, int | None]:
         colon, port = tail[:1], tail[1:]
     else:
         host, colon, port = text.partition(":")
-        if not _HOST.match(host):
+        if not isHostName(host):
             raise MalformedMessage(where, "a host name or address", whole)
     if not colon:
         return host, None
     if not _PORT.match(port) or int(port) > 65535:
         raise MalformedMessage(where, "a port of 0 to 65535 ([] around an IPv6 address)", whole)
     return host, int(port)
+
+
+def isHostName(text: str) -> bool:
+    """Is this a host name, or an IPv4 address (25.1)?"""
+    return bool(_HOST.match(text))
 
 
 def isIPv6(text: str) -> bool:

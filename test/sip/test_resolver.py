@@ -139,6 +139,15 @@ class ResolverTests(SynchronousTestCase):
         for text in ("tel:+15550100", "mailto:a@example.com"):
             self.assertIn(text, self.failureResultOf(self.resolve(text)).getErrorMessage())
 
+    def test_aHostThatIsNone(self) -> None:
+        """A maddr may be any text: it is shown, and never looked up."""
+        for maddr in ("a%0d%0ab", "%00", "a%20b", "\u2028", "\udcff", "-", "a/b"):
+            looked = self.resolver.resolve(parseURI(f"sip:a@example.com;maddr={maddr}"))
+            failure = self.failureResultOf(looked, HostNotKnown)
+            self.assertIn("is no host name", failure.value.reason)
+            self.assertTrue(failure.value.reason.isprintable())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_aNameThatIsNone(self) -> None:
         """What the reactor's resolver refuses outright is HostNotKnown too."""
         self.names.error = UnicodeError("label empty or too long")
