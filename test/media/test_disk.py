@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.media.disk import GATHER, Disk
+from shtoom.media import disk
+from shtoom.media.disk import GATHER, MOST, Disk, DiskThreads
 from shtoom.media.recording import PIECE, Recording
 from test.support.threads import HeldThreads
 
@@ -105,3 +108,73 @@ class SharedRecordingTests(SynchronousTestCase):
         self.assertEqual(os.read(reader, 2 * PIECE), b"x" * PIECE)
         recording.close()
         self.threads.runAll()
+
+
+class DiskThreadsTests(SynchronousTestCase):
+    """Real threads; each test ends with none of them."""
+
+    def setUp(self) -> None:
+        self.patch(disk, "IDLE", 0.05)
+        self.threads = DiskThreads()
+        self.results: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        self.addCleanup(self.assertAllEnd)
+
+    def give(self, f: Any, *args: Any) -> None:
+        """A job."""
+        self.threads.callInThreadWithCallback(lambda *result: self.results.put(result), f, *args)
+
+    def result(self) -> Any:
+        """Of the job that is done next."""
+        succeeded, value = self.results.get(timeout=30)
+        self.assertTrue(succeeded, value)
+        return value
+
+    def running(self) -> list[threading.Thread]:
+        """Those threads."""
+        return [thread for thread in threading.enumerate() if thread.name == "doug-disk"]
+
+    def assertAllEnd(self) -> None:
+        """After a while without jobs."""
+        for thread in self.running():
+            thread.join(30)
+        self.assertEqual(self.running(), [])
+
+    def test_aJobThatIsStuckHoldsUpNoOther(self) -> None:
+        """Up to MOST of them; then they wait their turn, and all are done."""
+        released, begun = threading.Event(), SimpleQueue[int]()
+
+        def stuck(number: int) -> int:
+            begun.put(number)
+            released.wait(30)
+            return number
+
+        for number in range(MOST - 1):
+            self.give(stuck, number)
+        self.give(divide, 3, 1)
+        self.assertEqual(self.result(), 3.0)
+        for number in range(MOST - 1, 3 * MOST):
+            self.give(stuck, number)
+        first = [begun.get(timeout=30) for _ in range(MOST)]
+        self.assertEqual(sorted(first), list(range(MOST)))
+        self.assertEqual(len(self.running()), MOST)
+        self.assertTrue(all(thread.daemon for thread in self.running()))
+        released.set()
+        self.assertEqual(sorted(self.result() for _ in range(3 * MOST)), list(range(3 * MOST)))
+
+    def test_oneThreadIsEnoughForOneJobAfterAnother(self) -> None:
+        """What it raises is its result."""
+        for dividend in range(20):
+            self.give(divide, dividend, 1)
+            self.assertEqual(self.result(), dividend)
+        self.assertLessEqual(len(self.running()), 2)
+        self.give(divide, 1, 0)
+        succeeded, failure = self.results.get(timeout=30)
+        self.assertFalse(succeeded)
+        failure.trap(ZeroDivisionError)
+
+    def test_afterAPauseItBeginsAgain(self) -> None:
+        """The threads have ended meanwhile."""
+        for _ in range(3):
+            self.give(divide, 1, 1)
+            self.assertEqual(self.result(), 1.0)
+            self.assertAllEnd()
