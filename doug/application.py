@@ -37,6 +37,7 @@ from shtoom.exceptions import (
     UserBusy,
     UserNotFound,
 )
+from shtoom.media.disk import DiskThreads
 from shtoom.media.io import EpollMediaIO, IMediaIO
 from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
@@ -62,7 +63,8 @@ class DougApplication:
 
     voiceappClass: for all calls that settings.apps names no other for. Everything that reaches
     beyond the process is handed in: reactor (needed from start() on), mediaIO (makes an IMediaIO,
-    given the reactor), rng, timers, localAddressFor (which of our addresses leads to a host).
+    given the reactor), rng, timers, localAddressFor (which of our addresses leads to a host),
+    diskThreads (a thread pool for recordings alone).
 
     Subclasses override acceptResults and acceptErrors. configFileName: a file of options that
     boot() reads if it is there, in the current folder or else the home folder.
@@ -82,6 +84,7 @@ class DougApplication:
         rng: Random | None = None,
         timers: Timers = DEFAULT_TIMERS,
         localAddressFor: Callable[[str], str] = localAddressFor,
+        diskThreads: Any = None,
     ) -> None:
         self._voiceappClass = voiceappClass
         self.settings = settings if settings is not None else Settings()
@@ -90,6 +93,7 @@ class DougApplication:
         self.rng = rng if rng is not None else SystemRandom()
         self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
         self._localAddressFor = localAddressFor
+        self._diskThreads = diskThreads if diskThreads is not None else DiskThreads()
         self.rooms = Rooms()
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
@@ -119,6 +123,7 @@ class DougApplication:
             self,
             mediaIO=self._mediaIO,
             deferToThread=self.deferToThread,
+            deferToDisk=self._deferToDisk,
             rng=self.rng,
             timers=self._timers,
             localAddressFor=self._localAddressFor,
@@ -420,8 +425,13 @@ class DougApplication:
 
     def deferToThread(self, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
         """Runs f in a thread of the reactor's pool; the Deferred has what it returns."""
+        return self._defer(self.reactor.getThreadPool(), f, *args, **kwargs)
+
+    def _deferToDisk(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
+        return self._defer(self._diskThreads, f, *args)
+
+    def _defer(self, pool: Any, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
         self._jobs += 1
-        pool = self.reactor.getThreadPool()
         done: Deferred[T] = deferToThreadPool(self.reactor, pool, f, *args, **kwargs)
         return done.addBoth(self._jobDone)
 

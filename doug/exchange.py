@@ -68,6 +68,7 @@ class Exchange:
         *,
         mediaIO: Callable[[Any], IMediaIO],
         deferToThread: Callable[..., Deferred[Any]],
+        deferToDisk: Callable[..., Deferred[Any]],
         rng: Random,
         timers: Timers,
         localAddressFor: Callable[[str], str],
@@ -99,7 +100,7 @@ class Exchange:
         self.media.onLate = self._late
         self.inband = Inband(reactor)
         self.prompts = PromptCache(deferToThread)
-        self.disk = Disk(reactor, deferToThread)
+        self.disk = Disk(reactor, deferToDisk)
         self._localAddressFor = localAddressFor
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []

@@ -77,7 +77,7 @@ class LegMedia:
         self._scope = scope
         self.session = session
         self.reactor = application.reactor
-        self.deferToThread = application.deferToThread
+        self.deferToThread = application.exchange.disk.alone
         self.writeTogether = application.exchange.disk.together
         self.loadClip = prompts.load
         self.sources = SourceUses(leg, self._closingFailed)

@@ -76,6 +76,7 @@ class Lab:
             rng=self._chance(),
             timers=timers,
             localAddressFor=lambda host: address,
+            diskThreads=self.reactor,
         )
         self.application.start()
 

@@ -18,7 +18,8 @@ from doug.testing.ear import readSound
 from shtoom.media.writers import PATIENCE
 from test.cases.actor import Dialogue
 from test.cases.case import FieldCase
-from test.cases.media import assertGapless, loud
+from test.cases.media import assertGapless, loud, sound
+from test.support.threads import HeldThreads
 
 SIZES = (
     *(0, 10, 43, 44, 45, 46, 47, 1000, 8043, 8044, 8045, 8100),
@@ -113,6 +114,26 @@ class DiskCases(FieldCase):
         self.assertOneEnd(self.app)
         self.lab.advance(3600.0)
         self.assertStillWell()
+
+    def test_files_005_aDeadDiskHoldsUpNothingElse(self) -> None:
+        """Its threads are no others': a prompt that must be read first is heard."""
+        dead = HeldThreads()
+        self.lab.application.exchange.disk.alone = dead.deferToThread
+        calls = []
+        for _ in range(20):
+            calls.append(self.answered())
+            self.app.leg.mediaRecord(self.path)
+        self.alice.media.packets.clear()
+        self.app.leg.mediaPlay(self.soundFile(0.5))
+        self.lab.advance(0.7)
+        heard = [p for p in self.alice.media.packets if p.source == calls[-1].media]
+        self.assertNear(len(loud(sound(heard))) / 8000, 0.5, 0.03)
+        self.assertEqual(len(dead.waiting), 20)
+        for call in calls:
+            self.hangUp(call)
+        self.lab.advance(PATIENCE)
+        for app in self.desk:
+            self.assertOneEnd(app)
 
     def test_files_005_aRecordingThatEndsOnADeadDisk(self) -> None:
         """A key ends it, the disk takes nothing more: told after PATIENCE, with the reason."""
