@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.uri import URI, hostPort, parseURI
@@ -19,6 +18,7 @@ __all__ = ["Network", "Trunk", "parseRegister"]
 Network = IPv4Network | IPv6Network
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+IDENTITIES = ("from", "p-asserted-identity", "remote-party-id")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Trunk:
     expires: int = 600
     networks: tuple[Network, ...] = ()
     codecs: tuple[str, ...] | None = None
-    identity: Literal["from", "p-asserted-identity", "remote-party-id"] = "from"
+    identity: str = "from"
     qualify: float | None = None
     maxCalls: int | None = None
     refer: bool = False
