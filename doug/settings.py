@@ -6,12 +6,13 @@ themselves (doug.options), what is done with them (doug.application).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """All of them have a default.
+    """All of them have a default. ValueError for an address, codec or pattern that is none.
 
     listen: where SIP is heard. rtpPorts: first and last UDP port for media, the even ones are used.
     advertise: the IP address that phones reach us by, None for what the route to each phone says.
@@ -80,6 +81,31 @@ class Settings:
     maxMessage: int = 65536
     sourceRate: float = 50.0
     limitLoopback: bool = False
+
+    def __post_init__(self) -> None:
+        """ValueError names the value that could not be sent as it is: to phones, or to DNS."""
+        for endpoint in self.listen:
+            _check("listen", parseEndpoint, str(endpoint), endpoint)
+        if self.advertise is not None:
+            _check("advertise", ip_address, self.advertise)
+        for name in self.codecs:
+            _check("codecs", parseCodecs, name, (name,))
+        if self.idle not in IDLE:
+            raise ValueError(f"idle: wanted one of {', '.join(IDLE)}, got {self.idle!r}")
+        if self.gateway is not None:
+            _check("gateway", parseGateway, self.gateway)
+        for pattern in self.dialOut:
+            _check("dialOut", parsePattern, pattern)
+
+
+def _check(name: str, parse: Callable[[str], object], value: str, wanted: object = None) -> None:
+    """wanted: what it has to be when it is read, None for anything."""
+    try:
+        found = parse(value)
+    except ValueError as e:
+        raise ValueError(f"{name}: {value!r}: {e}") from None
+    if wanted is not None and found != wanted:
+        raise ValueError(f"{name}: wanted {found!r}, got {wanted!r}")
 
 
 def parseEndpoint(text: str) -> Endpoint:

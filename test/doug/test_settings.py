@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.settings import Endpoint, parseAddress, parseCodecs, parseEndpoint, parsePortRange
+from doug.settings import (
+    Endpoint,
+    Settings,
+    parseAddress,
+    parseCodecs,
+    parseEndpoint,
+    parsePortRange,
+)
 
 hosts = st.one_of(st.just(""), st.ip_addresses().map(str))
 
@@ -130,3 +137,36 @@ class CodecTests(SynchronousTestCase):
         """Never another error."""
         with contextlib.suppress(ValueError):
             parseCodecs(text)
+
+
+class SettingsTests(SynchronousTestCase):
+    """What a program passes by itself reaches phones and DNS as it is."""
+
+    def test_whatCouldNotBeSentIsNamed(self) -> None:
+        """Line ends and NULs, names where addresses belong, codecs that there are not."""
+        table: dict[str, tuple[Any, ...]] = {
+            "advertise": ("192.0.2.1\r\nX: y", "192.0.2.1\0", "a.example.com", "[::1]", ""),
+            "gateway": ("gw.example.com\r\nX: y", "a@b", "a;b", "", "h\0", "\ud800"),
+            "idle": ("silence\n", ""),
+            "dialOut": (("*\r\n",), ("a b",), ("*@h\0",), ("a", "<x>")),
+            "codecs": (("PCMU\r\na=x",), ("PCMU,PCMA",), ("pcmu",), ("",)),
+            "listen": tuple(
+                (Endpoint("udp", host, 5060),)
+                for host in ("192.0.2.1\n", "localhost", "*", "[::1]", "192.0.2.1\0")
+            ),
+        }
+        for name, values in table.items():
+            for value in values:
+                error = self.assertRaises(ValueError, Settings, **{name: value})
+                self.assertRegex(str(error), f"^{name}: ", repr(value))
+                self.assertTrue(str(error).isprintable(), repr(value))
+
+    def test_whatCan(self) -> None:
+        """All the forms that there are."""
+        Settings(
+            advertise="2001:db8::1",
+            gateway="[2001:db8::2]:5070",
+            dialOut=("*.example.com", "+49*@192.0.2.7"),
+            codecs=("PCMA",),
+            listen=(Endpoint("udp", "::1", 0), Endpoint("udp", "", 5060)),
+        )
