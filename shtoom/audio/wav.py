@@ -114,6 +114,7 @@ _AU_ENCODINGS = {
     7: (Encoding.FLOAT, 8),
     27: (Encoding.ALAW, 1),
 }
+_LOUDEST = 1e6  # times full scale; noise that is no sound may claim to be louder
 _WIDTHS = {
     Encoding.PCM: (1, 2, 3, 4),
     Encoding.FLOAT: (4, 8),
@@ -226,8 +227,10 @@ def _values(raw: memoryview, found: AudioFormat) -> NDArray[np.int16] | NDArray[
     if found.encoding is Encoding.ALAW:
         return codecs.find("PCMA").decode(raw)
     if found.encoding is Encoding.FLOAT:
-        floats = np.frombuffer(raw, f"{order}f{found.width}").astype(np.float64)
-        return np.nan_to_num(floats, copy=False, posinf=1.0, neginf=-1.0) * 32768
+        with np.errstate(invalid="ignore"):  # not every NaN may be looked at
+            floats = np.frombuffer(raw, f"{order}f{found.width}").astype(np.float64)
+        np.nan_to_num(floats, copy=False, posinf=1.0, neginf=-1.0)
+        return np.clip(floats, -_LOUDEST, _LOUDEST, out=floats) * 32768
     if found.width == 1:  # unsigned in WAV, signed in AU
         octets = np.frombuffer(raw, np.int8 if found.bigEndian else np.uint8).astype(np.int16)
         return (octets if found.bigEndian else octets - 128) * 256
