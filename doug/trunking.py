@@ -1,0 +1,253 @@
+"""The trunks of a server while it runs: registered, asked whether they are up, told apart.
+
+Lives here: a Registration for each that registers, OPTIONS pings, which trunk a call is from, or
+goes to. Not here: trunks as values (doug.trunks), who else may call (doug.admission), registering
+(shtoom.agent.registration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from shtoom.agent.credentials import Account
+from shtoom.agent.lines import Outcome
+from shtoom.agent.registration import Registration, RegistrationState
+from shtoom.exceptions import CallFailed, TransportFailed
+from shtoom.sip.fields import NameAddress
+from shtoom.sip.headers import Headers
+from shtoom.sip.message import Request
+from shtoom.sip.transport import Peer
+from shtoom.sip.uri import URI
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from doug.trunks import Trunk
+    from shtoom.agent.agent import UserAgent
+
+__all__ = ["LiveTrunk", "Trunking"]
+
+LOOK_UP = 300.0
+"""Seconds between two look-ups of a trunk's addresses, which tell its calls from others."""
+
+_DOWN = (408, 503)
+"""Answers to a ping that say that nobody is there to take a call."""
+
+
+class LiveTrunk:
+    """One trunk of a running server.
+
+    trunk: as it was configured. registration: None if it does not register. isUp: does it answer
+    pings? None while that is not known, or not asked. addresses: of its hosts, as DNS has them.
+    onChange: told when it is registered, unregistered, up or down.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, agent: UserAgent, trunk: Trunk, onChange: Callable[[LiveTrunk], None]
+    ) -> None:
+        self.trunk, self._agent, self._onChange = trunk, agent, onChange
+        self.isUp: bool | None = None
+        self.addresses: frozenset[str] = frozenset()
+        self.registration: Registration | None = None
+        self._loops: list[LoopingCall] = []
+        if trunk.register:
+            self.registration = Registration(
+                agent,
+                trunk.name,
+                trunk.uri,
+                trunk.address,
+                self._account(),
+                expires=trunk.expires,
+                onChange=lambda _: onChange(self),
+            )
+
+    def start(self) -> None:
+        """Registers, pings, looks its addresses up."""
+        self._loop(self._lookUp, LOOK_UP)
+        if self.trunk.qualify is not None:
+            self._loop(self._ping, self.trunk.qualify)
+        if self.registration is not None:
+            self.registration.start()
+
+    def stop(self) -> Deferred[None]:
+        """Unregisters; fires when that is done. See Registration.stop()."""
+        for loop in self._loops:
+            loop.stop()
+        self._loops.clear()
+        return self.registration.stop() if self.registration is not None else succeed(None)
+
+    def abandon(self) -> None:
+        """Waits for nothing any more."""
+        if self.registration is not None:
+            self.registration.abandon()
+
+    def sends(self, host: str) -> bool:
+        """Do its requests come from that IP address?"""
+        if host in self.addresses:
+            return True
+        registration = self.registration
+        if registration is not None and registration.peer is not None:
+            if registration.peer.address[0] == host:
+                return True
+        address = ip_address(host.partition("%")[0])
+        return any(address in network for network in self.trunk.networks)
+
+    def state(self) -> str:
+        """How it stands, in words."""
+        words = []
+        if self.registration is not None:
+            words.append(self.registration.state.value)
+            if self.registration.reason:
+                words.append(self.registration.reason)
+        if self.isUp is not None:
+            words.append("up" if self.isUp else "does not answer OPTIONS")
+        return ", ".join(words) or "in use"
+
+    def _account(self) -> Account | None:
+        credentials = self.trunk.credentials
+        return None if credentials is None else Account(*credentials, self._agent.rng)
+
+    def _loop(self, run: Callable[[], Deferred[None]], seconds: float) -> None:
+        loop = LoopingCall(run)
+        loop.clock = self._agent.reactor
+        self._loops.append(loop)
+        loop.start(seconds)
+
+    def _lookUp(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._lookUpNow()).addErrback(self._notKnown)
+
+    async def _lookUpNow(self) -> None:
+        agent = self._agent
+        places = await agent.resolver.resolve(self.trunk.uri, agent.transportNames)
+        self.addresses = frozenset(host for host, _, _ in places)
+
+    def _notKnown(self, failure: Failure) -> None:
+        failure.trap(CallFailed)
+        self.log.warn(
+            "{trunk}: {reason}; its calls are told by the addresses known before",
+            trunk=str(self.trunk),
+            reason=failure.getErrorMessage(),
+        )
+
+    def _ping(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._pingNow()).addErrback(self._noAnswer)
+
+    async def _pingNow(self) -> None:
+        agent = self._agent
+        places = await agent.resolver.resolve(self.trunk.uri, agent.transportNames)
+        reason = "no transport leads there"
+        for host, port, name in places:
+            transport = agent.transportFor(name, host)
+            if transport is None:
+                continue
+            outcome = Outcome()
+            peer = Peer(transport, (host, port))
+            agent.layer.sendRequest(self._options(peer), peer, outcome)
+            try:
+                response = await outcome.final
+            except CallFailed as error:
+                reason = error.reason
+                continue
+            if response.code not in _DOWN:
+                self._found(True, "")
+                return
+            reason = f"{response.code} {response.reason}"
+        raise TransportFailed(reason)
+
+    def _noAnswer(self, failure: Failure) -> None:
+        failure.trap(CallFailed)
+        self._found(False, failure.getErrorMessage())
+
+    def _found(self, isUp: bool, reason: str) -> None:
+        if isUp is not self.isUp:
+            self.isUp = isUp
+            if isUp:
+                self.log.info("{trunk} is up", trunk=str(self.trunk))
+            else:
+                self.log.warn("{trunk} is down: {reason}", trunk=str(self.trunk), reason=reason)
+            self._onChange(self)
+
+    def _options(self, peer: Peer) -> Request:
+        agent, trunk = self._agent, self.trunk
+        host, port = peer.transport.sentBy(peer.address[0])
+        caller = trunk.address if trunk.user is not None else URI("sip", "doug", None, host, port)
+        return Request(
+            "OPTIONS",
+            trunk.uri,
+            Headers(
+                (
+                    ("Max-Forwards", "70"),
+                    ("From", str(NameAddress("", caller, (("tag", agent.newTag()),)))),
+                    ("To", str(NameAddress("", trunk.uri))),
+                    ("Call-ID", agent.newCallID()),
+                    ("CSeq", "1 OPTIONS"),
+                    ("Contact", agent.contactFor(peer, trunk.user)),
+                    ("User-Agent", agent.product),
+                )
+            ),
+        )
+
+
+class Trunking:
+    """All trunks of a server. onChange: told of the one whose state has changed."""
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        trunks: Iterable[Trunk],
+        onChange: Callable[[LiveTrunk], None] = lambda trunk: None,
+    ) -> None:
+        self._agent = agent
+        self.trunks = {trunk.name: LiveTrunk(agent, trunk, onChange) for trunk in trunks}
+
+    def start(self) -> None:
+        """All begin."""
+        for trunk in self.trunks.values():
+            trunk.start()
+
+    async def stop(self, limit: float) -> None:
+        """All unregister, within `limit` seconds or not at all."""
+        left = DeferredList([trunk.stop() for trunk in self.trunks.values()])
+        late = self._agent.reactor.callLater(limit, self._abandon)
+        await left
+        if late.active():
+            late.cancel()
+
+    def _abandon(self) -> None:
+        for trunk in self.trunks.values():
+            trunk.abandon()
+
+    def to(self, uri: URI) -> LiveTrunk | None:
+        """The trunk that a call to `uri` goes by: that of its host."""
+        for trunk in self.trunks.values():
+            same = trunk.trunk.host.lower() == uri.host.lower()
+            if same and (trunk.trunk.port or 5060) == (uri.port or 5060):
+                return trunk
+        return None
+
+    def of(self, request: Request, peer: Peer) -> LiveTrunk | None:
+        """The trunk that a request from there is of; of several, the one whose user it is for."""
+        host = peer.address[0]
+        sending = [trunk for trunk in self.trunks.values() if trunk.sends(host)]
+        users = (request.uri.user, request.toAddress.uri.user)
+        for trunk in sending:
+            if trunk.trunk.user is not None and trunk.trunk.user in users:
+                return trunk
+        return sending[0] if sending else None
+
+    def unregistered(self) -> list[LiveTrunk]:
+        """Those that want to be registered and are not."""
+        return [
+            trunk
+            for trunk in self.trunks.values()
+            if trunk.registration is not None
+            and trunk.registration.state is not RegistrationState.REGISTERED
+        ]
