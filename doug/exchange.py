@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from doug._version import __version__
 from doug.dialplan import DialPlan
+from doug.ownaddress import AddressWatch, LocalAddress
 from doug.settings import Endpoint, Settings
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.lag import LagWatch
@@ -31,6 +32,7 @@ from shtoom.media.io import IMediaIO
 from shtoom.media.ports import PortPool
 from shtoom.media.prompts import PromptCache
 from shtoom.sdp.offeranswer import Capabilities
+from shtoom.sip.gate import Gate
 from shtoom.sip.probe import Probes
 from shtoom.sip.resolver import Resolver
 from shtoom.sip.timers import Timers
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from shtoom.media.session import MediaSession
 
+A_TURN = 8192  # bytes that a SIP port reads in one turn of the reactor: then sound has its own
 ANYWHERE = "192.0.2.1"  # RFC 5737: nobody's, so the default route is what leads there
 
 
@@ -55,7 +58,8 @@ class Exchange:
     dialPlan: what may be dialled.
 
     mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
-    machine leads to a host. Nothing is open before listen().
+    machine leads to a host; hasAddress: is that one of this machine? Nothing is open before
+    listen().
     """
 
     log = Logger()
@@ -72,6 +76,7 @@ class Exchange:
         rng: Random,
         timers: Timers,
         localAddressFor: Callable[[str], str],
+        hasAddress: Callable[[str], bool],
     ) -> None:
         self.reactor, self.settings, self.rng = reactor, settings, rng
         self.agent = UserAgent(
@@ -90,6 +95,13 @@ class Exchange:
         )
         self._lag = LagWatch(reactor)
         self.agent.policy.isOverloaded = self._lag.isOverloaded
+        self.agent.layer.mostUnanswered = settings.maxTransactions
+        self._gate = Gate(
+            settings.sourceRate,
+            trusts=self.agent.policy.trusts,
+            isLive=self.agent.isLive,
+            isOverloaded=lambda: self._lag.overloaded,
+        )
         self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
         self.agent.mayDial = self.dialPlan.mayDial
         self.io = mediaIO(reactor)
@@ -101,7 +113,8 @@ class Exchange:
         self.inband = Inband(reactor)
         self.prompts = PromptCache(deferToThread)
         self.disk = Disk(reactor, deferToDisk)
-        self._localAddressFor = localAddressFor
+        self._localAddressFor = LocalAddress(localAddressFor)
+        self._addresses = AddressWatch(reactor, self.agent, hasAddress, settings.advertise)
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
         self._ownPorts: frozenset[int] = frozenset()
@@ -116,12 +129,15 @@ class Exchange:
                 self._localAddressFor,
                 self.reactor.seconds,
                 Probes(self.reactor, endpoint.host),
+                gate=self._gate,
+                longest=self.settings.maxMessage,
             )
             transport.noisy = False  # the server's own line says where it listens
             try:
                 port = listenUDP(self.reactor, endpoint, transport)
             except CannotListenError as e:
                 raise StartFailed(f"--listen={endpoint}: {portTrouble(e)}") from e
+            port.maxThroughput = A_TURN  # type: ignore[attr-defined]
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
@@ -164,6 +180,7 @@ class Exchange:
     def capabilities(self, peer: Peer, port: int) -> Capabilities:
         """What a new call with that peer may agree on. port: of its media session."""
         address, _ = peer.transport.sentBy(peer.address[0])
+        self._addresses.begin()
         return Capabilities(
             codecs=self.settings.codecs,
             events=True,
@@ -196,6 +213,7 @@ class Exchange:
         """Closes all ports; calls are left as they are."""
         self.agent.layer.stop()
         self._lag.stop()
+        self._addresses.stop()
         self.media.close()
         self.io.close()
         ports, self._ports = self._ports, []

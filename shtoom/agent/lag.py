@@ -65,6 +65,11 @@ class LagWatch:
             self._arm(now)
         return self._meter.overloaded
 
+    @property
+    def overloaded(self) -> bool:
+        """The same, for those whose asking is no cause to watch on."""
+        return self._meter.overloaded
+
     def stop(self) -> None:
         """For good; no delayed call is left."""
         self._stopped = True

@@ -8,7 +8,6 @@ what is asked of the rules and answered (agent.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from random import Random
 from typing import NamedTuple
 
@@ -57,7 +56,7 @@ class CallPolicy:
 
     def trusts(self, host: str) -> bool:
         """Is that source free of the limits of a source? host: an IP address."""
-        return not self._limitLoopback and ip_address(host.partition("%")[0]).is_loopback
+        return not self._limitLoopback and (host.startswith("127.") or host == "::1")
 
     def refusal(self, host: str, calls: int, early: Sequence[str]) -> Refusal | None:
         """Why a new call from `host` is not taken; None: it is.

@@ -16,6 +16,7 @@ from shtoom.sip.effects import Deliver, Effect, Send
 from shtoom.sip.fields import parseNameAddress
 from shtoom.sip.inviteclient import InviteClientTransaction
 from shtoom.sip.inviteserver import InviteServerTransaction
+from shtoom.sip.lean import lean
 from shtoom.sip.message import Request, Response
 from shtoom.sip.states import State
 
@@ -214,6 +215,7 @@ class ServerTransaction:
         "_machine",
         "_route",
         "_to",
+        "_wantsACK",
         "cancelled",
         "key",
         "mergeKey",
@@ -234,6 +236,7 @@ class ServerTransaction:
         self.key, self.mergeKey = key, mergeKey
         self.peer, self._route = peer, route  # _route: where responses go
         self.cancelled = False
+        self._wantsACK = False  # a refusal of an INVITE does
         self._to: str | None = None  # the To header of our last response above 100
 
     @property
@@ -262,10 +265,16 @@ class ServerTransaction:
         The first final one counts: what comes later is left out, but for a 2xx to an INVITE after a
         2xx, which the user repeats until the ACK comes (RFC 6026 7.1).
         """
-        answered = self._machine.request is None
+        request = self._machine.request
+        answered = request is None
+        if request is not None and not self.peer.transport.reliable and _isShort(response):
+            response = lean(response, request)
         effects = self._machine.respond(response, self._layer.seconds())
         if not effects:
             return
+        if self.state is State.COMPLETED and isinstance(self._machine, InviteServerTransaction):
+            self._wantsACK = True
+            self._layer.unacknowledged += 1
         if response.code > 100:
             self._to = response.header("To")
         if not answered and response.code >= 200:
@@ -285,11 +294,23 @@ class ServerTransaction:
     def ackReceived(self, request: Request, now: float) -> None:
         """An ACK that matches."""
         if isinstance(self._machine, InviteServerTransaction):
+            self._acknowledged()
             self._layer.run(self, self._machine.ackReceived(request, now))
 
     def timeReached(self, now: float) -> Sequence[Effect]:
         """Of the machine."""
+        if (
+            self._wantsACK
+            and isinstance(self._machine, InviteServerTransaction)
+            and not self._layer.mayRepeat
+        ):
+            self._machine.hush()
         return self._machine.timeReached(now)
+
+    def _acknowledged(self) -> None:
+        if self._wantsACK:
+            self._wantsACK = False
+            self._layer.unacknowledged -= 1
 
     def perform(self, effect: Effect) -> None:
         """Does what the machine asks for."""
@@ -299,6 +320,12 @@ class ServerTransaction:
             if isinstance(effect.message, Request):
                 self._layer.deliver(self, effect.message)
         else:
+            self._acknowledged()
             self._layer.ended(self)
             if effect.failure is not None:
                 self._layer.noAck(self, effect.failure)
+
+
+def _isShort(response: Response) -> bool:
+    """A final response that forms no dialog: nobody knows yet who asked for it."""
+    return response.code >= 300 or (response.code >= 200 and response.cseq.method != "INVITE")

@@ -101,6 +101,11 @@ class InviteServerTransaction:
             self._enter(State.CONFIRMED, now + self.timers.i)
         return []
 
+    def hush(self) -> None:
+        """A refusal is not repeated by itself any more; who repeats the INVITE still gets it."""
+        if self.state is State.COMPLETED:
+            self._resendAt = None
+
     def timeReached(self, now: float) -> list[Effect]:
         """Sends the 100, repeats a refusal (timer G), or ends (timers H, I, L)."""
         if self._endAt is not None and now >= self._endAt:

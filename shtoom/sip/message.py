@@ -105,6 +105,8 @@ def reasonPhrase(code: int) -> str:
 class Message:
     """What requests and responses share. headers: in order. body: octets.
 
+    size: bytes of the datagram that a request came in, 0 if it did not.
+
     Typed attributes raise MalformedMessage when their header does not parse; the parser has looked
     at those that every message needs.
     """
@@ -112,6 +114,7 @@ class Message:
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
         self.body = body
+        self.size = 0
 
     # --- access -------------------------------------------------------------------------------
 
@@ -427,5 +430,6 @@ _PARSED_FROM = {
     "contentLength": "content-length",
     "contentType": "content-type",
     "uri": "",  # the Request-URI: of no header
+    "size": "",
 }
 """Cached attribute -> the header that it was parsed from."""

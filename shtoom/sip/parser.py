@@ -36,25 +36,25 @@ def isKeepAlive(datagram: bytes) -> bool:
     return len(datagram) <= 16 and _KEEP_ALIVE.issuperset(datagram)
 
 
-def parse(datagram: bytes) -> Request | Response:
-    """One datagram, one message. Raises MalformedMessage.
+def parse(datagram: bytes, most: int = MAX_BYTES) -> Request | Response:
+    """One datagram, one message of at most so many bytes. Raises MalformedMessage.
 
     For a request that says where it comes from, the error's `request` has enough of it to answer
     with the error's `code`; what it holds besides may not parse. Bytes beyond Content-Length are
     dropped, as UDP has it (RFC 3261 18.3).
     """
-    whole = datagram[:MAX_BYTES]
+    whole = datagram[:most]
     head, end, body = whole.lstrip(b"\r\n").partition(b"\r\n\r\n")
     start, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
     lines, fault = _headerLines(rest)
-    if len(datagram) > MAX_BYTES:
-        fault = _tooLarge("message", f"at most {MAX_BYTES} bytes", datagram)
+    if len(datagram) > most:
+        fault = _tooLarge("message", f"at most {most} bytes", datagram)
     elif not end:
         fault = MalformedMessage("message", "an empty line after the headers", datagram)
     headers = Headers.trusted(lines)
     if start[:4].upper() == "SIP/":
         return _response(start, headers, body, fault)
-    return _request(start, headers, body, fault)
+    return _request(start, headers, body, fault, len(datagram))
 
 
 def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
@@ -112,10 +112,13 @@ def _response(
     return response
 
 
-def _request(start: str, headers: Headers, body: bytes, fault: MalformedMessage | None) -> Request:
+def _request(
+    start: str, headers: Headers, body: bytes, fault: MalformedMessage | None, size: int
+) -> Request:
     method, _, rest = start.partition(" ")
     uri, _, version = rest.partition(" ")
     request = Request(method, uri, headers, body)
+    request.size = size
     try:
         _checkRequestLine(method, version, start)
         if fault is not None:

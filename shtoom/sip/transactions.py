@@ -27,6 +27,7 @@ from shtoom.sip.handles import (
 )
 from shtoom.sip.inviteclient import InviteClientTransaction
 from shtoom.sip.inviteserver import InviteServerTransaction
+from shtoom.sip.lean import lean
 from shtoom.sip.matching import (
     COOKIE,
     clientKey,
@@ -53,7 +54,14 @@ __all__ = [
 ]
 
 MOST_UNANSWERED = 10_000
-"""Requests that wait for their final response; beyond, new ones outside dialogs get 503."""
+"""The usual mostUnanswered."""
+
+MOST_REPEATED = 100
+"""Refusals of INVITEs that wait for their ACK; while there are more, none is repeated by us: who
+sent an INVITE and hears nothing will say it again, who forged its source will not."""
+
+LONGEST_ANSWER = 4096
+"""Bytes of an answer to what is malformed; what would be longer is not answered."""
 
 RETRY_AFTER = (5, 30)
 """Seconds after which a client may try again, drawn by chance so that not all return at once."""
@@ -68,8 +76,10 @@ class TransactionLayer:
 
     user: takes new requests. rng: makes branches. counts: what came and found no transaction of its
     own, or could not be sent: repeat, stray, merged, refused (503), manyVias, malformed,
-    sendFailed, noAck (nobody acknowledged our refusal of an INVITE).
-    len(layer): transactions, those that only absorb repeats included.
+    sendFailed, noAck (nobody acknowledged our refusal of an INVITE), tooLong (an answer to what is
+    malformed that was not sent).
+    mostUnanswered: requests that wait for their final response; beyond, new ones outside dialogs
+    get 503. len(layer): transactions, those that only absorb repeats included.
     """
 
     log = Logger()
@@ -79,7 +89,8 @@ class TransactionLayer:
     ) -> None:
         self.user, self.timers = user, timers
         self.counts: Counter[str] = Counter()
-        self.unanswered = 0
+        self.unanswered = self.unacknowledged = 0
+        self.mostUnanswered = MOST_UNANSWERED
         self._stopped = False
         self.seconds = reactor.seconds
         self._rng = rng
@@ -105,7 +116,7 @@ class TransactionLayer:
         self._servers.clear()
         self._merged.clear()
         self._accepted.clear()
-        self.unanswered = 0
+        self.unanswered = self.unacknowledged = 0
 
     # --- requests of ours ---------------------------------------------------------------------
 
@@ -223,7 +234,13 @@ class TransactionLayer:
         request = error.request
         if isinstance(request, Request) and request.method != "ACK":
             marked = markReceived(request, peer.address)
-            self._answer(marked, peer, error.code, str(error)[:LONGEST_REASON])
+            self._answer(marked, peer, error.code, str(error)[:LONGEST_REASON], most=LONGEST_ANSWER)
+
+    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+        """503 to a request, without looking at it any further; nothing for anything else."""
+        if isinstance(message, Request) and message.method != "ACK" and not self._stopped:
+            self.counts["refused"] += 1
+            self._answer(message, peer, 503, reason, headers=(self._retryAfter(),))
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         """Nobody listens at `peer`: requests that had no response from there have failed."""
@@ -274,9 +291,15 @@ class TransactionLayer:
                 self.counts["merged"] += 1
                 self._answer(request, peer, 482, "Merged request: it came on another way before")
                 return
-            if self.unanswered >= MOST_UNANSWERED:
-                self.counts["refused"] += 1
-                self._answer(request, peer, 503, headers=(self._retryAfter(),))
+            if self.unanswered >= self.mostUnanswered:
+                self._quietLog.warn(
+                    "transactions",
+                    "a request of {host} is refused: {count} requests wait for their answer "
+                    "(--max-transactions)",
+                    host=peer.address[0],
+                    count=self.unanswered,
+                )
+                self.refuse(request, peer, f"{self.unanswered} requests wait (--max-transactions)")
                 return
             self._merged[merging] = key
         make = InviteServerTransaction if request.method == "INVITE" else NonInviteServerTransaction
@@ -333,6 +356,11 @@ class TransactionLayer:
         """A request has its final response."""
         self.unanswered -= 1
 
+    @property
+    def mayRepeat(self) -> bool:
+        """May refusals be repeated that have no ACK?"""
+        return self.unacknowledged <= MOST_REPEATED
+
     def noAck(self, transaction: ServerTransaction, failure: CallFailed) -> None:
         """Timer H: a refusal went out for 32 s and was never acknowledged."""
         self.counts["noAck"] += 1
@@ -362,10 +390,17 @@ class TransactionLayer:
         *,
         toTag: str | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        most: int | None = None,
     ) -> None:
         tag = toTag or statelessTag(request)
         response = request.respond(code, reason, toTag=tag, headers=headers)
-        self._send(response.toBytes(), _route(request, peer))
+        if not peer.transport.reliable:
+            response = lean(response, request)
+        data = response.toBytes()
+        if most is not None and len(data) > most:
+            self.counts["tooLong"] += 1
+            return
+        self._send(data, _route(request, peer))
 
     def _respondAnyway(self, transaction: ServerTransaction, code: int, reason: str | None) -> None:
         request = transaction.request

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
@@ -19,8 +20,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from shtoom.exceptions import MalformedMessage, TransportFailed
-from shtoom.sip.message import Request
-from shtoom.sip.parser import isKeepAlive, parse
+from shtoom.sip.gate import Gate, Verdict
+from shtoom.sip.message import Request, Response
+from shtoom.sip.parser import MAX_BYTES, isKeepAlive, parse
 from shtoom.sip.probe import Probes
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.transport import (
@@ -37,7 +39,15 @@ from shtoom.sip.uri import hostPort
 MAX_DATAGRAM = 65535
 """What listenUDP is to be given as maxPacketSize: Twisted's own value cuts large INVITEs."""
 
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _BUFFER_FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
+
+
+class DatagramReceiver(Receiver, Protocol):
+    """Who takes what arrives as datagrams, whose source may be forged."""
+
+    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+        """503 to a message that nobody looks at any further, if it is a request."""
 
 
 @implementer(ISIPTransport)
@@ -47,10 +57,11 @@ class UDPTransport(DatagramProtocol):
     advertise: the address that peers are told instead of our own (no brackets). localAddressFor:
     tells the address of ours that leads to a host, asked when the port is bound to all of them.
     seconds: the time, for the limit of one log line a second for each reason.
-    probes: ask whether anybody is there; None leaves it to the timers of a request.
-    counts: datagrams by what became of them: received, sent, keepAlive, malformed, error (an
-    exception here or in what the receiver calls), sendFailed, sendDropped (buffer full: lost, as
-    on the network); and refused, the probes that met nobody.
+    probes: ask whether anybody is there; None leaves it to the timers of a request. gate: whom not
+    to hear; None: nobody. longest: bytes of a message that is read.
+    counts: datagrams by what became of them: received, sent, keepAlive, malformed, limited (by the
+    gate), error (an exception here or in what the receiver calls), sendFailed, sendDropped (buffer
+    full: lost, as on the network); and refused, the probes that met nobody.
     """
 
     name = "UDP"
@@ -59,18 +70,22 @@ class UDPTransport(DatagramProtocol):
 
     def __init__(
         self,
-        receiver: Receiver,
+        receiver: DatagramReceiver,
         advertise: str | None = None,
         localAddressFor: Callable[[str], str] = localAddressFor,
         seconds: Callable[[], float] = time.monotonic,
         probes: Probes | None = None,
+        *,
+        gate: Gate | None = None,
+        longest: int = MAX_BYTES,
     ) -> None:
         self.receiver, self.advertise = receiver, advertise
-        self._probes = probes
+        self._probes, self._gate, self._longest, self._seconds = probes, gate, longest, seconds
         self.counts: Counter[str] = Counter()
         self._localAddressFor = localAddressFor
         self._quietLog = QuietLog(self.log, seconds)
         self._bound: Address | None = None
+        self._ours: str | None = None  # the address that was told last, if bound to all of them
 
     def startProtocol(self) -> None:
         """The port is bound."""
@@ -135,14 +150,35 @@ class UDPTransport(DatagramProtocol):
         if isKeepAlive(datagram):
             self.counts["keepAlive"] += 1
             return
+        verdict = Verdict.PASS
+        if self._gate is not None:
+            verdict = self._gate.weigh(datagram, peer.address[0], self._seconds())
+            if verdict is not Verdict.PASS:
+                self._limited(self._gate, peer)
+            if verdict is Verdict.DROP:
+                return
         try:
-            message = parse(datagram)
+            message = parse(datagram, self._longest)
             if isinstance(message, Request):
                 message = markReceived(message, peer.address)
         except MalformedMessage as e:
-            self._malformed(e, datagram, peer)
+            if verdict is Verdict.PASS:
+                self._malformed(e, datagram, peer)
             return
-        self.receiver.messageReceived(message, peer)
+        if verdict is Verdict.REFUSE:
+            self.receiver.refuse(message, peer, "Too many requests")
+        else:
+            self.receiver.messageReceived(message, peer)
+
+    def _limited(self, gate: Gate, peer: Peer) -> None:
+        self.counts["limited"] += 1
+        self._quietLog.warn(
+            "limited",
+            "{host} sends more than {rate:g} requests a second (--source-rate): refused or "
+            "dropped; if it is a gateway of yours, raise that limit, else block it in the firewall",
+            host=peer.address[0],
+            rate=gate.rate,
+        )
 
     def _malformed(self, error: MalformedMessage, datagram: bytes, peer: Peer) -> None:
         self.counts["malformed"] += 1

@@ -109,7 +109,10 @@ class HostileCases(FieldCase):
         return call
 
     def test_security_002_aFloodBesideACall(self) -> None:
-        """Requests of all kinds at 1000 a second: the call has no gap, another one comes about."""
+        """Requests of all kinds at 1000 a second: the call has no gap, another one comes about.
+
+        Twice --source-rate is answered, then what that leaves, and a 503 a second.
+        """
         call = self.answered()
         self.app.leg.mediaPlay(self.soundFile(4.0))
         self.lab.advance(0.5)
@@ -124,7 +127,7 @@ class HostileCases(FieldCase):
         packets = self.alice.media.during(1.0)
         assertGapless(packets)
         self.assertGreater(len(packets), 48)
-        self.assertEqual(len(self.mallory.heard), 500)
+        self.assertTrue(100 <= len(self.mallory.heard) <= 130, len(self.mallory.heard))
         self.lab.advance(40.0 - (self.lab.reactor.seconds() - began))
         layer = self.lab.application.exchange.agent.layer
         self.assertLessEqual(len(layer), 1)  # bob's INVITE still rings

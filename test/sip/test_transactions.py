@@ -11,7 +11,7 @@ from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.handles import ServerTransaction
 from shtoom.sip.parser import parse
 from shtoom.sip.states import State
-from shtoom.sip.transactions import MOST_UNANSWERED
+from shtoom.sip.transactions import LONGEST_ANSWER, MOST_REPEATED, MOST_UNANSWERED
 from shtoom.sip.transport import Peer
 from test.sip.support import ALICE, SDP, LayerTestCase, request
 
@@ -97,6 +97,30 @@ class ServerTests(LayerTestCase):
         self.assertNothingLeft()
         self.assertEqual(self.layer.counts["noAck"], 1)
 
+    def test_refusalsOfManyINVITEsAreNotRepeated(self) -> None:
+        """Timer G stops while too many of them have no ACK: their sources may be forged. A repeat
+        of the INVITE still gets its answer; an ACK, and timer H, make room.
+        """
+        self.agent.answers = (404,)
+        for n in range(MOST_REPEATED + 1):
+            self.invite(via=f"{HOST};branch=z9hG4bK{n};rport", callID=f"c{n}")
+        self.assertEqual(len(self.codes), MOST_REPEATED + 1)
+        self.runFor(3.0)
+        self.assertEqual(len(self.codes), MOST_REPEATED + 1)
+        self.invite(via=f"{HOST};branch=z9hG4bK0;rport", callID="c0")
+        self.assertEqual(len(self.codes), MOST_REPEATED + 2)
+        ack = request("ACK", via=f"{HOST};branch=z9hG4bK0;rport", callID="c0", toTag="d1")
+        self.arrive(ack)
+        self.assertEqual(self.layer.unacknowledged, MOST_REPEATED)
+        self.arrive(ack)
+        self.assertEqual(self.layer.unacknowledged, MOST_REPEATED)
+        self.runFor(40.0)
+        self.assertEqual((self.layer.unacknowledged, len(self.layer)), (0, 0))
+        self.invite(via=f"{HOST};branch=z9hG4bKnew;rport", callID="new")
+        before = len(self.codes)
+        self.runFor(1.0)
+        self.assertEqual(len(self.codes), before + 1)
+
     def test_theLayerLimitsItself(self) -> None:
         """Beyond 10 000 unanswered requests a new one gets 503 with Retry-After, statelessly."""
         for n in range(MOST_UNANSWERED):
@@ -117,6 +141,25 @@ class ServerTests(LayerTestCase):
         self.agent.requests[-1][0].respond(bye.respond(200))
         self.invite(via=f"{HOST};branch=z9hG4bKz;rport")
         self.assertEqual(self.agent.requests[-1][1].method, "INVITE")
+
+    def test_refuse(self) -> None:
+        """503 to a request without looking at it; silence for a response and for an ACK."""
+        refused = (request("OPTIONS"), request("ACK"), request("OPTIONS").respond(200))
+        for message in refused:
+            self.layer.refuse(message, Peer(self.wire, ALICE), "Too many requests")
+        self.assertEqual((self.codes, self.layer.counts["refused"]), ([503], 1))
+        self.assertEqual((self.agent.requests, len(self.layer)), ([], 0))
+
+    def test_aLongAnswerToWhatIsMalformed(self) -> None:
+        """Is none: what is copied of it would fill packets."""
+        for length, count in ((2000, 1), (LONGEST_ANSWER, 0)):
+            error = MalformedMessage("header line", "name: value", "x")
+            via = f"{HOST};branch=z9hG4bK{'a' * length};rport"
+            error.request = request("OPTIONS", via=via)
+            before = len(self.codes)
+            self.layer.malformedReceived(error, b"", Peer(self.wire, ALICE))
+            self.assertEqual(len(self.codes) - before, count)
+        self.assertEqual(self.layer.counts["tooLong"], 1)
 
     def test_answeredOnesDoNotCount(self) -> None:
         """Those that only absorb repeats take no place."""

@@ -14,12 +14,14 @@ from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.task import Clock
 from twisted.internet.udp import Port
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from doug.testing.network import MemoryNetwork
 from doug.testing.reactor import VirtualReactor
 from shtoom.exceptions import MalformedMessage, TransportFailed
+from shtoom.sip.gate import Gate
 from shtoom.sip.message import Request, Response
 from shtoom.sip.probe import Probes
 from shtoom.sip.transport import Address, Peer
@@ -36,6 +38,7 @@ class Receiver:
         self.messages: list[tuple[Request | Response, Peer]] = []
         self.malformed: list[tuple[MalformedMessage, bytes, Peer]] = []
         self.unreached: list[tuple[str, Peer]] = []
+        self.refused: list[tuple[Request | Response, str]] = []
         self.raises: Exception | None = None
 
     def messageReceived(self, message: Request | Response, peer: Peer) -> None:
@@ -49,6 +52,10 @@ class Receiver:
         if self.raises is not None:
             raise self.raises
         self.malformed.append((error, data, peer))
+
+    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+        """From the transport."""
+        self.refused.append((message, reason))
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         """From the transport."""
@@ -97,6 +104,45 @@ class UDPTestCase(SynchronousTestCase):
         port = FakePort(host)
         udp.makeConnection(cast(IUDPTransport, port))
         return udp, port
+
+
+class GateTests(UDPTestCase):
+    """Whom not to hear."""
+
+    def test_whatTheGateSays(self) -> None:
+        """One that passes, two for which the receiver has a 503, silence; no line too many."""
+        gate = Gate(0.5, trusts=lambda host: False, isLive=lambda callID: False)
+        udp = UDPTransport(self.receiver, seconds=self.clock.seconds, gate=gate)
+        lines: list[str] = []
+        observer = implementer(ILogObserver)(lambda event: lines.append(formatEvent(event)))
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for _ in range(10):
+            udp.datagramReceived(DATAGRAM, ("203.0.113.7", 40000))
+        self.assertEqual(len(self.receiver.messages), 1)
+        self.assertEqual([reason for _, reason in self.receiver.refused], ["Too many requests"] * 2)
+        message = self.receiver.refused[0][0]
+        self.assertEqual(message.via.received, "203.0.113.7")
+        self.assertEqual((udp.counts["received"], udp.counts["limited"]), (10, 9))
+        [line] = lines
+        self.assertIn("203.0.113.7 sends more than 0.5 requests a second (--source-rate)", line)
+
+    def test_noiseBeyondTheRateIsNotLogged(self) -> None:
+        """It is dropped, and its sender named already."""
+        gate = Gate(0.5, trusts=lambda host: False, isLive=lambda callID: False)
+        udp = UDPTransport(self.receiver, seconds=self.clock.seconds, gate=gate)
+        for _ in range(10):
+            udp.datagramReceived(b"noise", ("203.0.113.7", 40000))
+        self.assertEqual((len(self.receiver.malformed), udp.counts["malformed"]), (1, 1))
+        udp.datagramReceived(b"\r\n\r\n", ("203.0.113.7", 40000))
+        self.assertEqual(udp.counts["keepAlive"], 1)
+
+    def test_theLongestMessage(self) -> None:
+        """What is longer is malformed, 513."""
+        udp = UDPTransport(self.receiver, seconds=self.clock.seconds, longest=len(DATAGRAM) - 1)
+        udp.datagramReceived(DATAGRAM, ("203.0.113.7", 40000))
+        [(error, _, _)] = self.receiver.malformed
+        self.assertEqual(error.code, 513)
 
 
 class ReceivingTests(UDPTestCase):

@@ -1,0 +1,102 @@
+"""Who is heard: a bucket of tokens for each source, asked before a datagram is parsed.
+
+Lives here: the buckets, and which of them a datagram draws from. Not here: sockets (udp.py), the
+503 (transactions.py), which calls are taken (shtoom.agent.policy).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from enum import Enum
+
+MOST_SOURCES = 10_000
+"""Sources that are kept; who was silent for longest is forgotten, as if it had a full bucket."""
+
+ANSWERS = 1.0
+"""Refusals a second and source that are answered; the others meet silence."""
+
+_CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*+:[ \t]*+([^\r\n]*)", re.IGNORECASE)
+
+
+_LOOKED_AT = 4096  # bytes of a datagram: a Call-ID stands before that
+
+
+class Verdict(Enum):
+    """What becomes of a datagram."""
+
+    PASS = "pass"
+    REFUSE = "refuse"  # 503, without looking at it any further
+    DROP = "drop"
+
+
+class TokenBuckets:
+    """For each key so many tokens a second, and twice as many at once.
+
+    most: keys that are kept. len(): those that are.
+    """
+
+    def __init__(self, rate: float, most: int = MOST_SOURCES) -> None:
+        self.rate, self._burst, self._most = rate, max(1.0, 2 * rate), most
+        self._buckets: dict[object, tuple[float, float]] = {}  # tokens, when; the idlest first
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: object, now: float) -> bool:
+        """One token of that key's, if there is one. now: seconds."""
+        tokens, at = self._buckets.pop(key, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - at) * self.rate)
+        taken = tokens >= 1.0
+        self._buckets[key] = (tokens - 1.0 if taken else tokens), now
+        if len(self._buckets) > self._most:
+            del self._buckets[next(iter(self._buckets))]
+        return taken
+
+
+class Gate:
+    """The limits of sources.
+
+    rate: requests a second of one source, 0 for no limit. trusts: is that host free of them?
+    isLive: is that the Call-ID of a call that goes on? What belongs to one never has to do with
+    where it comes from; the call has a bucket of its own, so that it is no way around the gate.
+    isOverloaded: then all strangers together have no more than one of them else.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        trusts: Callable[[str], bool],
+        isLive: Callable[[bytes], bool],
+        isOverloaded: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.rate = rate
+        self._trusts, self._isLive, self._isOverloaded = trusts, isLive, isOverloaded
+        self._requests, self._answers = TokenBuckets(rate), TokenBuckets(ANSWERS)
+
+    def weigh(self, datagram: bytes, host: str, now: float) -> Verdict:
+        """What is to become of it. host: the IP address that it came from. now: seconds."""
+        if not self.rate or self._trusts(host):
+            return Verdict.PASS
+        found = _CALL_ID.search(datagram, 0, _LOOKED_AT)
+        callID = found[1].strip() if found is not None else b""
+        if self._isLive(callID):
+            return Verdict.PASS if self._requests.take(callID, now) else Verdict.DROP
+        source = sourceOf(host)
+        isACK = datagram[:4] == b"ACK "
+        if not self._requests.take((source, isACK), now):  # each INVITE has an ACK to it
+            if not isACK and self._answers.take(source, now):
+                return Verdict.REFUSE
+            return Verdict.DROP
+        if self._isOverloaded() and not self._requests.take(None, now):
+            return Verdict.DROP
+        return Verdict.PASS
+
+
+def sourceOf(host: str) -> object:
+    """Who counts as one: an IPv4 address, or the /64 of an IPv6 one, which is one customer's."""
+    if ":" not in host:
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]

@@ -1,0 +1,241 @@
+"""Floods, overload and forged sources, against a whole server while a call goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import count
+
+from doug.events import CallEndedEvent
+from doug.settings import Settings
+from test.cases.actor import DOUG, sdp
+from test.cases.case import FieldCase
+from test.cases.media import Address, assertGapless
+
+METHODS = ("REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "PUBLISH", "INVITE")
+BODY = sdp("203.0.113.99", 50000)
+
+
+def request(
+    method: str, number: int, host: str, *, more: str = "", body: bytes = b"", cseq: str = ""
+) -> bytes:
+    """One as scanners send it. cseq: for one that is malformed."""
+    kind = "Content-Type: application/sdp\r\n" if body else ""
+    text = (
+        f"{method} sip:100@{DOUG[0]} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {host}:5060;branch=z9hG4bK{number};rport\r\nMax-Forwards: 70\r\n"
+        f'From: "100" <sip:100@{DOUG[0]}>;tag=f{number}\r\nTo: <sip:100@{DOUG[0]}>\r\n'
+        f"Call-ID: {number}{host}\r\nCSeq: {cseq or f'1 {method}'}\r\n"
+        f"Contact: <sip:100@{host}:5060>\r\nUser-Agent: friendly-scanner\r\n"
+        f"{more}{kind}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return text.encode() + body
+
+
+class FloodCases(FieldCase):
+    """2000 requests a second from one source."""
+
+    def flood(self, seconds: float, rate: int = 2000) -> None:
+        """From mallory, beginning now, of all kinds in turn."""
+        for number in range(int(seconds * rate)):
+            method = METHODS[number % len(METHODS)]
+            data = request(
+                method, number, self.mallory.host, body=BODY if method == "INVITE" else b""
+            )
+            self.lab.reactor.callLater(number / rate, self.mallory.raw, data)
+
+    def test_aFlood(self) -> None:
+        """The call has no gap and is served in full, another one comes about at once; the flooder
+        hears a 503 a second and then nothing; the log names him once a second.
+        """
+        call = self.answered()
+        app = self.app
+        app.leg.mediaPlay(self.soundFile(5.0))
+        self.lab.advance(0.5)
+        self.flood(3.0)
+        packets = self.alice.media.during(1.0)
+        bob = self.bob.invite()
+        self.bob.response("180 INVITE", within=0.1)
+        packets += self.alice.media.during(1.0)
+        for _ in range(10):
+            call.ask("INFO")
+        call.reoffer()
+        self.lab.advance(1.0)
+        assertGapless(packets)
+        self.assertEqual(self.alice.labels("... INFO"), ["200 INFO"] * 10)
+        heard = Counter(label.split()[0] for label in self.mallory.labels())
+        self.assertLessEqual(heard["503"], 2 + 4)
+        self.assertLessEqual(sum(heard.values()), 3 * (100 + 50 * 3) + 6)
+        lines = [line for line in self.logged if "--source-rate" in line]
+        self.assertTrue(2 <= len(lines) <= 4, lines)
+        self.assertIn("203.0.113.99 sends more than 50 requests a second", lines[0])
+        self.assertIn("more like it before", lines[-1])
+        self.hangUp(call)
+        self.lab.advance(40.0)  # until nobody waits for mallory's ACKs
+        layer = self.lab.application.exchange.agent.layer
+        self.assertLessEqual(len(layer), 50)  # what still rings
+        bob.cancel()
+        self.bob.response("487 INVITE")
+        self.assertEqual(len(app.got(CallEndedEvent)), 1)
+
+    def test_callsThatAreNeverAcknowledged(self) -> None:
+        """INVITEs alone: half of the early calls at most, so that others ring."""
+        for number in range(300):
+            data = request("INVITE", number, self.mallory.host, body=BODY)
+            self.lab.reactor.callLater(number / 50, self.mallory.raw, data)
+        self.lab.advance(6.5)
+        ringing = self.mallory.labels("180 INVITE")
+        self.assertEqual(len(ringing), 100)
+        self.assertLogged("100 calls from one source are not answered yet")
+        self.ringing(actor=self.bob)
+
+    def test_thisMachineIsNotLimited(self) -> None:
+        """Unless it is to be."""
+        for number in range(300):
+            data = request("OPTIONS", number, "127.0.0.1")
+            self.lab.network.send(data, ("127.0.0.1", 5060), DOUG)
+        answers: list[bytes] = []
+        self.lab.network.observers.append(lambda data, source, to: answers.append(data))
+        self.lab.advance(0.1)
+        self.assertEqual(Counter(data[:11] for data in answers), {b"SIP/2.0 200": 300})
+
+
+class LimitedLoopbackCases(FieldCase):
+    """--limit-loopback, --source-rate, --max-transactions, --max-message: each reached once."""
+
+    settings = Settings(limitLoopback=True, sourceRate=10, maxTransactions=3, maxMessage=2000)
+
+    def test_sourceRate(self) -> None:
+        """The same as for strangers: beyond 20 at once two hear 503, with Retry-After."""
+        answers: list[bytes] = []
+        for number in range(100):
+            data = request("OPTIONS", number, "127.0.0.1")
+            self.lab.network.send(data, ("127.0.0.1", 5060), DOUG)
+        self.lab.network.observers.append(lambda data, source, to: answers.append(data))
+        self.lab.advance(0.1)
+        found = Counter(data[:11] for data in answers)
+        self.assertEqual(found, {b"SIP/2.0 200": 20, b"SIP/2.0 503": 2})
+        self.assertIn(b"503 Too many requests\r\n", answers[-1])
+        self.assertIn(b"\r\nRetry-After: ", answers[-1])
+
+    def test_maxTransactions(self) -> None:
+        """More requests than may wait for their answer: 503 with the value."""
+        for _ in range(3):
+            self.ringing()
+        self.bob.invite()
+        response = self.bob.response("503 INVITE")
+        self.assertEqual(response.reason, "3 requests wait (--max-transactions)")
+        self.assertRegex(response.header("Retry-After") or "", "^[0-9]+$")
+        self.assertLogged(r"198\.51\.100\.21 is refused: 3 requests wait .*--max-transactions")
+
+    def test_maxMessage(self) -> None:
+        """513 (RFC 3261 21.5.7); one byte less is read."""
+        size = len(request("OPTIONS", 1, self.mallory.host))
+        for length, code in ((2000, 200), (2001, 513)):
+            more = f"X: {'x' * (length - size - 5)}\r\n"
+            data = request("OPTIONS", 1, self.mallory.host, more=more)
+            self.assertEqual(len(data), length)
+            self.mallory.raw(data)
+            self.mallory.response(f"{code} OPTIONS")
+            self.mallory.forget()
+        self.assertLogged("no SIP message from 203.0.113.99:5060: message: wanted at most 2000")
+
+
+class OverloadCases(FieldCase):
+    """A reactor that is late."""
+
+    def struggle(self, seconds: float) -> None:
+        """Turns that take a tenth of a second each."""
+        for _ in range(round(seconds / 0.1)):
+            self.lab.reactor.stall(0.095)
+            self.lab.advance(0.005)
+
+    def test_newCallsGet503(self) -> None:
+        """Before their description is read and an application is made; calls that are up are
+        served, OPTIONS too; it ends by itself. Two lines of the log.
+        """
+        call = self.answered()
+        self.struggle(2.0)
+        self.bob.invite()
+        response = self.bob.response("503 INVITE")
+        self.assertEqual(response.reason, "Server overloaded")
+        self.assertTrue(5 <= int(response.header("Retry-After") or 0) <= 30)
+        self.assertEqual(len(self.desk), 1)
+        self.bob.ask("OPTIONS")
+        self.bob.response("200 OPTIONS")
+        call.reoffer()
+        self.lab.advance(1.5)
+        self.ringing(actor=self.bob)
+        self.assertEqual(sum("overload: the reactor was late" in line for line in self.logged), 1)
+        self.assertEqual(sum("overload is over" in line for line in self.logged), 1)
+        self.assertLogged("is refused by overload: Server overloaded; .* --max-calls")
+        self.hangUp(call)
+
+    def test_aStallIsNoOverload(self) -> None:
+        """The machine stood still for three seconds."""
+        call = self.answered()
+        self.lab.reactor.stall(3.0)
+        self.lab.advance(0.1)
+        self.ringing(actor=self.bob)
+        self.hangUp(call)
+
+
+class AmplificationCases(FieldCase):
+    """Requests whose source is forged: what the one who is meant gets of it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.numbers = count(1000)
+        self.came = self.answers = 0  # bytes
+        self.most = 0.0
+        self._request = 0
+        self.lab.network.observers.append(self._pass)
+
+    def _pass(self, data: bytes, source: Address, to: Address) -> None:
+        if source == DOUG:
+            self.answers += len(data)
+            self.most = max(self.most, len(data) / self._request)
+        elif to == DOUG:
+            self.came += len(data)
+            self._request = len(data)
+
+    def forge(self, data: bytes, host: str) -> None:
+        """One, and time for its answer."""
+        self.lab.network.send(data, (host, 5060), DOUG)
+        self.lab.advance(0.002)
+
+    def test_answersAreShort(self) -> None:
+        """None is longer than 1.5 times its request, and none but those to INVITE comes twice."""
+        for n in range(40):
+            host = f"198.18.{n}.1"
+            for method in ("REGISTER", "OPTIONS", "FOO", "BYE", "NOTIFY", "SUBSCRIBE", "CANCEL"):
+                number = next(self.numbers)
+                self.forge(request(method, number, host), host)
+                self.forge(request(method, number, host, cseq="x"), host)
+                self.forge(request(method, number, host, more="Require: foo, bar\r\n"), host)
+                self.forge(request(method, number, host, more="X" * 3000 + "\r\n"), host)
+                self.forge(request(method, number, host)[:-30], host)
+            tiny = (
+                "OPTIONS sip:a SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bKa\r\nf: <sip:a>;tag=a\r\n"
+                f"t: <sip:a>\r\ni: {n}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n"
+            )
+            self.forge(tiny.encode(), host)
+        self.lab.advance(40.0)
+        self.assertGreater(self.answers, self.came / 4)
+        self.assertLessEqual(self.most, 1.5)
+        self.assertLessEqual(self.answers / self.came, 2.0)
+
+    def test_refusalsOfINVITEs(self) -> None:
+        """One is repeated for 32 s (timer G); of many that nobody acknowledges none."""
+        broken = b"v=0\r\nm=audio what RTP/AVP 0\r\n"
+        self.forge(request("INVITE", next(self.numbers), "198.18.0.1", body=broken), "198.18.0.1")
+        self.lab.advance(40.0)
+        few = self.answers / self.came
+        self.assertTrue(5 < few < 15, few)
+        self.came = self.answers = 0
+        for n in range(600):
+            host = f"198.18.{n % 200}.2"
+            self.forge(request("INVITE", next(self.numbers), host, body=broken), host)
+        self.lab.advance(40.0)
+        many = self.answers / self.came
+        self.assertLess(many, 2.5)
+        self.assertLessEqual(self.most, 1.5)
