@@ -27,6 +27,7 @@ from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
 from doug.leg import Leg
 from doug.options import Options, readConfigFile
+from doug.ownaddress import hasAddress
 from doug.process import HURRY
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
@@ -64,7 +65,7 @@ class DougApplication:
     voiceappClass: for all calls that settings.apps names no other for. Everything that reaches
     beyond the process is handed in: reactor (needed from start() on), mediaIO (makes an IMediaIO,
     given the reactor), rng, timers, localAddressFor (which of our addresses leads to a host),
-    diskThreads (a thread pool for recordings alone).
+    hasAddress (is it one of ours?), diskThreads (a thread pool for recordings alone).
 
     Subclasses override acceptResults and acceptErrors. configFileName: a file of options that
     boot() reads if it is there, in the current folder or else the home folder.
@@ -84,6 +85,7 @@ class DougApplication:
         rng: Random | None = None,
         timers: Timers = DEFAULT_TIMERS,
         localAddressFor: Callable[[str], str] = localAddressFor,
+        hasAddress: Callable[[str], bool] = hasAddress,
         diskThreads: Any = None,
     ) -> None:
         self._voiceappClass = voiceappClass
@@ -92,7 +94,7 @@ class DougApplication:
             raise ValueError("DougApplication: wanted an application, or some in settings.apps")
         self.rng = rng if rng is not None else SystemRandom()
         self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
-        self._localAddressFor = localAddressFor
+        self._localAddressFor, self._hasAddress = localAddressFor, hasAddress
         self._diskThreads = diskThreads if diskThreads is not None else DiskThreads()
         self.rooms = Rooms()
         self._exchange: Exchange | None = None
@@ -127,6 +129,7 @@ class DougApplication:
             rng=self.rng,
             timers=self._timers,
             localAddressFor=self._localAddressFor,
+            hasAddress=self._hasAddress,
         )
         try:
             heard = exchange.listen()

@@ -258,6 +258,10 @@ class LegCall:
         """The answer to the offer that a re-INVITE without one got."""
         self._takeAnswer(call, sdp)
 
+    def moved(self, call: Call, address: str) -> bytes:
+        """This machine has another address."""
+        return self._offers.moved(address)
+
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         """A key in an INFO request."""
         self._media.keys.infoReceived(key)

@@ -6,6 +6,7 @@ Not here: the rules of RFC 3264 (shtoom.sdp.offeranswer), when offers travel (sh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from shtoom import codecs
@@ -58,6 +59,11 @@ class Negotiation:
         self._local = renewed(makeOffer(self._capabilities), self._local)
         self.offering = True
         return self._local.toBytes()
+
+    def moved(self, address: str) -> bytes:
+        """An offer of the same at another address of ours, which counts from now on."""
+        self._capabilities = replace(self._capabilities, address=address)
+        return self.offer()
 
     def answered(self, sdp: bytes) -> list[str]:
         """The answer to our offer. Returns what is odd about it, in words with the remedy."""

@@ -75,7 +75,8 @@ class Lab:
             mediaIO=lambda reactor: self.io,
             rng=self._chance(),
             timers=timers,
-            localAddressFor=lambda host: address,
+            localAddressFor=lambda host: self.io.host.address,
+            hasAddress=lambda host: host in self.network.hosts,
             diskThreads=self.reactor,
         )
         self.application.start()
@@ -106,6 +107,13 @@ class Lab:
     def host(self) -> MemoryHost:
         """The host that the next phone stands on; for tests that send datagrams of their own."""
         return self.network.host(f"198.51.100.{FIRST_PHONE + len(self.phones)}")
+
+    def renumber(self, address: str) -> None:
+        """The server's machine has another address from now on; at the old one nobody is.
+
+        Phones that are made later know of it.
+        """
+        self.io.host.renumber(address)
 
     def advance(self, seconds: float) -> None:
         """Lets so many seconds pass for server, network and phones."""

@@ -19,14 +19,17 @@ from shtoom.media.ports import PortPool
 class MemoryMediaSocket:
     """One bound media port. `owner`: the session it belongs to."""
 
-    __slots__ = ("_io", "_local", "closed", "host", "owner", "port")
+    __slots__ = ("_io", "closed", "host", "owner", "port")
 
     def __init__(self, io: MemoryMediaIO, host: str, port: int) -> None:
         self._io, self.host, self.port = io, host, port
-        self._local = (io.host.address, port)
         self.owner: Any = None
         self.closed = False
         io.host.network.bind(self._local, self._arrived)
+
+    @property
+    def _local(self) -> Address:
+        return self._io.host.address, self.port
 
     def send(self, data: bytes, address: Address) -> None:
         """One datagram to address, (host, port)."""

@@ -93,6 +93,16 @@ class MemoryNetwork:
         self.bound.pop(address, None)
         self._refusals.pop(address, None)
 
+    def renumber(self, before: str, now: str) -> None:
+        """A host's address changes. OSError (EADDRINUSE) if the network has the other one."""
+        if now in self.hosts:
+            raise OSError(EADDRINUSE, "Address already in use")
+        self.hosts.discard(before)
+        self.hosts.add(now)
+        for table in (self.bound, self._refusals):
+            for host, port in [address for address in table if address[0] == before]:
+                table[now, port] = table.pop((host, port))  # type: ignore[assignment]
+
     def send(self, data: bytes, source: Address, destination: Address) -> None:
         """Puts a datagram on its way; never raises, as UDP does not."""
         self.sent += 1
@@ -136,6 +146,11 @@ class MemoryHost:
     def __init__(self, network: MemoryNetwork, address: str) -> None:
         self.network, self.address = network, address
         self._next = FIRST_EPHEMERAL
+
+    def renumber(self, address: str) -> None:
+        """It has another address; its ports are where they were, at that one."""
+        self.network.renumber(self.address, address)
+        self.address = address
 
     def listenUDP(self, port: int, protocol: DatagramProtocol, interface: str = "") -> MemoryPort:
         """Binds `port` (0: the next free one) for a protocol. CannotListenError if taken."""

@@ -233,6 +233,10 @@ class PhoneCall(Ear):
         """The answer to what offerReceived offered."""
         self._settle(sdp)
 
+    def moved(self, call: Call, address: str) -> bytes:
+        """The phone has another address."""
+        return self.offer()
+
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         """A key in an INFO request."""
         self.infoKeys += key.digit

@@ -71,5 +71,8 @@ class ICallUser(Interface):
     def answerReceived(call: Call, sdp: bytes) -> None:  # noqa: N805
         """The peer's answer to the offer that offerReceived(call, None) gave."""
 
+    def moved(call: Call, address: str) -> bytes:  # noqa: N805
+        """Our own address is another one now: returns an offer with it; answerReceived follows."""
+
     def infoReceived(call: Call, key: KeyInfo) -> None:  # noqa: N805
         """A key came in an INFO request (RFC 6086 A)."""

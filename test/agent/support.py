@@ -139,6 +139,10 @@ class Listener:
     def answerReceived(self, call: Call, sdp: bytes) -> None:
         self._note("answer", call, sdp)
 
+    def moved(self, call: Call, address: str) -> bytes:
+        self._note("moved", call, address)
+        return ANSWER.replace(DOUG[0].encode(), address.encode())
+
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         self._note("key", call, key)
 

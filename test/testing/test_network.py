@@ -79,6 +79,19 @@ class NetworkTestCase(SynchronousTestCase):
 class PlainTests(NetworkTestCase):
     """Without bad luck."""
 
+    def test_aHostWithAnotherAddress(self) -> None:
+        """Its ports are at the new one; nobody is at the old one, and none may have it twice."""
+        self.network.host(HERE)
+        self.assertRaises(OSError, self.there.renumber, HERE)
+        self.there.renumber("198.51.100.9")
+        self.assertEqual(self.send(b"old"), [])
+        self.network.send(b"new", (HERE, 4000), ("198.51.100.9", 5060))
+        self.reactor.advance(1.0)
+        self.assertEqual(self.ear.words(), [b"new"])
+        self.assertEqual(self.network.hosts, {HERE, "198.51.100.9"})
+        self.port.stopListening()
+        self.assertEqual(self.network.bound, {})
+
     def test_aDatagramArrivesAfterTheDelay(self) -> None:
         """With its source; never inside the call that sends it."""
         self.begin(Conditions(delay=0.05))
