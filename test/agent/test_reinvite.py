@@ -85,7 +85,7 @@ class ReinviteTests(AgentTestCase):
         self.assertEqual(self.call.remoteSDP, OFFER)
         self.finish()
 
-    def test_whoMadeTheCallIDWaitsLonger(self) -> None:
+    def test_hold_006_whoMadeTheCallIDWaitsLonger(self) -> None:
         """2.1 to 4 s for a call of ours, so that the two do not meet again."""
         call, _ = self.dial()
         there = self.trunk.answers()
