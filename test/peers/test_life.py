@@ -56,7 +56,7 @@ class LifeTests(SynchronousTestCase):
     def seconds(self, path: Path) -> float:
         """The length of a WAV file."""
         with wave.open(str(path)) as file:
-            return file.getnframes() / file.getframerate()
+            return float(file.getnframes() / file.getframerate())
 
     def test_life_001_SIGTERM(self) -> None:
         """503 for others; one call goes on to its end, the other gets BYE at the limit (002)."""
