@@ -25,6 +25,7 @@ from doug.events import (
     MediaRecordFailedEvent,
     MediaRecordRemoteClosedEvent,
     MediaRecordStoreFailedEvent,
+    MediaRecordTimeoutExceededEvent,
 )
 from doug.keysender import KeySender
 from doug.keytones import KeyTones, ToneKey
@@ -79,6 +80,7 @@ class LegMedia:
         self.reactor = application.reactor
         self.deferToThread = application.exchange.disk.alone
         self.writeTogether = application.exchange.disk.together
+        self.maxRecording = application.exchange.settings.maxRecording
         self.loadClip = prompts.load
         self.sources = SourceUses(leg, self._closingFailed)
         self.player = Player(self)
@@ -275,6 +277,13 @@ class LegMedia:
                 reason=shown(record.reason),
             )
             return how(record.dest, self._leg, record.duration, record.reason)
+        if issubclass(how, MediaRecordTimeoutExceededEvent) and record.limits.byServer:
+            log.warn(
+                "call {callID}: recording ended after {seconds:.0f} s, as long as one may last "
+                "(--max-recording)",
+                callID=self._leg.callID,
+                seconds=record.duration,
+            )
         return how(record.dest, self._leg, record.duration)
 
     def playTone(self, samples: NDArray[np.int16], whenOver: Callable[[], None]) -> None:

@@ -122,6 +122,10 @@ class Options(usage.Options):
         """Seconds that a call may last, 0: for ever. [default: 14400, four hours]"""
         self.given["maxCallDuration"] = self._read("max-call-duration", value, parseSeconds)
 
+    def opt_max_recording(self, value: str) -> None:
+        """Seconds that one recording to a file may last, 0: as long as the call. [default: 0]"""
+        self.given["maxRecording"] = self._read("max-recording", value, parseSeconds)
+
     def opt_rtp_timeout(self, value: str) -> None:
         """Seconds without a packet that end a call that is not on hold, 0: none. [default: 60]"""
         self.given["rtpTimeout"] = self._read("rtp-timeout", value, parseSeconds)

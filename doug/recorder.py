@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -43,11 +43,13 @@ _SILENCES = (bytes(FRAME_BYTES), bytes(2 * FRAME_BYTES))
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What ends a recording. maxDuration: seconds of sound. maxSilence: seconds of silence in one
-    piece. terminators: keys. ValueError names what is out of range."""
+    piece. terminators: keys. byServer: is maxDuration no wish of the application's? ValueError
+    names what is out of range."""
 
     maxDuration: float | None = None
     maxSilence: float | None = None
     terminators: str = ""
+    byServer: bool = False
 
     def __post_init__(self) -> None:
         for name in ("maxDuration", "maxSilence"):
@@ -56,12 +58,20 @@ class Limits:
                 raise ValueError(f"{name}: wanted seconds above 0, or None, got {seconds}")
         checkKeys("terminators", self.terminators)
 
+    def within(self, longest: float) -> Limits:
+        """Those, and no more than so many seconds; 0 is no limit."""
+        if not longest or (self.maxDuration is not None and self.maxDuration <= longest):
+            return self
+        return replace(self, maxDuration=longest, byServer=True)
+
 
 class IRecorderHost(Protocol):
     """What a recorder needs of its leg."""
 
     @property
     def reactor(self) -> IReactorTime: ...
+    @property
+    def maxRecording(self) -> float: ...
     @property
     def sources(self) -> SourceUses: ...
     @property
@@ -194,6 +204,8 @@ class Recorder:
                 "mediaRecord: wanted a path, a Source, or an open binary file with write and "
                 f"close, got {dest!r}"
             )
+        if not isinstance(dest, Source) or isinstance(dest, FileSource):
+            limits = limits.within(host.maxRecording)
         record = Record(self, dest, limits)
         if self._begin(record) and beep:
             record.beeping = True
@@ -214,7 +226,7 @@ class Recorder:
                 "mediaRecord: wanted a path or an open binary file with write, seek and close, "
                 f"got {dest!r}"
             )
-        record = Record(self, dest, limits)
+        record = Record(self, dest, limits.within(host.maxRecording))
         record.both = BothSides(record.frameReceived)
         self._begin(record)
         host.recorderChanged()

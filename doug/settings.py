@@ -48,14 +48,15 @@ class Settings:
     dialOut: patterns of what may be dialled, () for everything; gateway: HOST[:PORT] that tel:
     addresses are dialled at, None for nowhere (see doug.dialplan).
 
-    Limits. maxCalls: None for as many as there are media ports. userCalls: called user -> calls to
-    that one at a time. maxEarlyCalls: that are not answered yet, or whose 200 has no ACK.
-    maxCallDuration: seconds, 0 for none. rtpTimeout: seconds without a packet that end a call, 0
-    for none; not on hold. maxLegs: of one application that dials. maxQueuedEvents, pendingLimit
-    (seconds): see VoiceApp. drainTimeout: seconds that calls may go on at shutdown.
-    maxTransactions: requests without an answer. maxMessage: bytes of a SIP message. sourceRate:
-    requests a second of one source outside of calls, 0 for no limit. limitLoopback: do limits of a
-    source hold for this machine, too?
+    Limits. maxCalls: None for as many as there are media ports. userCalls: called user -> calls
+    to that one at a time. maxEarlyCalls: that are not answered yet, or whose 200 has no ACK.
+    maxCallDuration: seconds, 0 for none. maxRecording: seconds of one file, 0 for none.
+    rtpTimeout: seconds without a packet that end a call, 0 for none; not on hold. maxLegs: of
+    one application that dials. maxQueuedEvents, pendingLimit (seconds): see VoiceApp.
+    drainTimeout: seconds that calls may go on at shutdown. maxTransactions: requests without an
+    answer. maxMessage: bytes of a SIP message. sourceRate: requests a second of one source
+    outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
+    machine, too?
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -72,6 +73,7 @@ class Settings:
     userCalls: Mapping[str, int] = field(default_factory=dict)
     maxEarlyCalls: int = 200
     maxCallDuration: float = 14400.0
+    maxRecording: float = 0.0
     rtpTimeout: float = 60.0
     maxLegs: int = 50
     maxQueuedEvents: int = 1000

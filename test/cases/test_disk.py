@@ -13,12 +13,14 @@ from doug.events import (
     MediaRecordFailedEvent,
     MediaRecordRemoteClosedEvent,
     MediaRecordStoreFailedEvent,
+    MediaRecordTimeoutExceededEvent,
 )
+from doug.settings import Settings
 from doug.testing.ear import readSound
 from shtoom.media.writers import PATIENCE
 from test.cases.actor import Dialogue
 from test.cases.case import FieldCase
-from test.cases.media import assertGapless, loud, sound
+from test.cases.media import assertGapless, jumps, loud, sound
 from test.support.threads import HeldThreads
 
 SIZES = (
@@ -50,6 +52,26 @@ class SmallDisk(io.BytesIO):
         self.closings += 1
         self.kept = self.getvalue()
         super().close()
+
+
+class QuotaCases(FieldCase):
+    """--max-recording."""
+
+    settings = Settings(maxRecording=2.0)
+
+    def test_aRecordingWithoutLimitHasTheServers(self) -> None:
+        """Two seconds are kept; the event is that of a time that is over, the log says why."""
+        path = Path(self.mktemp() + ".wav")
+        call = self.answered()
+        self.app.leg.mediaRecord(path)
+        self.alice.media.say(call.media, count=200)
+        self.lab.advance(3.0)
+        (event,) = self.app.got(MediaRecordDoneEvent)
+        self.assertIs(type(event), MediaRecordTimeoutExceededEvent)
+        self.assertEqual(len(readSound(path)), 16000)
+        self.assertLogged("recording ended after 2 s, as long as one may last .--max-recording.")
+        self.hangUp(call)
+        self.assertStillWell()
 
 
 class DiskCases(FieldCase):
@@ -87,6 +109,19 @@ class DiskCases(FieldCase):
         self.assertIs(type(done), MediaRecordRemoteClosedEvent)
         self.assertNear(len(readSound(self.path)) / 8000, done.duration, 0.021)
         self.assertNear(len(loud(readSound(self.path))) / 8000, 4.0, 0.1)
+        self.assertStillWell()
+
+    def test_files_005_aPromptThatIsReadOnTheWay(self) -> None:
+        """One of more than a minute, from a disk that stalls for three seconds: no gap, no cut."""
+        call = self.answered()
+        self.app.leg.mediaPlay(self.soundFile(70.0))
+        self.lab.advance(1.0)
+        for _ in range(3):
+            self.lab.reactor.stallThreads(3.0)
+            packets = self.alice.media.during(6.0)
+            assertGapless(packets)
+            self.assertEqual((len(packets), jumps(sound(packets), 440)), (300, 0))
+        self.hangUp(call)
         self.assertStillWell()
 
     def test_files_005_aDiskThatStallsForThree(self) -> None:

@@ -38,6 +38,7 @@ class SoundHost:
         self.prompts = PromptCache(self.deferToThread)
         self.loadClip = self.prompts.load
         self.failures: list[tuple[Source, Exception]] = []
+        self.maxRecording = 0.0
         self.sources = SourceUses(self, lambda s, e: self.failures.append((s, e)))  # type: ignore[arg-type]
         self.player = Player(self)
         self.player.useCodec(PCMU)

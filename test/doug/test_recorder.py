@@ -88,6 +88,20 @@ class FileTests(RecorderTestCase):
         self.assertEqual(self.host.ended, [(str(self.path), TIMEOUT)])
         self.assertEqual((self.host.records[0].duration, self.seconds()), (0.5, 0.5))
 
+    def test_theServersLimitEndsItToo(self) -> None:
+        """Only where the application's is longer, or none; a Source is no file and has none."""
+        self.host.maxRecording = 0.5
+        for wish, seconds in ((None, 0.5), (0.3, 0.3), (9.0, 0.5)):
+            self.host.ended.clear()
+            self.record(str(self.path), maxDuration=wish)
+            self.host.beats(40, TONE)
+            self.settle()
+            self.assertEqual(self.host.names(), [TIMEOUT])
+            self.assertAlmostEqual(self.seconds(), seconds, 6)
+        self.record(Ear())
+        self.host.beats(40, TONE)
+        self.assertTrue(self.recorder.recording)
+
     def test_silenceEndsIt(self) -> None:
         """maxSilence in one piece; speech begins it anew; a noisy line is silent too."""
         noise = sine(100, 0.02, 0.005).tobytes()
