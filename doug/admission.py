@@ -1,0 +1,147 @@
+"""Who may call: trunks, phones that register here, and everybody else if that is wanted.
+
+Lives here: the rules, asked of each INVITE and OPTIONS outside of calls. Not here: how many calls
+there may be (shtoom.agent.policy), how often a source may ask (shtoom.sip.gate), whose password is
+right (shtoom.agent.gatekeeper).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from twisted.logger import Logger
+
+from shtoom.agent.gatekeeper import Gatekeeper, Verdict
+from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.shown import shown
+from shtoom.sip.uri import hostPort
+
+if TYPE_CHECKING:
+    from doug.trunking import LiveTrunk, Trunking
+    from doug.trunks import Network
+    from shtoom.sip.message import Request, Response
+    from shtoom.sip.transport import Peer
+
+__all__ = ["ANONYMOUS", "Admission", "Caller"]
+
+ANONYMOUS = ("auto", "app", "reject")
+"""What becomes of callers whom nobody knows: "auto" rejects them as soon as a trunk or a phone is
+configured, since a server that can dial out is worth the search for."""
+
+
+class Caller(NamedTuple):
+    """Whom a call is from. Both None: anybody."""
+
+    trunk: LiveTrunk | None = None
+    phone: str | None = None
+
+
+class Admission:
+    """The rules of one server.
+
+    gatekeeper: of the phones' realm; None without phones. isPhone: is there a phone of that user?
+    anonymous: one of ANONYMOUS. allow, deny: networks; a source in `deny`, or not in `allow` if
+    that names some, is refused whatever it knows.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        trunking: Trunking,
+        gatekeeper: Gatekeeper | None,
+        isPhone: Callable[[str], bool],
+        now: Callable[[], float],
+        *,
+        anonymous: str = "auto",
+        allow: tuple[Network, ...] = (),
+        deny: tuple[Network, ...] = (),
+    ) -> None:
+        if anonymous not in ANONYMOUS:
+            raise ValueError(f"anonymous: wanted one of {', '.join(ANONYMOUS)}, got {anonymous!r}")
+        self._trunking, self._gatekeeper, self._isPhone = trunking, gatekeeper, isPhone
+        self._now, self._allow, self._deny = now, allow, deny
+        self._open = anonymous == "app" or (
+            anonymous == "auto" and not trunking.trunks and gatekeeper is None
+        )
+        self._quietLog = QuietLog(self.log, now)
+
+    def admit(self, request: Request, peer: Peer) -> Response | None:
+        """What a request that may not be served is answered; None: it may.
+
+        A phone is asked for its password, at each call: its address proves nothing.
+        """
+        host = peer.address[0]
+        rule = self._listed(host)
+        if rule is not None:
+            return self._refuse(request, peer, "access", rule, "see allow and deny in [server]")
+        if request.method == "OPTIONS" or self._trunking.of(request, peer) is not None:
+            return None
+        if self._gatekeeper is not None and self._claimsPhone(request):
+            return self._ask(self._gatekeeper, request, peer)
+        if self._open:
+            return None
+        return self._refuse(
+            request,
+            peer,
+            "anonymous",
+            "it is of no trunk and no phone here",
+            'name its network in a [trunk.NAME], or let anybody call: anonymous = "app"',
+        )
+
+    def callerOf(self, request: Request, peer: Peer) -> Caller:
+        """Whom a call is from that was admitted."""
+        trunk = self._trunking.of(request, peer)
+        if trunk is not None:
+            return Caller(trunk)
+        user = request.fromAddress.uri.user
+        claims = self._gatekeeper is not None and self._claimsPhone(request)
+        return Caller(None, user if claims else None)
+
+    def _claimsPhone(self, request: Request) -> bool:
+        """Is the caller, by its own words, one of the phones?"""
+        return self._isPhone(request.fromAddress.uri.user or "")
+
+    def _ask(self, gatekeeper: Gatekeeper, request: Request, peer: Peer) -> Response | None:
+        host, user = peer.address[0], request.fromAddress.uri.user
+        judgement = gatekeeper.judge(request, host, self._now())
+        if judgement.verdict is Verdict.RIGHT and judgement.user == user:
+            return None
+        if judgement.verdict is Verdict.WAIT:
+            why = f"too many wrong passwords, for {judgement.wait:.0f} s more"
+            return self._refuse(request, peer, "guesses", why, "see who it is, or deny it")
+        if judgement.verdict in (Verdict.RIGHT, Verdict.WRONG):
+            self._quietLog.warn(
+                "password",
+                "call by {source} as {user}: wrong password",
+                source=hostPort(*peer.address),
+                user=shown(user or ""),
+            )
+        stale = judgement.verdict is Verdict.STALE
+        return request.respond(401, headers=gatekeeper.challenges(host, self._now(), stale=stale))
+
+    def _listed(self, host: str) -> str | None:
+        """Which list refuses that source."""
+        address = ip_address(host.partition("%")[0])
+        denied = next((network for network in self._deny if address in network), None)
+        if denied is not None:
+            return f"deny has {denied}"
+        if self._allow and not any(address in network for network in self._allow):
+            return "allow does not have it"
+        return None
+
+    def _refuse(self, request: Request, peer: Peer, rule: str, value: str, remedy: str) -> Response:
+        """403 in one form, which fail2ban and people can read."""
+        self._quietLog.warn(
+            rule,
+            "call by {source} to {called} is refused by {rule}: {value}; {remedy}",
+            source=hostPort(*peer.address),
+            called=shown(request.uri),
+            rule=rule,
+            value=value,
+            remedy=remedy,
+        )
+        reason = ("Reason", f'SIP;cause=403;text="{rule}: {value}"')  # RFC 3326
+        return request.respond(403, headers=(reason,))
