@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 __all__ = ["CallGuard", "Limit"]
 
 _EXACTLY = 0.001  # seconds by which a clock may be early
+_ASLEEP = 1.0  # seconds by which a look is late only if the machine stood still
 
 
 class Limit(NamedTuple):
@@ -50,6 +51,7 @@ class CallGuard:
         self._longest, self._silence = longest, silence
         self._began = self._since = reactor.seconds()
         self._look: IDelayedCall | None = None
+        self._due = 0.0  # when it is to look
         self._arm()
 
     def renew(self) -> None:
@@ -69,11 +71,15 @@ class CallGuard:
         if self._silence:
             ends.append(self._lastSign() + self._silence)
         if ends:
-            delay = max(_EXACTLY, min(ends) - self._reactor.seconds())
+            now = self._reactor.seconds()
+            delay = max(_EXACTLY, min(ends) - now)
+            self._due = now + delay
             self._look = self._reactor.callLater(delay, self._check)
 
     def _check(self) -> None:
         self._look = None
+        if self._reactor.seconds() - self._due > _ASLEEP:
+            self.renew()  # what came meanwhile is not read yet, or nobody was there to hear it
         limit = self._reached(self._reactor.seconds() + _EXACTLY)
         if limit is None:
             self._arm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+import doug
 from doug.events import (
     IGNORE_EVENT,
     CallAnsweredEvent,
@@ -116,6 +118,36 @@ class ShutdownCases(FieldCase):
             self.assertOneEnd(app)
             self.assertEqual(len(app.got(MediaRecordRemoteClosedEvent)), 1)
             self.assertGreater(len(readSound(path)) / 8000, 29.5)
+
+    def test_life_002_fiftyCalls(self) -> None:
+        """None is cut before the limit, 50 BYEs at it; recordings are whole, gone within 3 s."""
+        host = self.lab.network.host("198.51.100.60")
+        phone = self.lab.phone(host=host)
+        calls = [phone.dial("sip:app@doug") for _ in range(50)]
+        self.lab.advance(0.1)
+        paths = []
+        for app in self.desk:
+            app.leg.answerCall(app)
+            paths.append(Path(self.mktemp() + ".wav"))
+            app.leg.mediaRecord(paths[-1])
+        self.lab.advance(0.5)
+        byes: list[bytes] = []
+        self.lab.network.observers.append(
+            lambda data, source, to: byes.append(data) if data.startswith(b"BYE ") else None
+        )
+        gone = self.stop()
+        self.lab.reactor.advance(29.9)
+        self.assertEqual({call.state for call in calls}, {"answered"})
+        self.assertEqual(byes, [])
+        self.lab.reactor.advance(0.2)
+        self.assertEqual({call.state for call in calls}, {"ended"})
+        self.assertEqual(len(byes), 50)
+        self.assertTrue(all(b"Reason: SIP;cause=503" in bye for bye in byes))
+        phone.close()
+        self.assertGone(gone, 3.0)
+        for app, path in zip(self.desk, paths, strict=True):
+            self.assertOneEnd(app)
+            self.assertNear(len(readSound(path)) / 8000, 30.5, 0.2)
 
     def test_life_002_farEndsThatAreSilent(self) -> None:
         """Ringing, dialling, answered, none of them answers any more: gone within seconds."""
@@ -448,6 +480,45 @@ class ClockCases(FieldCase):
         for call in calls:
             self.hangUp(call)
         self.assertStillWell()
+
+    def test_life_008_aSuspendOfTenMinutes(self) -> None:
+        """The clock has run on: calls are up, timers fire once, sound goes on without a burst."""
+        call = self.answered()
+        app, phone = self.app, self.alice.media
+        app.setTimer(30)
+        app.leg.mediaPlay(self.soundFile(8.0))
+        phone.say(call.media, count=50)
+        self.lab.advance(1.0)
+        before = phone.packets[-1]
+        self.lab.reactor.stall(600.0)
+        phone.say(call.media, count=200, seq=51, ts=8000)
+        packets = phone.during(0.1)
+        self.assertLessEqual(len(packets), 6)
+        self.assertTrue(packets[0].rtp.marker)
+        moved = packets[0].rtp.timestamp - before.rtp.timestamp & 0xFFFFFFFF
+        self.assertNear(moved / 8000, packets[0].at - before.at, 0.021)
+        assertGapless(phone.during(1.0))
+        self.lab.advance(2.0)
+        self.assertEqual(app.names, ["CallAnsweredEvent", "TimeoutEvent"])
+        self.assertEqual(
+            len([text for text in self.logged if re.search(r"late by (599|600)", text)]), 1
+        )
+        ringing = self.ringing(actor=self.bob)
+        ringing.cancel()
+        self.bob.response("487 INVITE")
+        ringing.ackRefusal()
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_life_007_nothingGoesByTheWallClock(self) -> None:
+        """But what people read: names of files, the demo's time, log lines."""
+        root = Path(doug.__file__).parent
+        found = []
+        for path in (*root.rglob("*.py"), *(root.parent / "shtoom").rglob("*.py")):
+            text = path.read_text()
+            if re.search(r"\btime\.time\(|\bfrom time import .*\btime\b|\.now\(|utcnow", text):
+                found.append(path.name)
+        self.assertEqual(sorted(found), ["app.py", "spool.py"])
 
 
 class AddressCases(FieldCase):
