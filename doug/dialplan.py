@@ -67,7 +67,8 @@ class DialPlan:
         hosts = [uri.host] if uri.param("maddr") is None else [uri.host, uri.param("maddr") or ""]
         user = uri.user or ""
         if not self._rules or all(
-            any(rule.match(f"{user}@{host.lower()}") for rule in self._rules) for host in hosts
+            any(users.match(user) and there.match(host.lower()) for users, there in self._rules)
+            for host in hosts
         ):
             return None
         allowed = ", ".join(self._allowed)
@@ -99,11 +100,11 @@ def parseGateway(text: str) -> str:
     return text
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What users and what hosts: a user may have an @ in it, which is the end of none."""
     user, _, host = pattern.rpartition("@")
-    parts = (_wild(user or "*"), "@", _wild(host.strip("[]").lower()))
-    return re.compile("".join(parts) + r"\Z", re.DOTALL)
+    return _wild(user or "*"), _wild(host.strip("[]").lower())
 
 
-def _wild(text: str) -> str:
-    return ".*".join(re.escape(part) for part in text.split("*"))
+def _wild(text: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in text.split("*")) + r"\Z", re.DOTALL)

@@ -25,6 +25,7 @@ from stat import S_ISREG
 __all__ = ["Draft", "Spool", "safeName"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9+_-]+")
+_SUFFIX = re.compile(r"(?:\.[A-Za-z0-9]+)?")
 LONGEST = 40  # characters of a name that are kept
 
 
@@ -45,8 +46,11 @@ class Spool:
     def create(self, who: str | None, suffix: str) -> Draft:
         """A new file in tmp/, open for writing. who: becomes a part of its name, made safe.
 
-        Never one that was there already, nor one behind a link. Raises OSError.
+        suffix: "" or one such as ".wav", else ValueError. Never a file that was there already, nor
+        one behind a link. Raises OSError.
         """
+        if not _SUFFIX.fullmatch(suffix):
+            raise ValueError(f"suffix: wanted one such as .wav, got {suffix!r}")
         self._makeFolders()
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         while True:

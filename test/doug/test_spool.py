@@ -9,13 +9,22 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 import doug.spool
+from doug.events import (
+    CallAnsweredEvent,
+    CallEndedEvent,
+    CallStartedEvent,
+    MediaRecordRemoteClosedEvent,
+)
 from doug.spool import LONGEST, Spool, safeName
+from doug.testing import Lab
+from doug.voiceapp import VoiceApp
 from shtoom.media.writers import writerFor
 from test.media.test_recording import SECOND, readWav, sound
 
@@ -67,6 +76,16 @@ class SpoolTests(SynchronousTestCase):
         self.assertEqual(len(self.files()), len(HOSTILE))
         for path in self.files():
             self.assertEqual(path.parent, self.root / "tmp")
+
+    def test_suffixesLeadNowhere(self) -> None:
+        """A dot, letters and digits, or nothing."""
+        for suffix in ("/../x", ".wav/../../x", "\0", ".", "..", ".wav\n", " .wav", "wav", ".w/v"):
+            self.assertRaises(ValueError, self.spool.create, "alice", suffix)
+        self.assertFalse(self.root.exists())
+        for suffix in ("", ".wav", ".G722"):
+            draft = self.spool.create("alice", suffix)
+            self.assertTrue(draft.path.name.endswith(suffix))
+            draft.discard()
 
     def test_aFileAppearsWhenItIsComplete(self) -> None:
         """In tmp/ while it is written, in new/ after keep(), with all that was written."""
@@ -290,3 +309,52 @@ class RecoverTests(SynchronousTestCase):
         self.assertEqual(len(locks.removed), 1)
         self.assertNotIn(draft.path.name, locks.removed)
         self.assertTrue(draft.keep().exists())
+
+
+class CallerTests(SynchronousTestCase):
+    """A whole server whose application records under the name of whoever calls."""
+
+    def test_callersOfHostileNames(self) -> None:
+        """Each call leaves one file in new/, and nothing anywhere else."""
+        root = Path(self.mktemp()).absolute()
+        lab = Lab(Recording, spool=Spool(root / "spool"))
+        phone = lab.phone()
+        for who in HOSTILE:
+            user = quote(who, safe="", errors="surrogateescape")
+            call = phone.dial("sip:app@doug", fromURI=f"sip:{user}@example.net")
+            lab.advance(0.5)
+            call.hangUp()
+            lab.advance(0.5)
+        self.assertEqual(lab.failures, [])
+        files = [path for path in root.rglob("*") if not path.is_dir()]
+        self.assertEqual({path.parent for path in files}, {root / "spool" / "new"})
+        self.assertEqual(len(files), len(HOSTILE))
+        lab.assertNothingLeft()
+
+
+class Recording(VoiceApp):
+    """Keeps what a caller says."""
+
+    spool: Spool
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.answer)]
+
+    def answer(self, event: CallStartedEvent) -> Any:
+        """Somebody calls."""
+        event.leg.answerCall(self)
+        return [(CallAnsweredEvent, self.record), (CallEndedEvent, self.gone)]
+
+    def record(self, event: CallAnsweredEvent) -> Any:
+        """Under the caller's name."""
+        self.draft = self.spool.create(event.leg.getDialog().getCaller().username, ".wav")
+        event.leg.mediaRecord(self.draft)
+        return [(MediaRecordRemoteClosedEvent, self.keep), (CallEndedEvent, self.gone)]
+
+    def keep(self, event: MediaRecordRemoteClosedEvent) -> None:
+        """The caller has hung up."""
+        self.draft.keep()
+
+    def gone(self, event: CallEndedEvent) -> None:
+        """Nobody is there."""
+        self.returnResult(None)
