@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable
 from enum import Enum
+from itertools import islice
 
 MOST_SOURCES = 10_000
 """Sources that are kept; who was silent for longest is forgotten, as if it had a full bucket."""
@@ -34,7 +35,8 @@ class Verdict(Enum):
 class TokenBuckets:
     """For each key so many tokens a second, and twice as many at once.
 
-    most: keys that are kept. len(): those that are.
+    most: keys that are kept; one whose tokens are all there again need not be. len(): those that
+    are.
     """
 
     def __init__(self, rate: float, most: int = MOST_SOURCES) -> None:
@@ -50,8 +52,11 @@ class TokenBuckets:
         tokens = min(self._burst, tokens + (now - at) * self.rate)
         taken = tokens >= 1.0
         self._buckets[key] = (tokens - 1.0 if taken else tokens), now
-        if len(self._buckets) > self._most:
-            del self._buckets[next(iter(self._buckets))]
+        for idlest in tuple(islice(self._buckets, 2)):  # one more than was added: they get fewer
+            left, since = self._buckets[idlest]
+            full = left + (now - since) * self.rate >= self._burst
+            if full or len(self._buckets) > self._most:
+                del self._buckets[idlest]
         return taken
 
 

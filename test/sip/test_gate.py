@@ -46,6 +46,13 @@ class BucketTests(SynchronousTestCase):
             self.assertFalse(buckets.take("busy", 0.0), n)
         self.assertEqual(len(buckets), 100)
 
+    def test_fullOnesAreNotKept(self) -> None:
+        """Of sources, and calls, that came and went nothing stays."""
+        buckets = TokenBuckets(50)
+        for n in range(1000):
+            buckets.take(n, n / 10)
+        self.assertLessEqual(len(buckets), 2)
+
     def test_lessThanOneASecond(self) -> None:
         """One at least fits in."""
         buckets = TokenBuckets(0.1)
