@@ -1,4 +1,4 @@
-"""Odd and broken messages answered by the whole server (cases parse-001 to 011).
+"""Odd and broken messages, answered and dialled by the whole server (cases parse-001 to 011).
 
 Lives here: what is sent back, and what the application sees. Not here: the parser's own tables
 (test.sip).
@@ -101,6 +101,70 @@ class MalformedCases(FieldCase):
 class OddCases(FieldCase):
     """What is unusual and right, or tolerated."""
 
+    def test_parse_001_calledWithoutBrackets(self) -> None:
+        """To with and without <>, user and port; a tag behind it is the header's (20.10)."""
+        for to, name, user, port in (
+            ("sip:192.0.2.10", "", "", None),
+            ("sip:app@192.0.2.10", "", "app", None),
+            ("<sip:app@192.0.2.10;transport=udp>", "", "app", None),
+            ("App <sip:app@192.0.2.10:5060>", "App", "app", 5060),
+        ):
+            call = self.alice.invite(with_={"To": to})
+            call.remote = to
+            self.alice.response("180 INVITE")
+            callee = self.app.leg.getDialog().getCallee()
+            self.assertEqual(callee.getDisplayName(), name)
+            self.assertEqual((callee.username or "", callee.host), (user, "192.0.2.10"))
+            self.assertEqual(callee.port, port)
+            self.accept(call)
+            self.hangUp(call)
+        for to in ("sip:app@192.0.2.10;tag=9", "<sip:app@192.0.2.10;transport=udp>;tag=9"):
+            self.alice.ask("BYE", with_={"To": to})
+            self.assertEqual(self.alice.response("481 BYE").toAddress.tag, "9", to)
+        self.assertStillWell()
+
+    def test_parse_002_compactAnswers(self) -> None:
+        """The far end answers in one-letter names: the call comes about, and ends."""
+        app = self.dial()
+        invite = self.trunk.request("INVITE")
+        body = self.trunk.answer
+        short = {"Via": "v", "From": "f", "To": "t", "Call-ID": "i", "CSeq": "cSEQ"}
+        lines = [f"{short[name]}: {invite.header(name)}" for name in short]
+        lines[2] += ";tag=c1"
+        lines += [f"m: <{self.trunk.contact}>", "c: application/sdp", f"L: {len(body)}"]
+        self.trunk.raw("\r\n".join(("SIP/2.0 200 OK", *lines, "", body.decode())))
+        self.trunk.request("ACK")
+        self.assertIn("CallAnsweredEvent", app.names)
+        app.leg.hangupCall()
+        self.trunk.reply(self.trunk.request("BYE"), 200)
+        self.assertStillWell()
+
+    def test_parse_003_aFoldedChallenge(self) -> None:
+        """A WWW-Authenticate over five lines is one header; what it says comes back (7.3.1)."""
+        self.dial(auth=("u1", "secret"))
+        invite = self.trunk.request("INVITE")
+        challenge = (
+            'Digest realm="example.com",\r\n   nonce="abc=",\r\n\topaque="OP_1",\r\n'
+            '   algorithm=MD5,\r\n \t qop="auth"'
+        )
+        self.trunk.takes(invite).says(401, with_={"WWW-Authenticate": challenge})
+        self.trunk.request("ACK")
+        again = self.trunk.request("INVITE")
+        answer = again.header("Authorization") or ""
+        self.assertRegex(answer, 'nonce="abc=".*opaque="OP_1".*qop=auth')
+        self.trunk.takes(again).says(486)
+        self.trunk.request("ACK")
+        self.assertStillWell()
+
+    def test_parse_007_aFlagIsNotAValueOfOne(self) -> None:
+        """;ttl=1 comes back as ;ttl=1, ;flag as ;flag, what nobody knows as it is (20.42)."""
+        for params in (";ttl=1", ";ttl=2", ";flag", ";xyz=7", ";a;b=1;c", ';x="y z"'):
+            via = f"SIP/2.0/UDP 198.51.100.20;branch={self.alice.newBranch()}{params}"
+            self.alice.ask("OPTIONS", with_={"Via": via})
+            self.alice.response("200 OPTIONS")
+            self.assertIn(f"{params}\r\n".encode(), self.alice.heard[-1].data, params)
+        self.assertStillWell()
+
     def test_parse_002_compactHeaders(self) -> None:
         """One-letter names are the same headers; a whole call in them (RFC 3261 7.3.3)."""
         offer = self.alice.offer
@@ -184,6 +248,19 @@ class OddCases(FieldCase):
         repr(self.app.leg.getDialog())
         self.accept(call)
         self.hangUp(call)
+        self.assertStillWell()
+
+    def test_parse_011_namesOfOurs(self) -> None:
+        """Only quotes and backslashes get a backslash, nothing is percent-encoded (25.1)."""
+        for name in ('Zo\u00eb "Z" \\', "COVER J & M 100%", "a, b; c <d>", "\u540d\u524d"):
+            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+            self.dial(fromURI=f'"{quoted}" <sip:z@example.net>')
+            invite = self.trunk.request("INVITE")
+            self.assertEqual(invite.fromAddress.display, name)
+            wanted = f'\r\nFrom: "{quoted}" <sip:z@example.net>;tag='.encode()
+            self.assertIn(wanted, self.trunk.heard[-1].data)
+            self.trunk.takes(invite).says(486)
+            self.trunk.request("ACK")
         self.assertStillWell()
 
     def test_parse_010_emptyValues(self) -> None:
