@@ -1,7 +1,8 @@
-"""Hostile messages and careless applications (cases security-001 to 003, 006, 007)."""
+"""Hostile messages and careless applications (cases security-001 to 003, 005 to 007)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -182,6 +183,51 @@ class HostileCases(FieldCase):
                 self.assertIn("203.0.113.99", text)
         self.assertStillWell()
 
+    def test_security_006_longTextIsCut(self) -> None:
+        """However much a stranger writes, a line has at most 200 characters of each text."""
+        much = "x" * 7000
+        for with_, body in (
+            ({"From": f"<sip:{much}@192.0.2.10>;tag=1"}, None),
+            ({"From": f'"{much}" <sip:{much}@{much}>;tag=1'}, None),
+            ({"To": f"<sip:{much}@192.0.2.10>"}, None),
+            ({"Call-ID": "c" * 256}, None),
+            ({"Call-ID": much}, None),
+            ({"Contact": f"<{much}>"}, None),
+            ({"Via": f"SIP/2.0/UDP {much}"}, None),
+            ({"CSeq": f"1 {much}"}, None),
+            ({"Content-Type": f"{much}"}, b"x"),
+            ({}, HEAD.encode() + f"m=audio 1 {much} 0\r\n".encode()),
+            ({}, HEAD.encode() + f"m=audio 1 RTP/AVP 96\r\na=rtpmap:96 {much}/8000\r\n".encode()),
+            ({}, f"c=IN IP4 {much}\r\n".encode()),
+        ):
+            call = self.mallory.invite(body, uri=f"sip:{much}@192.0.2.10", with_=with_)
+            self.lab.advance(1.1)
+            if self.mallory.labels()[-1:] == ["180 INVITE"]:
+                self.app.leg.rejectCall(UserBusy())
+                self.lab.advance(0.1)
+            call.ackRefusal()
+        call = self.answered()
+        call.ask("BYE", with_={"Reason": much})
+        for with_ in (
+            {"Warning": much},
+            {"Contact": f"<sip:{much}@198.51.100.20>"},
+            {"WWW-Authenticate": f'Digest realm="{much}", nonce="n"'},
+        ):
+            self.dial(auth=("u", "p"))
+            code = 401 if "WWW-Authenticate" in with_ else 302 if "Contact" in with_ else 404
+            self.trunk.takes(self.trunk.request("INVITE")).says(code, with_=with_)
+            self.trunk.request("ACK")
+        self.lab.advance(1.1)
+        for app in self.desk:
+            app.returnResult(None)
+        self.lab.advance(1.1)
+        self.assertGreater(len(self.logged), 20)
+        for text in self.logged:
+            self.assertLess(len(text), 1000)
+            for longest in re.findall(r"x+", text):
+                self.assertLessEqual(len(longest), 200, text)
+        self.assertStillWell()
+
     def refusalOf(self, app: Scripted, start: str) -> bytes:
         """A response to the INVITE of an application, with that status line."""
         invite = self.trunk.request("INVITE")
@@ -190,8 +236,96 @@ class HostileCases(FieldCase):
         return start.encode() + whole[whole.index(b"\r\n") :]
 
 
+class SecretCases(FieldCase):
+    """What nobody may read in a log."""
+
+    def test_security_005_noPasswordAndNoDigest(self) -> None:
+        """Neither what was given nor what is computed from it, whatever happens (RFC 7616 5.1)."""
+        secret, user = "s3cr3t-pw", "u1"
+        challenge = {"WWW-Authenticate": 'Digest realm="example.com", nonce="n", qop="auth"'}
+        shown: list[str] = []
+        for code in (486, 401, 403, 200):
+            app = self.dial(auth=(user, secret))
+            self.trunk.takes(self.trunk.request("INVITE")).says(401, with_=challenge)
+            self.trunk.request("ACK")
+            invite = self.trunk.request("INVITE")
+            self.assertRegex(invite.header("Authorization") or "", 'response="[0-9a-f]{32}"')
+            shown.append(repr(invite))
+            self.trunk.takes(invite).says(code, body=self.trunk.answer, with_=challenge)
+            self.trunk.request("ACK")
+            shown += [repr(app.leg), repr(app.leg.getDialog()), *map(repr, app.events)]
+            app.returnError(RuntimeError("as it were"))
+            if code == 200:
+                self.trunk.reply(self.trunk.request("BYE"), 200)
+        error = self.assertRaises(ValueError, self.dial, auth=(user, f"{secret}\n"))
+        shown += [str(error), *(failure.getTraceback() for failure in self.lab.failures)]
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertGreater(len(self.logged), 8)
+        for text in (*self.logged, *shown):
+            self.assertNotIn(secret, text)
+            self.assertNotRegex(text, 'response="?[0-9a-f]{32}')
+        self.desk[-1].returnResult(None)
+        self.assertStillWell()
+
+
 class CarelessCases(FieldCase):
     """What applications pass on from strangers."""
+
+    def test_security_007_userPartsOfStrangers(self) -> None:
+        """An application dials what its caller wrote: the trunk hears of it, or nobody does."""
+        reached = 0
+        for written in (
+            *(
+                "300&x%40evil",
+                "300%40203.0.113.99",
+                "300%40203.0.113.99%3Bx=",
+                "x%40203.0.113.99%3F",
+            ),
+            *("%0d%0aX-Evil:%201", "300%00", "300%0a", "%0D", "%C2%85", "300%E2%80%A8", "%FF"),
+            *(
+                "300%3FRoute=%3Csip:203.0.113.99%3E",
+                "300?Route=sip:203.0.113.99",
+                "300;lr",
+                "%2e%2e/",
+            ),
+            *("300%3Bmaddr=203.0.113.99", "300%3Eb", "%22%3E%3Csip:203.0.113.99%3E", "%2540x"),
+            *(
+                "sip:203.0.113.99",
+                "203.0.113.99%3B",
+                "203.0.113.99:5060%3B",
+                "%20",
+                "%09300",
+                "300%20",
+            ),
+        ):
+            party = f"<sip:{written}@example.net>"
+            with_ = {"From": f"{party};tag=1", "To": party}
+            call = self.alice.invite(uri=f"sip:{written}@192.0.2.10", with_=with_)
+            self.alice.response("180 INVITE")
+            app, dialog = self.app, self.app.leg.getDialog()
+            for user in (dialog.getCaller().username, dialog.getCallee().username):
+                self.trunk.forget()
+                leg = app.placeCall(
+                    f"sip:{user}@203.0.113.30", f'"{user}" <sip:{user}@doug.example>'
+                )
+                self.lab.advance(0.05)
+                for invite in list(self.trunk.heard):
+                    head = invite.data.partition(b"\r\n\r\n")[0]
+                    names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
+                    self.assertEqual(len(set(names)), len(names), written)
+                    self.assertNotIn(b"X-Evil", names)
+                    self.assertNotIn(b"Route", names)
+                    self.assertEqual(invite.message.toAddress.uri.host, "203.0.113.30", written)
+                    self.trunk.takes(self.trunk.request("INVITE")).says(486)
+                    self.lab.advance(0.05)
+                    reached += 1
+                self.assertTrue(leg.ended, written)
+            app.returnResult(None)
+            self.alice.response("480 INVITE")
+            call.ackRefusal()
+        self.assertEqual(self.mallory.heard, [])
+        self.assertGreater(reached, 10)
+        self.assertStillWell()
 
     def test_security_007_placeCall(self) -> None:
         """CR, LF and NUL in an address: CallRejectedEvent, nothing is sent (RFC 3261 25.1)."""
