@@ -1,12 +1,13 @@
 """The end of a leg: the events that tell of it, its verdict, its last log line.
 
-Lives here: waiting for the recordings, gathering from the floors what they know of a call, keys
-that were lost. Not here: the rules of the verdict (doug.verdict), when a leg ends (doug.leg).
+Lives here: waiting for the recordings, gathering from the floors what they know of a call. Not
+here: the rules of the verdict (doug.verdict), what was lost (doug.losses), when a leg ends
+(doug.leg).
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,22 @@ from doug.events import (
     BaseEvent,
     CallEndedEvent,
     CallRejectedEvent,
-    DTMFReceivedEvent,
     MediaPlayRemoteClosedEvent,
 )
 from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
+from shtoom.agent.calluser import CallEnding
 from shtoom.exceptions import CallFailed, InvalidSIPURL
+from shtoom.sip.fields import parseNameAddress
 from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
     from doug.leg import Leg
     from doug.legcall import LegCall
     from doug.legmedia import LegMedia
-    from shtoom.agent.calluser import CallEnding
+    from doug.losses import Losses
+    from doug.voiceapp import VoiceApp
 
-__all__ = ["Farewell", "KeyLosses"]
+__all__ = ["Farewell"]
 
 PATIENCE = 5.0  # seconds that the end of a leg waits for the disk to take its recordings
 
@@ -48,7 +51,7 @@ class Farewell:
         leg: Leg,
         call: LegCall,
         media: LegMedia,
-        keys: KeyLosses,
+        losses: Losses,
         how: CallEnding | CallFailed,
         *,
         appError: str,
@@ -60,12 +63,10 @@ class Farewell:
         self._byUs, self._dialled = call.byUs, call.dialled[1]
         self._play, self._records = media.close()
         app = leg.getVoiceApp()
-        keys.close(app.va_queue if app is not None else ())
-        slow = app.va_slow if app is not None else {}
-        self._facts = replace(
-            factsOf(call, media, keys, appError),
-            slowHandlers=tuple(f"{place}: {took:.2f} s" for place, took in slow.items()),
-        )
+        losses.close(app.va_queue if app is not None else ())
+        self._facts = factsOf(call, media, losses, app, appError)
+        if isinstance(how, CallEnding) and how.byRemote:
+            self._facts = replace(self._facts, pending=pendingIn(app))
         self._patience: IDelayedCall | None = None
         self._over = False
 
@@ -108,55 +109,49 @@ class Farewell:
         return event
 
 
-class KeyLosses:
-    """Keys that an application did not get, or did not want.
-
-    unmatched: dropped because no entry of its state matched. waited: dropped so after they had to
-    wait for a handler's Deferred.
-    """
-
-    __slots__ = ("_waiting", "unmatched", "waited")
-
-    def __init__(self) -> None:
-        self._waiting: list[DTMFReceivedEvent] = []
-        self.unmatched = self.waited = ""
-
-    def mustWait(self, event: DTMFReceivedEvent) -> None:
-        """Keys came while a handler's Deferred pends."""
-        self._waiting.append(event)
-
-    def dropped(self, event: DTMFReceivedEvent) -> None:
-        """Nothing matched them."""
-        if event in self._waiting:
-            self.waited += event.digits
-        else:
-            self.unmatched += event.digits
-
-    def close(self, queue: Container[object]) -> None:
-        """The leg is over; what still waits in the application's queue may never be heard."""
-        self.waited += "".join(event.digits for event in self._waiting if event in queue)
-        self._waiting.clear()
-
-
-def factsOf(call: LegCall, media: LegMedia, keys: KeyLosses, appError: str) -> CallFacts:
+def factsOf(
+    call: LegCall, media: LegMedia, losses: Losses, app: VoiceApp | None, appError: str
+) -> CallFacts:
     """What the floors know of a call at its end."""
     dialog = call.call.dialog if call.call is not None else None
     peer = call.call.peer if call.call is not None else None
-    stream, answeredAt = call.stream, call.answeredAt
+    stream, answeredAt, now = call.stream, call.answeredAt, media.reactor.seconds()
+    stats = media.session.stats if media.session is not None else NO_MEDIA
+    heardAt, expected = stats.lastPacketAt, stream is not None and stream.receive
+    slow = app.va_slow if app is not None else {}
     return CallFacts(
-        answeredFor=None if answeredAt is None else media.reactor.seconds() - answeredAt,
+        answeredFor=None if answeredAt is None else now - answeredAt,
+        unacknowledged=call.call.unacknowledged if call.call is not None else "",
+        ourHost=hostOf(call.call.contact) if call.call is not None else None,
         signalling=tuple(call.call.findings) if call.call is not None else (),
         contactHost=dialog.remoteTarget.host if dialog is not None else None,
         signallingHost=peer.address[0] if peer is not None else None,
         mediaHost=stream.remoteHost if stream is not None else None,
-        stats=media.session.stats if media.session is not None else NO_MEDIA,
-        expected=stream is not None and stream.receive,
-        keysUnmatched=keys.unmatched,
-        keysWaiting=keys.waited,
+        stats=stats,
+        expected=expected,
+        listens=stream is not None and stream.send,
+        silentFor=now - max(heardAt, media.startedAt) if heardAt is not None and expected else 0.0,
+        keysUnmatched=losses.unmatched,
+        keysWaiting=losses.waited,
+        keysUnheeded=losses.unheeded,
+        eventsUnmatched=tuple(losses.events),
         leftOut=media.leftOut,
         notPlayed=tuple(media.notPlayed),
+        slowHandlers=tuple(f"{place}: {took:.2f} s" for place, took in slow.items()),
         appError=appError,
     )
+
+def pendingIn(app: VoiceApp | None) -> str:
+    """The handler whose Deferred pends, if one does."""
+    if app is None or app.va_over or app.va_pending is None:
+        return ""
+    return f"{type(app).__name__}.{app.getCurrentState()}"
+
+
+def hostOf(contact: str) -> str | None:
+    """The host of a Contact of ours."""
+    return parseNameAddress(contact).uri.host if contact else None
+
 
 
 def logEnd(
@@ -178,7 +173,7 @@ def logEnd(
             "{name}{dialled} never came up: {reason}{findings}",
             name=name,
             dialled=f" to {shown(dialled)}" if dialled else "",
-            reason=how.reason,
+            reason=shown(how.reason),
             findings=f"; {findings}" if findings else "",
         )
         return
@@ -190,7 +185,7 @@ def logEnd(
         "received, {lost} lost{findings}",
         name=name,
         duration=facts.answeredFor or 0.0,
-        reason=how.reason,
+        reason=shown(how.reason),
         sent=stats.packetsSent,
         received=stats.packetsReceived,
         lost=stats.lost,

@@ -26,11 +26,12 @@ from doug.events import (
     MediaPlayUserBargeInEvent,
     MediaRecordDoneEvent,
 )
-from doug.farewell import Farewell, KeyLosses
+from doug.farewell import Farewell
 from doug.keysender import checkSending
 from doug.legcall import LegCall
 from doug.legmedia import LegMedia
 from doug.recorder import Limits
+from doug.losses import Losses
 from doug.scope import CallScope
 from doug.source import Source
 from shtoom.agent.calluser import CallEnding
@@ -113,14 +114,16 @@ class Leg:
         self._app: VoiceApp | ReferenceType[VoiceApp] | None = None
         self._dialog: Dialog | None = None  # after the end
         self._appError = ""
-        self._keyLosses = KeyLosses()
+        self._losses = Losses()
         self.ended = False
         self.callID = ""
         self.scope = CallScope(self._cookie)
         if capabilities is None and call is not None and call.peer is not None and session:
             capabilities = exchange.capabilities(call.peer, session.port)
         self._call = LegCall(self, call, capabilities, exchange.settings)
-        self._media = LegMedia(self, application, exchange.prompts, session, self.scope)
+        self._media = LegMedia(
+            self, application, exchange.prompts, session, self.scope, losses=self._losses
+        )
         self._call.begin(call, self._media)
 
     # What applications call: the call
@@ -375,12 +378,12 @@ class Leg:
         """Queues keys, and keeps in mind which of them have to wait for a handler."""
         app = self.getVoiceApp()
         if app is not None and app.va_pending is not None:
-            self._keyLosses.mustWait(event)
+            self._losses.mustWait(event)
         self.raiseEvent(event)
 
-    def keysUnmatched(self, event: DTMFReceivedEvent) -> None:
-        """The application has dropped keys."""
-        self._keyLosses.dropped(event)
+    def unmatched(self, event: BaseEvent, state: str) -> None:
+        """The application has dropped an event, as nothing in that state matches it."""
+        self._losses.dropped(event, state)
 
     # What its parts call
 
@@ -404,8 +407,8 @@ class Leg:
             return
         self.ended = True
         self._dialog = self.getDialog()
-        call, keys = self._call, self._keyLosses
-        farewell = Farewell(self, call, self._media, keys, how, appError=self._appError)
+        call, losses = self._call, self._losses
+        farewell = Farewell(self, call, self._media, losses, how, appError=self._appError)
         call.close()
         farewell.begin()
 

@@ -114,6 +114,8 @@ class LegKeys:
         barged = self._media.player.bargeIn()
         if barged is not None:
             self.barged = barged
+        elif (prompt := self._media.player.prompt) is not None:
+            self._media.losses.ignored(digit, prompt, press.at)
         self._tell(self._collector.keyPressed(press, barged is not None))
         return False
 

@@ -30,6 +30,7 @@ from doug.events import (
 from doug.keysender import KeySender
 from doug.keytones import KeyTones, ToneKey
 from doug.legkeys import LegKeys
+from doug.losses import Losses
 from doug.player import Play, Player
 from doug.recorder import Limits, Record, Recorder
 from doug.scope import CallScope, Opened
@@ -62,7 +63,8 @@ class LegMedia:
 
     session: None for a leg that never got one. player, recorder, sources, keys (that it hears),
     sender (of keys): its parts. bridge: the one that the leg is in. notPlayed: items that could not
-    be, and why.
+    be, and why. losses: keys that stopped nothing. startedAt: when the session got its latest
+    parameters, in seconds of the reactor.
     Between start() and close() the session is at work; what is asked for before is kept until then.
     """
 
@@ -73,9 +75,13 @@ class LegMedia:
         prompts: PromptCache,
         session: MediaSession | None,
         scope: CallScope,
+        *,
+        losses: Losses,
     ) -> None:
         self._leg = leg
         self._scope = scope
+        self.losses = losses
+        self.startedAt = 0.0
         self.session = session
         self.reactor = application.reactor
         self.deferToThread = application.exchange.disk.alone
@@ -106,6 +112,7 @@ class LegMedia:
         if session is None:
             return
         session.start(parameters)
+        self.startedAt = self.reactor.seconds()
         session.onKey = self.keys.heard
         codec = parameters.codec.uncoded
         tones = self._tones
@@ -156,7 +163,7 @@ class LegMedia:
         with self._goingOn():
             heard = self.player.close()
             if heard is not None:
-                self._noteFailures(heard)
+                self._wasHeard(heard)
         with self._goingOn():
             if self.bridge is not None:
                 self.bridge.sideEnded()
@@ -251,7 +258,7 @@ class LegMedia:
 
     def playEnded(self, play: Play, how: type[MediaPlayDoneEvent]) -> None:
         """A play is over by itself."""
-        self._noteFailures(play)
+        self._wasHeard(play)
         app = self._leg.getVoiceApp()
         if app is not None:
             app.va_playEnded(self.playEvent(play, how))
@@ -364,8 +371,12 @@ class LegMedia:
         plain = (r for r in self.recorder.records if r.source is source and r.limits == Limits())
         return next(plain, None)
 
-    def _noteFailures(self, play: Play) -> None:
-        """An application may not look at its event, and who listens hears only silence."""
+    def _wasHeard(self, play: Play) -> None:
+        """A play has come to an end that the application did not ask for.
+
+        It may not look at the event, and who listens hears only silence where an item failed.
+        """
+        self.losses.promptEnded(play, self.reactor.seconds())
         for item, reason in play.failed:
             named = reason if strOf(item) in reason else f"{reprOf(item)}: {reason}"
             log.warn(

@@ -214,6 +214,13 @@ class Player:
         return bool(self._plays) and not isinstance(self.source, SilenceSource)
 
     @property
+    def prompt(self) -> Play | None:
+        """The play that is heard now, if it has an end by itself and a key does not stop it."""
+        play = self._current
+        deaf = play is not None and not (play.bargeIn or play.givesWay) and play.whenOver is None
+        return play if deaf else None
+
+    @property
     def source(self) -> Source | None:
         """The Source that is heard now, if it is one."""
         item = self._sound.item if self._sound is not None else None

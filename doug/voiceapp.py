@@ -19,7 +19,6 @@ from doug.dialplan import DialWishes
 from doug.events import (
     IGNORE_EVENT,
     BaseEvent,
-    DTMFReceivedEvent,
     MediaPlayContentDoneEvent,
     MediaPlayContentFailedEvent,
     MediaPlayDoneEvent,
@@ -299,8 +298,9 @@ class VoiceApp(StateMachine):
         return super().va_isBusy() or bool(self.va_legs)
 
     def va_dropped(self, event: BaseEvent) -> None:
-        if isinstance(event, DTMFReceivedEvent) and event.leg is not None:
-            event.leg.keysUnmatched(event)
+        leg: Leg | None = getattr(event, "leg", None) or self.getDefaultLeg()
+        if leg is not None:
+            leg.unmatched(event, self.va_state)
 
     def va_release(self, failed: bool) -> None:
         for timer in list(self.va_timers):

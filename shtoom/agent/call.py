@@ -56,6 +56,7 @@ class Call:
     peer: where the far end's last message came from; requests in the dialog go there if its Contact
     cannot be reached. contact: our Contact header's value. user: told what happens (ICallUser).
     findings: what was odd about the signalling, in words with the remedy, for the call's verdict.
+    unacknowledged: that no ACK came to a 200 of ours, and for how long it was waited for.
     account: who we are to the host dialled, None if it was told no password.
     """
 
@@ -75,6 +76,7 @@ class Call:
         "reoffers",
         "request",
         "state",
+        "unacknowledged",
         "user",
     )
 
@@ -91,6 +93,7 @@ class Call:
         self.localSDP: bytes | None = None
         self.remoteSDP: bytes | None = None
         self.findings: list[str] = []
+        self.unacknowledged = ""
         self.account: Account | None = None
         self.reoffers: Reoffers | None = Reoffers(self)
         self._gone: list[Deferred[None]] = []
@@ -251,10 +254,7 @@ class Call:
 
     def noACK(self, failure: CallFailed) -> None:
         """Nobody acknowledged a 200 of ours (RFC 3261 13.3.1.4, 14.2)."""
-        self.findings.append(
-            f"{failure.reason}: the caller did not get our 200, or its ACK went elsewhere; "
-            "see that the address in our Contact can be reached from there (advertise)"
-        )
+        self.unacknowledged = failure.reason
         self.leave(Happening.NO_ACK, CallEnding(failure.reason, failure.sipCode, False))
 
     def refreshTarget(self, request: Request) -> None:

@@ -67,9 +67,10 @@ class Incoming(_Row):
 
     __slots__ = (
         "_accepts", "_eventClock", "_eventTypes", "_focused", "_former", "_fromUs", "_held",
-        "_heldTypes", "_isOurs", "_lostBefore", "_outgoing", "_received", "_restless", "_schedule",
-        "_ssrc", "_tracker", "_translator", "codec", "decoder", "described", "dropped", "firstAt",
-        "group", "keyIsDown", "keys", "label", "latch", "listeners", "onKey",
+        "_heldTypes", "_isOurs", "_lateBefore", "_lostBefore", "_outgoing", "_received",
+        "_restless", "_schedule", "_ssrc", "_tracker", "_translator", "codec", "decoder",
+        "described", "dropped", "firstAt", "group", "keyIsDown", "keys", "label", "latch",
+        "listeners", "onKey",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +94,7 @@ class Incoming(_Row):
         self._focused = self._restless = False
         self._tracker = SequenceTracker()
         self._received = self._lostBefore = 0  # packets told of to trackers; lost by earlier ones
+        self._lateBefore = 0  # packets, by earlier buffers
         self._translator = Translator()
         self.codec: Codec | None = None
         self.decoder: Decoder | None = None
@@ -149,7 +151,7 @@ class Incoming(_Row):
         """Without the last listener nothing is kept."""
         self.listeners = tuple(other for other in self.listeners if other is not listener)
         if not self.listeners:
-            self.jitter = None
+            self._lateBefore, self.jitter = self.late, None
             self._schedule.hearingChanged(self)
 
     @property
@@ -161,6 +163,7 @@ class Incoming(_Row):
         codec = self.codec
         if codec is not None and self.listeners:
             stateless = codec.uncoded is codec
+            self._lateBefore = self.late
             self.jitter = JitterBuffer(codec.clock, codec.clock // 50, patch=stateless)
             self.decoder = decoderOf(codec)
 
@@ -410,6 +413,11 @@ class Incoming(_Row):
         """Packets that never came, by their sequence numbers."""
         self._flush()
         return self._lostBefore + self._tracker.lost
+
+    @property
+    def late(self) -> int:
+        """Packets that came after their turn to be played."""
+        return self._lateBefore + (self.jitter.stats.late if self.jitter is not None else 0)
 
     def close(self) -> None:
         """Takes nothing any more."""

@@ -228,6 +228,7 @@ class MediaSession:
             remoteAddress=outgoing.address,
             latchedFrom=incoming.latch.source,
             refusals=outgoing.refusals,
+            late=incoming.late,
         )
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ class MediaStats:
     packetsReceived: taken from the far end, sound and keys, repeats too. lost: by their sequence
     numbers. dropped: datagrams that were not taken, by reason. firstPacketAt, lastPacketAt: in the
     reactor's seconds; None before any. remoteAddress: where packets go. latchedFrom: where they
-    come from, None before any. refusals: datagrams that the system did not take from us.
+    come from, None before any. refusals: datagrams that the system did not take from us. late:
+    packets that came after their turn to be played, as far as anybody listened.
     """
 
     packetsSent: int
@@ -30,3 +31,4 @@ class MediaStats:
     remoteAddress: Address | None
     latchedFrom: Address | None
     refusals: int
+    late: int = 0

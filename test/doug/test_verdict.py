@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.verdict import CallFacts, judge
+from doug.verdict import RULES, SIGNALLING, CallFacts, judge
 from shtoom.media.stats import MediaStats
+
+PAGE = Path(__file__).parents[2] / "DOC" / "running.md"
 
 SOUND_MEDIA = MediaStats(
     packetsSent=500,
@@ -117,17 +123,119 @@ class VerdictTests(SynchronousTestCase):
         """What was still open."""
         self.assertEqual(self.rules(survivors=["recording x.wav"]), ["survivors"])
 
+    def test_noACK(self) -> None:
+        """Whether sound came says what went wrong, and so does an address of ours."""
+        said = "no ACK came within 32 s"
+        facts: dict[str, Any] = {
+            "answeredFor": None,
+            "unacknowledged": said,
+            "ourHost": "192.0.2.1",
+        }
+        silent = self.media(packetsReceived=0, latchedFrom=None)
+        for more, words in (
+            ({}, "it has our 200"),
+            ({"stats": silent}, "our 200 did not get to 198.51.100.20"),
+            ({"stats": silent, "ourHost": "10.0.0.5"}, "our Contact says 10.0.0.5"),
+        ):
+            [finding] = judge(replace(SOUND, **{**facts, **more}))
+            self.assertEqual(finding.rule, "no-ack")
+            self.assertTrue(finding.text.startswith(said))
+            self.assertIn(words, finding.text)
+
+    def test_oneWayAudioThatIsRefused(self) -> None:
+        """By this machine: half of what was sent, or more."""
+        self.assertEqual(self.rules(stats=self.media(refusals=249)), [])
+        self.assertEqual(self.rules(stats=self.media(refusals=250)), ["one-way"])
+
+    def test_oneWayAudioOnHold(self) -> None:
+        """Nothing is sent to who does not listen."""
+        self.assertEqual(self.rules(stats=self.media(packetsSent=0), listens=False), [])
+
+    def test_oneWayAudioFromSomeTimeOn(self) -> None:
+        """Ten seconds of nothing at the end."""
+        self.assertEqual(self.rules(silentFor=9.9), [])
+        self.assertEqual(self.rules(silentFor=10.0), ["one-way"])
+
+    def test_jitter(self) -> None:
+        """From 5 % on."""
+        self.assertEqual(self.rules(stats=self.media(late=24)), [])
+        self.assertEqual(self.rules(stats=self.media(late=25)), ["jitter"])
+        self.assertEqual(self.rules(stats=self.media(packetsReceived=40, late=20)), [])
+
+    def test_keysThatStoppedNothing(self) -> None:
+        """In a prompt without bargeIn."""
+        [finding] = judge(replace(SOUND, keysUnheeded="1"))
+        self.assertEqual(finding.rule, "keys-unheeded")
+        self.assertIn("bargeIn=True", finding.text)
+
+    def test_deferredThatPended(self) -> None:
+        """It names the handler; keys that waited for it say the same."""
+        [finding] = judge(replace(SOUND, pending="Menu.choose"))
+        self.assertEqual(finding.rule, "deferred-pending")
+        self.assertIn("Menu.choose", finding.text)
+        self.assertEqual(self.rules(pending="Menu.choose", keysWaiting="1"), ["keys-lost"])
+
+    def test_eventsThatNobodyWanted(self) -> None:
+        """With the state."""
+        [finding] = judge(replace(SOUND, eventsUnmatched=("TimeoutEvent in greet",)))
+        self.assertEqual(finding.rule, "events-unmatched")
+        self.assertIn("TimeoutEvent in greet", finding.text)
+
+    def test_slowHandlers(self) -> None:
+        """They are named, and are the reason for beats that were late."""
+        slow = ("Menu.up (menu.py, line 3): 0.31 s",)
+        [finding] = judge(replace(SOUND, slowHandlers=slow, leftOut=True))
+        self.assertEqual(finding.rule, "slow-handler")
+        self.assertIn(slow[0], finding.text)
+
+
+class TableTests(SynchronousTestCase):
+    """All rules, and what the documentation says of them."""
+
+    def wrong(self) -> Mapping[str, CallFacts]:
+        """A call for each rule, in which just that goes wrong."""
+        silent = replace(SOUND_MEDIA, packetsReceived=0, latchedFrom=None)
+        return {
+            "no-ack": CallFacts(unacknowledged="no ACK came", signallingHost="198.51.100.20"),
+            "app-failed": replace(SOUND, appError="Menu.up: KeyError: 'x'"),
+            "private-contact": replace(SOUND, contactHost="10.0.0.1"),
+            "private-media": replace(SOUND, mediaHost="10.0.0.1"),
+            "media-elsewhere": replace(SOUND, mediaHost="203.0.113.1"),
+            "foreign-media": replace(
+                SOUND, stats=replace(SOUND_MEDIA, dropped={"not the far end": 1})
+            ),
+            "no-media": replace(SOUND, stats=silent),
+            "one-way": replace(SOUND, silentFor=60.0),
+            "loss": replace(SOUND, stats=replace(SOUND_MEDIA, lost=500)),
+            "jitter": replace(SOUND, stats=replace(SOUND_MEDIA, late=500)),
+            "events-unmatched": replace(SOUND, eventsUnmatched=("TimeoutEvent in greet",)),
+            "keys-unmatched": replace(SOUND, keysUnmatched="1"),
+            "keys-lost": replace(SOUND, keysWaiting="1"),
+            "keys-unheeded": replace(SOUND, keysUnheeded="1"),
+            "deferred-pending": replace(SOUND, pending="Menu.up"),
+            "not-played": replace(SOUND, notPlayed=("x.wav cannot be opened: see the path",)),
+            "slow-handler": replace(SOUND, slowHandlers=("Menu.up: 0.3 s",)),
+            "late": replace(SOUND, leftOut=True),
+            "survivors": replace(SOUND, survivors=("recording x.wav",)),
+        }
+
+    def test_eachRuleHasItsCall(self) -> None:
+        """In the order of RULES, and each finds just its own."""
+        for rule, (name, facts) in zip(RULES, self.wrong().items(), strict=True):
+            finding = rule(facts)
+            assert finding is not None, name
+            self.assertEqual(judge(facts), [finding])
+            self.assertEqual(finding.rule, name)
+
     def test_eachFindingHasARemedy(self) -> None:
-        """Words that say what to do, not only what was wrong."""
-        everything = CallFacts(
-            answeredFor=9.0,
-            contactHost="10.0.0.1",
-            signallingHost="198.51.100.1",
-            mediaHost="10.0.0.1",
-            stats=self.media(packetsReceived=0, dropped={}),
-            keysUnmatched="1",
-            keysWaiting="2",
-            leftOut=True,
-        )
-        for finding in judge(everything):
-            self.assertGreater(len(finding.text), 60, finding.rule)
+        """Words that say what to do, behind those that say what was wrong."""
+        words = "see|let|name|add|move|play it|return|the log has|waits"
+        pattern = re.compile(rf"[:;,(] ?({words})\b|(should|has to) name")
+        for name, facts in self.wrong().items():
+            for finding in judge(facts):
+                self.assertRegex(finding.text, pattern, name)
+
+    def test_eachRuleIsInTheDocumentation(self) -> None:
+        """The table in DOC/running.md has a line for each, in their order, and no other."""
+        section = PAGE.read_text().partition("### What a verdict may say")[2].partition("\n## ")[0]
+        self.assertEqual(re.findall(r"^\| `([\w-]+)`", section, re.M), [SIGNALLING, *self.wrong()])
