@@ -8,9 +8,20 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.demo import Demo
+from doug.events import (
+    IGNORE_EVENT,
+    CallAnsweredEvent,
+    CallEndedEvent,
+    CallStartedEvent,
+    DTMFReceivedEvent,
+    Event,
+    OptionalEvent,
+)
 from doug.testing import Lab, hostile
 from doug.voiceapp import VoiceApp
 from shtoom.exceptions import CallFailed
+from test.cases.case import Ear
+from test.cases.media import loud
 from test.scripts.test_apps import load
 
 LONGEST = 110.0  # seconds: 64*T1 for an ACK, again for a BYE that nobody answers, and some
@@ -29,9 +40,11 @@ class HostileCase(SynchronousTestCase):
         """As the lab's; nobody takes note of the line that made each Deferred, which takes time."""
         self.lab.reactor.advance(seconds)
 
-    def visitor(self, kind: type[hostile.HostilePhone], keys: str) -> hostile.HostilePhone:
+    def visitor(
+        self, kind: type[hostile.HostilePhone], keys: str, stays: float = 0.75
+    ) -> hostile.HostilePhone:
         """One of the catalogue."""
-        phone = self.lab.phone(kind=kind, keys=keys, stays=0.7)
+        phone = self.lab.phone(kind=kind, keys=keys, stays=stays)
         assert isinstance(phone, hostile.HostilePhone)
         return phone
 
@@ -94,6 +107,65 @@ class DiallingTests(HostileCase):
     def test_testdoug(self) -> None:
         """The called side of the self-test."""
         self.visit(load("testdoug").EchoApp, "1#", keys=[])
+
+
+class Notes(VoiceApp):
+    """Hears: returns the keys, and how many seconds were not silent."""
+
+    def __start__(self) -> Any:
+        self.keys, self.ear = "", Ear()
+        return [(CallStartedEvent, self.answer)]
+
+    def answer(self, event: CallStartedEvent) -> Any:
+        """Somebody calls."""
+        event.leg.answerCall(self)
+        return [(CallAnsweredEvent, self.listen), (CallEndedEvent, self.over)]
+
+    def listen(self, event: CallAnsweredEvent) -> Any:
+        """Until the caller hangs up."""
+        event.leg.mediaRecord(self.ear)
+        return [
+            (DTMFReceivedEvent, self.key),
+            (CallEndedEvent, self.over),
+            (Event, IGNORE_EVENT),
+            (OptionalEvent, IGNORE_EVENT),
+        ]
+
+    def key(self, event: DTMFReceivedEvent) -> None:
+        """One of them."""
+        self.keys += event.digits
+
+    def over(self, event: CallEndedEvent) -> None:
+        """That was all."""
+        self.returnResult((self.keys, round(len(loud(self.ear.heard)) / 8000, 2)))
+
+
+class HeardTests(HostileCase):
+    """What an application hears of them."""
+
+    def test_keysAndSound(self) -> None:
+        """A key is heard once, whatever way it comes; the sound is there, but where there is none.
+
+        Requires100rel (28) and WrongLength (55) have no call, and what Scanner (58) begins beside
+        its own is never acknowledged.
+        """
+        noKeys = {21, 23, 61, 62}  # hang up at once, are never acknowledged, send no RTP
+        little = {*noKeys, 46}  # says nothing but its key
+        self.serve(Notes, {})
+        for kind in hostile.all():
+            before = len(self.lab.results)
+            phone = self.visitor(kind, "5", 1.5)
+            phone.dial("sip:odd@doug")
+            self.leave(phone)
+            results = self.lab.results[before:-1]  # the last is the plain call's
+            if kind.number in (28, 55):
+                self.assertEqual(results, [], kind)
+                continue
+            heard = [result for result in results if result != ("", 0.0)] or results
+            ((keys, seconds),) = heard
+            self.assertEqual(keys, "" if kind.number in noKeys else "5", kind)
+            self.assertGreaterEqual(seconds, 0.0 if kind.number in little else 0.4, kind)
+        self.lab.assertNothingLeft()
 
 
 class DialledTests(HostileCase):

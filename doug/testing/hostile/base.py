@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SIP_PORT = 5060
 EVENT_TYPE = 101  # the payload type of keys in a virtual phone's offers
-FIRST_KEY = 0.3  # seconds after the answer
 
 
 class HostilePhone(Phone):
@@ -30,13 +29,15 @@ class HostilePhone(Phone):
     All this goes by itself, from the answer on, whether it has dialled or was called.
 
     number: in the catalogue. dials, answers: is there anything odd about it when it dials, when it
-    is called? complaints: what the server did wrong, as far as the phone can tell.
-    keys: what its user presses. stays: seconds of a call. Everything else as Phone has it.
+    is called? firstKey: seconds from the answer to the first key. complaints: what the server did
+    wrong, as far as the phone can tell. keys: what its user presses. stays: seconds of a call.
+    Everything else as Phone has it.
     """
 
     number: ClassVar[int]
     dials: ClassVar[bool] = True
     answers: ClassVar[bool] = True
+    firstKey: ClassVar[float] = 0.3
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class HostilePhone(Phone):
     def callUp(self, call: PhoneCall) -> None:
         """A call is answered: its user begins."""
         call.sayTone(440, self.stays)
-        self.later(FIRST_KEY, self.press, call)
+        self.later(self.firstKey, self.press, call)
         self.later(self.stays, call.hangUp)
 
     def press(self, call: PhoneCall) -> None:

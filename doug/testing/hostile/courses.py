@@ -90,7 +90,8 @@ class AsksWhileItWaits(HostilePhone):
             number = int(message.value("CSeq").split()[0])
             options = message.copy()
             options.start = message.start.replace("INVITE", "OPTIONS", 1)
-            options.put(("CSeq", f"{number + 1} OPTIONS"), ("Via", f"{message.value('Via')}o"))
+            options.put(("CSeq", f"{number + 1} OPTIONS"))
+            options.newBranch("o")
             options.giveBody(b"")
             yield options
 

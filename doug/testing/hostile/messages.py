@@ -259,10 +259,8 @@ class Scanner(HostilePhone):
         for number, uri in enumerate(ODD_URIS):
             for name in ("From", "To", "Contact", ""):
                 odd = message.copy()
-                odd.put(
-                    ("Call-ID", f"{number}{name}{message.value('Call-ID')}"),
-                    ("Via", f"{message.value('Via')}{number}{name}"),
-                )
+                odd.put(("Call-ID", f"{number}{name}{message.value('Call-ID')}"))
+                odd.newBranch(f"{number}{name}")
                 if name:
                     odd.put((name, f"<{uri}>;tag=1" if name == "From" else uri))
                 else:

@@ -23,6 +23,7 @@ class Holding(HostilePhone):
     """Holds and resumes. heldFrom: since when nothing should come, in seconds of the reactor."""
 
     heldFrom: float | None = None
+    firstKey = RESUME + 0.1
 
     def callUp(self, call: PhoneCall) -> None:
         super().callUp(call)
@@ -38,10 +39,6 @@ class Holding(HostilePhone):
         """The call goes on."""
         self.heldFrom = None
         call.resume()
-
-    def press(self, call: PhoneCall) -> None:
-        """Later than others: the call is on hold then."""
-        self.later(RESUME, super().press, call)
 
     def rtpIn(self, packet: RawPacket) -> Iterable[RawPacket]:
         held = self.heldFrom

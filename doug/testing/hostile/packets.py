@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from doug.testing.hostile.base import EVENT_TYPE, FIRST_KEY, SIP_PORT, HostilePhone
+from doug.testing.hostile.base import EVENT_TYPE, SIP_PORT, HostilePhone
 from doug.testing.hostile.raw import RawMessage, RawPacket
 from doug.testing.phonecall import PhoneCall
 from shtoom.exceptions import MalformedMessage
@@ -218,7 +218,7 @@ class KeysTwice(HostilePhone):
 
     def callUp(self, call: PhoneCall) -> None:
         """Its user says nothing else: words would be in the way of the tones."""
-        self.later(FIRST_KEY, self.press, call)
+        self.later(self.firstKey, self.press, call)
         self.later(self.stays, call.hangUp)
 
     def press(self, call: PhoneCall) -> None:

@@ -66,6 +66,10 @@ class RawMessage:
         """Without the headers of those names."""
         self.headers = [(name, value) for name, value in self.headers if name not in names]
 
+    def newBranch(self, mark: str) -> None:
+        """Another transaction: `mark` is in the branch of its Via."""
+        self.put(("Via", self.value("Via").replace("branch=z9hG4bK", f"branch=z9hG4bK{mark}")))
+
     def giveBody(self, body: bytes, contentType: str = "application/sdp") -> None:
         """Another body; b"" for none."""
         self.drop("Content-Type")
