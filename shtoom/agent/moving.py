@@ -36,7 +36,7 @@ def move(call: Call) -> bool:
     offers, peer, user = call.reoffers, call.peer, call.user
     if call.state is not CallState.CONFIRMED or offers is None or peer is None or user is None:
         return False
-    before = addressTold(call)
+    told, before = call.contact, addressTold(call)
     try:
         contact = call.agent.contactFor(peer, parseNameAddress(call.contact).uri.user)
     except TransportFailed:
@@ -56,9 +56,9 @@ def move(call: Call) -> bool:
     except Exception:
         call.crashed(Failure())
         return True
-    told = call.reoffer(offer)
-    told.addCallbacks(_answered, _refused, callbackArgs=(call,), errbackArgs=(call,))
-    told.addErrback(call.crashed)
+    answer = call.reoffer(offer)
+    answer.addCallbacks(_answered, _refused, callbackArgs=(call,), errbackArgs=(call, told))
+    answer.addErrback(call.crashed)
     return True
 
 
@@ -67,8 +67,11 @@ def _answered(sdp: bytes, call: Call) -> None:
         call.tell(call.user.answerReceived, sdp)
 
 
-def _refused(failure: Failure, call: Call) -> None:
+def _refused(failure: Failure, call: Call, told: str) -> None:
     failure.trap(CallFailed)
+    if failure.value.sipCode == 491:  # it is busy with an offer of its own: to be told later
+        call.contact = told
+        return
     call.findings.append(
         "our address changed in the call, and the far end did not take the new one "
         f"({failure.getErrorMessage()}): it may have gone on sending to the old one"

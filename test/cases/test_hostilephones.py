@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,6 +24,7 @@ from shtoom.exceptions import CallFailed
 from test.cases.case import Ear
 from test.cases.media import loud
 from test.scripts.test_apps import load
+from test.support.wavfile import tone, wav
 
 LONGEST = 110.0  # seconds: 64*T1 for an ACK, again for a BYE that nobody answers, and some
 ANY: Mapping[str, Any] = {}
@@ -89,8 +91,10 @@ class DiallingTests(HostileCase):
         self.visit(Demo, "2")
 
     def test_shmessage(self) -> None:
-        """The announcement."""
-        self.visit(load("shmessage").MessageApp)
+        """The announcement: a short one, so that it is the application that hangs up."""
+        announcement = self.mktemp() + ".wav"
+        Path(announcement).write_bytes(wav(tone(440, 0.4, 8000)))
+        self.visit(load("shmessage").MessageApp, announcement=announcement)
 
     def test_shecho(self) -> None:
         """The echo."""
