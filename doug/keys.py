@@ -12,7 +12,10 @@ of one form keep their order. What no press fits is a press of its own.
 
 from __future__ import annotations
 
+from collections import deque
+
 from doug.digits import Press
+from shtoom.rtp.telephoneevent import MAX_PRESSES_A_SECOND
 
 __all__ = ["INBAND", "INFO", "RFC4733", "KeySightings"]
 
@@ -36,12 +39,16 @@ class _Known:
 
 
 class KeySightings:
-    """Sightings in, presses out, each once, when it is first seen. count: of presses so far."""
+    """Sightings in, presses out, each once, when it is first seen. count: of presses so far.
 
-    __slots__ = ("_known", "count")
+    In any second there are no more than MAX_PRESSES_A_SECOND, in whatever forms; the rest is none.
+    """
+
+    __slots__ = ("_known", "_pressedAt", "count")
 
     def __init__(self) -> None:
         self._known: list[_Known] = []
+        self._pressedAt: deque[float] = deque(maxlen=MAX_PRESSES_A_SECOND)
         self.count = 0
 
     def began(self, digit: str, how: str, now: float) -> Press | None:
@@ -54,6 +61,10 @@ class KeySightings:
             same.down.add(how)
             same.lastAt = now
             return None
+        pressedAt = self._pressedAt
+        if len(pressedAt) == MAX_PRESSES_A_SECOND and now - pressedAt[0] < 1.0:
+            return None
+        pressedAt.append(now)
         press = Press(digit, now, how)
         self.count += 1
         self._known.append(_Known(press))

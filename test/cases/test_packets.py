@@ -19,7 +19,7 @@ from shtoom.rtp.packet import isRTCP, parseRTP
 from shtoom.rtp.sequence import extend16
 from test.cases.actor import sdp
 from test.cases.case import FieldCase
-from test.cases.media import CODECS, Samples
+from test.cases.media import CODECS, Samples, jumps, loud, quietSeconds
 from test.support import corpusCases
 from test.support.pcap import readPcap
 
@@ -108,6 +108,28 @@ class PacketCases(FieldCase):
                 self.callWith(sequenceOf(data, case["file"]), case["expect"])
             except AssertionError as error:
                 raise AssertionError(f"{identity}: {error}") from error
+        self.assertStillWell()
+
+    def test_RTCPIsDroppedQuietly(self) -> None:
+        """Good and bad compounds at the RTP port, in a call that goes on: counted, no more."""
+        call = self.answered()
+        (session,) = self.lab.application.exchange.media.sessions
+        ear = self.listen()
+        self.alice.media.say(call.media, count=150)
+        sent = 0
+        for _, data, case in corpusCases("rtp"):
+            if data is not None and "rtcp" in case["expect"]:
+                (packet,) = json.loads(data)["packets"]
+                self.alice.media.send(bytes.fromhex(packet["hex"]), call.media, after=sent * 0.05)
+                sent += 1
+        self.lab.advance(3.5)
+        self.assertGreater(sent, 10)
+        self.assertEqual(sum(session.stats.dropped.values()), sent)
+        self.assertEqual(session.stats.packetsReceived, 150)
+        heard = loud(ear.heard)
+        self.assertNear(len(heard) / 8000, 3.0, 0.002)
+        self.assertEqual((jumps(heard, 440), quietSeconds(heard)), (0, 0.0))
+        self.hangUp(call)
         self.assertStillWell()
 
     def callWith(self, sequence: Sequence, expect: dict[str, Any]) -> None:

@@ -321,3 +321,15 @@ class ReplayTests(TheftCase):
         for first, later in zip(times, times[20:], strict=False):
             self.assertGreaterEqual(later - first, 1.0 - 1e-6)
         self.finish(call)
+
+    def test_noMoreThanTwentyOfThemAsINFO(self) -> None:
+        """Each is answered; twenty are events, those of the next second too."""
+        call, _ = self.begin()
+        for second in range(2):
+            for _ in range(50):
+                call.ask("INFO", body=b"Signal=1\r\nDuration=40\r\n",
+                         with_={"Content-Type": "application/dtmf-relay"})  # fmt: skip
+            self.lab.advance(1.1)
+            self.assertEqual(len(self.app.got(DTMFReceivedEvent)), 20 * (second + 1))
+        self.assertEqual(len(self.alice.labels("200 INFO")), 100)
+        self.finish(call)

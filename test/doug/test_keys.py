@@ -54,6 +54,18 @@ class PressTests(SynchronousTestCase):
         self.sightings.ended("8", RFC4733, 0.1, 0.1)
         self.began("8", INBAND, 1.0)
 
+    def test_noMoreThanTwentyInAnySecond(self) -> None:
+        """Whoever sends more, in one form or another, is no person: the rest is dropped."""
+        sightings = KeySightings()
+        times = []
+        for n in range(300):
+            press = sightings.began("0123456789"[n % 10], (INFO, INBAND)[n % 2], n * 0.01)
+            if press is not None:
+                times.append(press.at)
+        self.assertEqual((len(times), sightings.count), (60, 60))
+        for first, later in zip(times, times[20:], strict=False):
+            self.assertGreaterEqual(later - first, 1.0)
+
     def test_theSameKeyTwiceQuickly(self) -> None:
         """Forms keep their order: the second tone belongs to the second event."""
         self.began("5", RFC4733, 0.0)
