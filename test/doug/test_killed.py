@@ -23,6 +23,7 @@ class KilledTests(SynchronousTestCase):
             folder = Path(self.mktemp())
             folder.mkdir()
             servers.append(KilledServer(folder, CALLS))
+            self.addCleanup(servers[-1].end)
         messages = []
         for server in servers:
             server.kill(rng, LONGEST)

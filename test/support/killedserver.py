@@ -15,6 +15,7 @@ import wave
 from mmap import mmap
 from pathlib import Path
 from random import Random
+from select import select
 from typing import Any, NamedTuple
 
 from doug import VoiceApp
@@ -38,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("wav", "raw", "mail")  # of the calls, in turn
 FRAME = 320  # bytes
 COUNTER = 4  # bytes
+LIFE = 60.0  # seconds of a server that nobody kills
 MESSAGE = 0.3  # seconds of one in the spool; the next begins when it is kept
 
 
@@ -127,6 +129,7 @@ def serve(folder: Path, port: int, calls: int) -> None:
         reactor.callLater(
             0.013 * number, application.placeCall, f"sip:{kind}{number:02}@127.0.0.1:{port}"
         )
+    reactor.callLater(LIFE, reactor.stop)
     reactor.run()
 
 
@@ -160,15 +163,22 @@ class KilledServer:
             )
 
     def kill(self, rng: Random, longest: float) -> None:
-        """kill -9, at most so many seconds after all calls record. RuntimeError: it never did."""
+        """kill -9, at most so many seconds after all calls record. RuntimeError: they never did."""
+        stdout = self._process.stdout
+        assert stdout is not None
         try:
-            assert self._process.stdout is not None
-            if self._process.stdout.readline() != b"recording\n":
+            ready, _, _ = select([stdout], [], [], LIFE)
+            if not ready or stdout.readline() != b"recording\n":
                 raise RuntimeError((self.folder / "log").read_text())
             self._process.wait(rng.uniform(0.0, longest))
         except subprocess.TimeoutExpired:
             pass  # as it should
         finally:
+            self.end()
+
+    def end(self) -> None:
+        """It is killed, if it was not."""
+        if self._process.returncode is None:
             self._process.kill()
             self._process.communicate()
 
