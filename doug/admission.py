@@ -24,11 +24,7 @@ if TYPE_CHECKING:
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Peer
 
-__all__ = ["ANONYMOUS", "Admission", "Caller"]
-
-ANONYMOUS = ("auto", "app", "reject")
-"""What becomes of callers whom nobody knows: "auto" rejects them as soon as a trunk or a phone is
-configured, since a server that can dial out is worth the search for."""
+__all__ = ["Admission", "Caller"]
 
 
 class Caller(NamedTuple):
@@ -42,7 +38,9 @@ class Admission:
     """The rules of one server.
 
     gatekeeper: of the phones' realm; None without phones. isPhone: is there a phone of that user?
-    anonymous: one of ANONYMOUS. allow, deny: networks; a source in `deny`, or not in `allow` if
+    anonymous: what becomes of callers whom nobody knows: "app", "reject", or "auto", which rejects
+    them as soon as a trunk or a phone is configured: a server that can dial out is worth the search
+    for it. allow, deny: networks; a source in `deny`, or not in `allow` if
     that names some, is refused whatever it knows.
     """
 
@@ -59,8 +57,6 @@ class Admission:
         allow: tuple[Network, ...] = (),
         deny: tuple[Network, ...] = (),
     ) -> None:
-        if anonymous not in ANONYMOUS:
-            raise ValueError(f"anonymous: wanted one of {', '.join(ANONYMOUS)}, got {anonymous!r}")
         self._trunking, self._gatekeeper, self._isPhone = trunking, gatekeeper, isPhone
         self._now, self._allow, self._deny = now, allow, deny
         self._open = anonymous == "app" or (

@@ -7,6 +7,7 @@ a service of twistd (doug.service).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import count
@@ -25,11 +26,12 @@ from doug.conferencing import Rooms
 from doug.dialplan import DialWishes
 from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
+from doug.leaks import Leaks
 from doug.leg import Leg
 from doug.options import Options, readConfigFile
 from doug.ownaddress import hasAddress
 from doug.process import HURRY
-from doug.settings import Settings
+from doug.settings import Routed, Settings
 from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import (
@@ -40,11 +42,13 @@ from shtoom.exceptions import (
 )
 from shtoom.media.disk import DiskThreads
 from shtoom.media.io import EpollMediaIO, IMediaIO
+from shtoom.sip.names import INames, Names
 from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
+    from doug.trunking import LiveTrunk
     from shtoom.agent.inbound import InboundCall
     from shtoom.media.session import MediaSession
     from shtoom.sip.transport import Peer
@@ -65,10 +69,12 @@ class DougApplication:
     voiceappClass: for all calls that settings.apps names no other for. Everything that reaches
     beyond the process is handed in: reactor (needed from start() on), mediaIO (makes an IMediaIO,
     given the reactor), rng, timers, localAddressFor (which of our addresses leads to a host),
-    hasAddress (is it one of ours?), diskThreads (a thread pool for recordings alone).
+    hasAddress (is it one of ours?), wallTime (seconds since 1970), names (makes the INames of DNS,
+    given the reactor, or None), diskThreads (a thread pool for recordings alone).
 
     Subclasses override acceptResults and acceptErrors. configFileName: a file of options that
-    boot() reads if it is there, in the current folder or else the home folder.
+    boot() reads if it is there, in the current folder or else the home folder. leaks.count: how
+    many things of calls and applications outlived them.
     """
 
     configFileName: str | None = None
@@ -86,17 +92,21 @@ class DougApplication:
         timers: Timers = DEFAULT_TIMERS,
         localAddressFor: Callable[[str], str] = localAddressFor,
         hasAddress: Callable[[str], bool] = hasAddress,
+        wallTime: Callable[[], float] = time.time,
+        names: Callable[[Any], INames | None] = Names,
         diskThreads: Any = None,
     ) -> None:
         self._voiceappClass = voiceappClass
         self.settings = settings if settings is not None else Settings()
-        if voiceappClass is None and not self.settings.apps:
+        if voiceappClass is None and not self.settings.apps and not self.settings.routes:
             raise ValueError("DougApplication: wanted an application, or some in settings.apps")
         self.rng = rng if rng is not None else SystemRandom()
         self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
         self._localAddressFor, self._hasAddress = localAddressFor, hasAddress
+        self._wallTime, self._names = wallTime, names
         self._diskThreads = diskThreads if diskThreads is not None else DiskThreads()
         self.rooms = Rooms()
+        self.leaks = Leaks(lambda: self.reactor)
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
@@ -130,6 +140,8 @@ class DougApplication:
             timers=self._timers,
             localAddressFor=self._localAddressFor,
             hasAddress=self._hasAddress,
+            wallTime=self._wallTime,
+            names=self._names(self.reactor),
         )
         try:
             heard = exchange.listen()
@@ -174,11 +186,13 @@ class DougApplication:
 
     async def _shutdown(self, exchange: Exchange) -> None:
         exchange.agent.policy.draining = True
+        left = Deferred.fromCoroutine(exchange.relations.stop(LAST_WORDS))
         if self.settings.drainTimeout:
             self._logWaiting(exchange, self.settings.drainTimeout)
         await self._wait(
             self.settings.drainTimeout, lambda: self._hurried or not exchange.agent.calls
         )
+        await left
         gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
         await deferLater(self.reactor, GLANCE)
         self._logWaiting(exchange, 2 * LAST_WORDS)
@@ -189,6 +203,7 @@ class DougApplication:
             app.returnResult(None)
         await self._wait(LAST_WORDS, lambda: gone.called and not self._apps and not self._jobs)
         await exchange.close()
+        self.leaks.stop()
         self.log.info(
             "all ports are closed; {calls} calls were not confirmed as ended, {jobs} jobs in "
             "threads not done",
@@ -293,18 +308,23 @@ class DougApplication:
             raise
 
     def _take(self, call: InboundCall) -> None:
-        request, peer = call.request, call.peer
+        exchange, request, peer = self.exchange, call.request, call.peer
         if request is None or peer is None:
             raise RuntimeError(f"call {call.callID} came without an INVITE")
         self._checkCalls(request.uri.user or "")
-        appClass = self._appFor(request.uri.user or "")
+        caller = exchange.relations.admission.callerOf(request, peer)
+        route = self._routeFor(request.uri.user or "", caller.trunk)
+        if caller.trunk is not None:
+            caller.trunk.take(call)
         session = self._openSession(call, peer)
         try:
             leg = Leg(self, session, call)
         except BaseException:
             session.close()
             raise
-        app = self._makeApp(appClass, {})
+        leg.trunk = caller.trunk.trunk.name if caller.trunk is not None else None
+        leg.phone = caller.phone
+        app = self._makeApp(route.app, route.args)
         leg.hijackLeg(app)
         if app.autoRinging:
             leg.ringing()
@@ -321,6 +341,10 @@ class DougApplication:
             exchange.checkPlacing()
             self._checkLegs(app)
             address = exchange.dialPlan.address(toURI)
+            trunk = exchange.relations.trunking.toAddress(address)
+            if trunk is not None:
+                trunk.checkFree()
+                wishes = trunk.wishes(wishes)
             peer = exchange.peerFor(address)
             session = exchange.openSession(peer)
         except CallFailed as failure:
@@ -332,7 +356,7 @@ class DougApplication:
         leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port))
         try:
             leg.dialled(toURI, wishes.fromURI)
-            leg.dial(exchange.agent, address, wishes)
+            placed = leg.dial(exchange.agent, address, wishes)
         except ValueError:
             leg.failed(CallFailed("never dialled"))
             raise
@@ -342,6 +366,9 @@ class DougApplication:
             callID=leg.callID,
             address=shown(toURI),
         )
+        if trunk is not None:
+            leg.trunk = trunk.trunk.name
+            trunk.take(placed)
         leg.hijackLeg(app)
         return leg
 
@@ -397,6 +424,14 @@ class DougApplication:
         if self._voiceappClass is not None:
             routes.setdefault("", self._voiceappClass)
         return routes
+
+    def _routeFor(self, user: str, trunk: LiveTrunk | None) -> Routed:
+        """The application for a call to that user, of that trunk."""
+        name = trunk.trunk.name if trunk is not None else None
+        for route in self.settings.routes:
+            if route.user in (None, user) and route.trunk in (None, name):
+                return route
+        return Routed(self._appFor(user))
 
     def _appFor(self, user: str) -> type[VoiceApp]:
         routes = self._routes()

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from doug._version import __version__
 from doug.dialplan import DialPlan
 from doug.ownaddress import AddressWatch, LocalAddress
+from doug.relations import Relations
 from doug.settings import Endpoint, Settings
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.lag import LagWatch
@@ -33,6 +34,7 @@ from shtoom.media.ports import PortPool
 from shtoom.media.prompts import PromptCache
 from shtoom.sdp.offeranswer import Capabilities
 from shtoom.sip.gate import Gate
+from shtoom.sip.names import INames
 from shtoom.sip.probe import Probes
 from shtoom.sip.resolver import Resolver
 from shtoom.sip.timers import Timers
@@ -58,8 +60,9 @@ class Exchange:
     dialPlan: what may be dialled.
 
     mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
-    machine leads to a host; hasAddress: is that one of this machine? Nothing is open before
-    listen().
+    machine leads to a host; hasAddress: is that one of this machine? wallTime: seconds since 1970.
+    names: DNS, None for none. relations: whom we know. Nothing is open before listen(). Raises
+    OSError if the file that registrations are kept in cannot be had.
     """
 
     log = Logger()
@@ -77,12 +80,14 @@ class Exchange:
         timers: Timers,
         localAddressFor: Callable[[str], str],
         hasAddress: Callable[[str], bool],
+        wallTime: Callable[[], float],
+        names: INames | None,
     ) -> None:
         self.reactor, self.settings, self.rng = reactor, settings, rng
         self.agent = UserAgent(
             reactor,
             user,
-            resolver=Resolver(reactor),
+            resolver=Resolver(reactor, names, rng),
             rng=rng,
             timers=timers,
             product=f"Doug/{__version__}",
@@ -115,6 +120,7 @@ class Exchange:
         self.disk = Disk(reactor, deferToDisk)
         self._localAddressFor = LocalAddress(localAddressFor)
         self._addresses = AddressWatch(reactor, self.agent, hasAddress, settings.advertise)
+        self.relations = Relations(self.agent, settings, rng, deferToThread, wallTime)
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
         self._ownPorts: frozenset[int] = frozenset()
@@ -144,6 +150,7 @@ class Exchange:
             bound = port.getHost().port  # type: ignore[attr-defined]
             self._ownPorts |= {bound}
             heard.append(endpoint._replace(port=bound))
+        self.relations.start()
         return heard
 
     def peerFor(self, toURI: str) -> Peer:

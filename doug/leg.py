@@ -28,10 +28,11 @@ from doug.events import (
 )
 from doug.farewell import Farewell
 from doug.keysender import checkSending
+from doug.leaks import Leaks
 from doug.legcall import LegCall
 from doug.legmedia import LegMedia
-from doug.recorder import Limits
 from doug.losses import Losses
+from doug.recorder import Limits
 from doug.scope import CallScope
 from doug.source import Source
 from shtoom.agent.calluser import CallEnding
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.inbound import InboundCall
+    from shtoom.agent.outbound import OutboundCall
     from shtoom.media.clock import MediaClock
     from shtoom.media.disk import Disk
     from shtoom.media.inband import Inband
@@ -82,6 +84,8 @@ class ILegApplication(Protocol):
     @property
     def rng(self) -> Random: ...
     @property
+    def leaks(self) -> Leaks: ...
+    @property
     def exchange(self) -> ILegExchange: ...
     @property
     def deferToThread(self) -> Callable[..., Deferred[Any]]: ...
@@ -93,7 +97,10 @@ class Leg:
     Once the leg has ended, all but the getters do nothing but a debug line: nobody can know that
     the far end has just hung up.
 
-    ended: is it over? callID: of its call, as in log lines. scope: what it has open.
+    ended: is it over? trunk: the name of the one that the call came from or goes by, None for none.
+    phone: the user that the caller has registered here as, None for none. callID: of its call, as
+    in log lines. scope: what it has open.
+    leaks: who looks whether that is closed.
     """
 
     def __init__(
@@ -115,8 +122,11 @@ class Leg:
         self._dialog: Dialog | None = None  # after the end
         self._appError = ""
         self._losses = Losses()
+        self.leaks = application.leaks
         self.ended = False
         self.callID = ""
+        self.trunk: str | None = None
+        self.phone: str | None = None
         self.scope = CallScope(self._cookie)
         if capabilities is None and call is not None and call.peer is not None and session:
             capabilities = exchange.capabilities(call.peer, session.port)
@@ -313,9 +323,9 @@ class Leg:
 
     # What the server calls
 
-    def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> None:
+    def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> OutboundCall:
         """Places the call of a leg that was made without one. Raises ValueError for a wish."""
-        self._call.dial(agent, toURI, wishes)
+        return self._call.dial(agent, toURI, wishes)
 
     def dialled(self, toURI: str, fromURI: str | None) -> None:
         """What the dialog says of both parties until the INVITE is sent."""

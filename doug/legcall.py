@@ -18,6 +18,7 @@ from doug.dialog import Dialog, Party
 from doug.events import CallAnsweredEvent, CallHeldEvent, CallProgressEvent, CallResumedEvent
 from doug.guard import CallGuard, Limit
 from doug.negotiation import Negotiation, streamParameters
+from doug.scope import maker
 from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.extraheaders import OF_A_DIALOG, OF_EACH, extraHeaders
 from shtoom.agent.inbound import InboundCall
@@ -94,20 +95,20 @@ class LegCall:
             self._setCall(call)
             call.user = self
 
-    def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> None:
+    def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> OutboundCall:
         """Places the call. Raises ValueError for a wish."""
         self._earlyMedia = wishes.earlyMedia
-        self._setCall(
-            agent.placeCall(
-                toURI,
-                self._offers.offer(),
-                self,
-                fromURI=wishes.fromURI,
-                headers=_lines(wishes.headers, ()),
-                timeout=wishes.timeout,
-                auth=wishes.auth,
-            )
+        call = agent.placeCall(
+            toURI,
+            self._offers.offer(),
+            self,
+            fromURI=wishes.fromURI,
+            headers=_lines(wishes.headers, ()),
+            timeout=wishes.timeout,
+            auth=wishes.auth,
         )
+        self._setCall(call, maker())
+        return call
 
     def answer(self, voiceapp: VoiceApp, headers: Mapping[str, str] | None) -> None:
         """As Leg.answerCall(), by the application that has the leg now."""
@@ -274,9 +275,11 @@ class LegCall:
             raise RuntimeError(f"{self._leg!r} has no media: there is nothing to offer")
         return self._negotiation
 
-    def _setCall(self, call: Call) -> None:
+    def _setCall(self, call: Call, line: str = "") -> None:
         self.call = call
         self._leg.named(call.callID)
+        dialog = self._leg.scope.add("its dialog", call.hangup, "", line, slow=True)
+        call.whenGone().addCallback(dialog.closed)
 
     def _answerInbound(self, call: InboundCall, lines: tuple[tuple[str, str], ...]) -> None:
         if self._answer is None:

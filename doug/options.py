@@ -7,8 +7,10 @@ Lives here: reading them, also from a file. Not here: what they mean for the ser
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,20 +18,26 @@ from twisted.python import usage
 
 import twisted
 from doug._version import __version__
+from doug.config import Config, ConfigError, Given, readConfig
 from doug.dialplan import parseGateway, parsePattern
 from doug.loader import AppNotLoaded, importFromHere, loadApp
 from doug.settings import (
+    ANONYMOUS,
     IDLE,
     Endpoint,
+    Routed,
     Settings,
     parseAddress,
     parseCodecs,
     parseCount,
     parseEndpoint,
+    parseNetwork,
     parsePortRange,
     parseRate,
     parseSeconds,
+    parseWord,
 )
+from doug.trunks import Network, Trunk, parseRegister
 from doug.voiceapp import VoiceApp, checkArguments
 
 T = TypeVar("T")
@@ -52,6 +60,16 @@ class Options(usage.Options):
         self.listen: list[Endpoint] = []
         self.dialOut: list[str] = []
         self.userCalls: dict[str, int] = {}
+        self.trunks: dict[str, Trunk] = {}
+        self.networks: dict[str, list[Network]] = {"allow": [], "deny": []}
+        self.config = Config()
+
+    def opt_config(self, value: str) -> None:
+        """doug.toml, or another file of its form; what is said here goes before."""
+        try:
+            self.config = readConfig(Path(value))
+        except ConfigError as e:
+            raise usage.UsageError(str(e)) from None
 
     def opt_app(self, value: str) -> None:
         """module.Class for all calls, or USER=module.Class for calls to USER; repeatable."""
@@ -167,6 +185,38 @@ class Options(usage.Options):
         """HOST[:PORT] that tel: addresses are dialled at. [default: they cannot be dialled]"""
         self.given["gateway"] = self._read("gateway", value, parseGateway)
 
+    def opt_register(self, value: str) -> None:
+        """sip:USER:PASSWORD@HOST[:PORT] of an account to register, a trunk; repeatable."""
+        try:
+            trunk = parseRegister(value)
+        except ValueError as e:  # which is not to show the password
+            raise usage.UsageError(f"--register: {e}") from None
+        name = trunk.name if trunk.name not in self.trunks else f"{trunk.user}@{trunk.name}"
+        self.trunks[name] = replace(trunk, name=name)
+
+    def opt_anonymous(self, value: str) -> None:
+        """What becomes of callers that are of no trunk and no phone: app (they are served), reject,
+        or auto: reject as soon as there is a trunk or a phone. [default: auto]"""
+        if value not in ANONYMOUS:
+            raise usage.UsageError(f"--anonymous={value}: wanted one of {', '.join(ANONYMOUS)}")
+        self.given["anonymous"] = value
+
+    def opt_allow(self, value: str) -> None:
+        """A network whose callers are served, and no other; repeatable. [default: all]"""
+        self.networks["allow"].append(self._read("allow", value, parseNetwork))
+
+    def opt_deny(self, value: str) -> None:
+        """A network whose callers are refused; repeatable. [default: none]"""
+        self.networks["deny"].append(self._read("deny", value, parseNetwork))
+
+    def opt_realm(self, value: str) -> None:
+        """The realm in which phones that register here have their passwords. [default: doug]"""
+        self.given["realm"] = self._read("realm", value, parseWord)
+
+    def opt_registrations(self, value: str) -> None:
+        """A file that keeps phones' registrations over a restart. [default: none does]"""
+        self.given["registrations"] = value
+
     def settings(
         self, default: type[VoiceApp] | None = None, before: Settings | None = None
     ) -> Settings:
@@ -175,31 +225,88 @@ class Options(usage.Options):
         default: the application of a server that was told none. before: what holds where the
         command line says nothing. UsageError if an application cannot be had.
         """
-        before = before if before is not None else Settings()
+        importFromHere()
+        before = self._ofFile(before if before is not None else Settings())
         apps: dict[str, type[VoiceApp]] = dict(before.apps)
         if default is not None:
             apps.setdefault("", default)
-        importFromHere()
         for user, name in self.apps.items():
-            try:
-                apps[user] = loadApp(name)
-            except AppNotLoaded as e:
-                raise usage.UsageError(f"--app: {e}") from e
-        if not apps:
+            apps[user] = self._load("--app", name, self.args)
+        if not apps and not before.routes:
             raise usage.UsageError("--app=module.Class is missing: which application shall answer?")
         for app in apps.values():
-            try:
-                checkArguments(app, self.args)
-            except ValueError as e:
-                raise usage.UsageError(f"--args: {e}") from e
-        if self.listen:
-            self.given["listen"] = tuple(self.listen)
-        if self.dialOut:
-            self.given["dialOut"] = tuple(self.dialOut)
+            self._check(app, self.args)
+        return replace(self._over(before), apps=apps)
+
+    def _over(self, before: Settings) -> Settings:
+        """What these options say over `before`; applications aside."""
+        given = dict(self.given)
+        lists: dict[str, list[Any]] = dict(self.networks)
+        lists.update(listen=self.listen, dialOut=self.dialOut)
+        given.update((name, tuple(found)) for name, found in lists.items() if found)
         if self.userCalls:
-            self.given["userCalls"] = self.userCalls
-        args = {**before.args, **self.args}
-        return replace(before, apps=apps, args=args, **self.given)
+            given["userCalls"] = self.userCalls
+        return replace(
+            before,
+            args={**before.args, **self.args},
+            trunks={**before.trunks, **self.trunks},
+            **given,
+        )
+
+    def _ofFile(self, before: Settings) -> Settings:
+        """What --config says over `before`, its applications imported."""
+        config = self.config
+        options = Options()
+        for given in config.options:
+            options.take(given)
+        apps = {user: self._load("app", name, {}) for user, name in options.apps.items()}
+        routes = [
+            Routed(self._load("route", route.app, route.args), *route[1:])
+            for route in config.routes
+        ]
+        return replace(
+            options._over(before),
+            apps={**before.apps, **apps},
+            routes=(*before.routes, *routes),
+            trunks={**before.trunks, **config.trunks},
+            phones={**before.phones, **config.phones},
+        )
+
+    def take(self, given: Given) -> None:
+        """An option of a file; UsageError names its place in it."""
+        option = getattr(self, f"opt_{given.name.replace('-', '_')}", None)
+        if option is None:
+            known = [name[4:].replace("_", "-") for name in dir(self) if name.startswith("opt_")]
+            like = get_close_matches(given.name, known, 1)
+            also = f"; did you mean {like[0]}?" if like else ""
+            raise usage.UsageError(f"{given.where}: there is no such key: {given.name}{also}")
+        isFlag = not signature(option).parameters
+        if isFlag != isinstance(given.value, bool):
+            wanted = "true or false" if isFlag else "a text or a number"
+            raise usage.UsageError(f"{given.where}: {given.name}: wanted {wanted}")
+        try:
+            if not isFlag:
+                option(given.value)
+            elif given.value:
+                option()
+        except usage.UsageError as e:
+            words = str(e).removeprefix(f"--{given.name}={given.value}").removeprefix(": ")
+            raise usage.UsageError(f"{given.where}: {given.name}: {words}") from e
+
+    def _load(self, option: str, name: str, args: Mapping[str, Any]) -> type[VoiceApp]:
+        try:
+            app = loadApp(name)
+        except AppNotLoaded as e:
+            raise usage.UsageError(f"{option}: {e}") from e
+        self._check(app, args)
+        return app
+
+    @staticmethod
+    def _check(app: type[VoiceApp], args: Mapping[str, Any]) -> None:
+        try:
+            checkArguments(app, args)
+        except ValueError as e:
+            raise usage.UsageError(f"--args: {e}") from e
 
     def opt_version(self) -> None:
         """Display the versions of Doug and Twisted and exit."""

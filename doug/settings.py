@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +16,13 @@ from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
 
 if TYPE_CHECKING:
+    from doug.trunks import Network, Trunk
     from doug.voiceapp import VoiceApp
+    from shtoom.agent.registrar import Phone
 
 TRANSPORTS = ("udp",)
 IDLE = ("sparse", "silence", "none")
+ANONYMOUS = ("auto", "app", "reject")
 SIP_PORT = 5060
 
 
@@ -33,6 +36,15 @@ class Endpoint(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host or "*"
         return f"{self.transport}:{host}:{self.port}"
+
+
+class Routed(NamedTuple):
+    """The application for calls of a trunk, or to a user, or both; None for any of them."""
+
+    app: type[VoiceApp]
+    user: str | None = None
+    trunk: str | None = None
+    args: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,11 @@ class Settings:
     answer. maxMessage: bytes of a SIP message. sourceRate: requests a second of one source
     outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
     machine, too?
+
+    Whom we know. trunks, phones: by name; phones are users that may register here. routes: which
+    application a call is for, the first that fits, before apps. anonymous, allow, deny: see
+    doug.admission. realm: in which phones have their passwords. registrations: the file that
+    phones' bindings are kept in over a restart, None for nowhere.
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -83,6 +100,14 @@ class Settings:
     maxMessage: int = 65536
     sourceRate: float = 50.0
     limitLoopback: bool = False
+    trunks: Mapping[str, Trunk] = field(default_factory=dict)
+    phones: Mapping[str, Phone] = field(default_factory=dict)
+    routes: tuple[Routed, ...] = ()
+    anonymous: str = "auto"
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    realm: str = "doug"
+    registrations: str | None = None
 
     def __post_init__(self) -> None:
         """ValueError names the value that could not be sent as it is: to phones, or to DNS."""
@@ -94,6 +119,9 @@ class Settings:
             _check("codecs", parseCodecs, name, (name,))
         if self.idle not in IDLE:
             raise ValueError(f"idle: wanted one of {', '.join(IDLE)}, got {self.idle!r}")
+        if self.anonymous not in ANONYMOUS:
+            wanted = ", ".join(ANONYMOUS)
+            raise ValueError(f"anonymous: wanted one of {wanted}, got {self.anonymous!r}")
         if self.gateway is not None:
             _check("gateway", parseGateway, self.gateway)
         for pattern in self.dialOut:
@@ -167,6 +195,21 @@ def parseAddress(text: str) -> str:
         raise ValueError(
             "wanted an IP address: session descriptions carry no names that every phone looks up"
         ) from None
+
+
+def parseWord(text: str) -> str:
+    """A name of one line; ValueError says what is wrong."""
+    if not text or any(c in text for c in "\r\n\0"):
+        raise ValueError("wanted a name, without CR, LF or NUL")
+    return text
+
+
+def parseNetwork(text: str) -> Network:
+    """An IP network or address; ValueError says what is wrong."""
+    try:
+        return ip_network(text)
+    except ValueError as e:
+        raise ValueError(f"wanted a network, such as 203.0.113.0/24; {e}") from None
 
 
 def parseCount(text: str) -> int:

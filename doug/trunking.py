@@ -8,6 +8,7 @@ goes to. Not here: trunks as values (doug.trunks), who else may call (doug.admis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -16,25 +17,34 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from shtoom.agent.credentials import Account
+from shtoom.agent.dialling import ANONYMOUS
 from shtoom.agent.lines import Outcome
 from shtoom.agent.registration import Registration, RegistrationState
-from shtoom.exceptions import CallFailed, TransportFailed
+from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed, UserBusy
 from shtoom.sip.fields import NameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request
 from shtoom.sip.transport import Peer
-from shtoom.sip.uri import URI
+from shtoom.sip.uri import URI, parseURI
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
+    from doug.dialplan import DialWishes
     from doug.trunks import Trunk
     from shtoom.agent.agent import UserAgent
+    from shtoom.agent.call import Call
 
 __all__ = ["LiveTrunk", "Trunking"]
 
 LOOK_UP = 300.0
 """Seconds between two look-ups of a trunk's addresses, which tell its calls from others."""
+
+IDENTITY_HEADERS = {
+    "p-asserted-identity": "P-Asserted-Identity",
+    "remote-party-id": "Remote-Party-ID",
+}
 
 _DOWN = (408, 503)
 """Answers to a ping that say that nobody is there to take a call."""
@@ -58,6 +68,7 @@ class LiveTrunk:
         self.addresses: frozenset[str] = frozenset()
         self.registration: Registration | None = None
         self._loops: list[LoopingCall] = []
+        self._calls: set[Call] = set()
         if trunk.register:
             self.registration = Registration(
                 agent,
@@ -88,6 +99,45 @@ class LiveTrunk:
         """Waits for nothing any more."""
         if self.registration is not None:
             self.registration.abandon()
+
+    def timers(self) -> list[IDelayedCall]:
+        """What is to come as long as the trunk is in use."""
+        calls = [loop.call for loop in self._loops]
+        if self.registration is not None:
+            calls += self.registration.timers()
+        return [call for call in calls if call is not None]
+
+    def take(self, call: Call) -> None:
+        """One more call of it, until that is gone. Raises CallFailed if it has too many."""
+        self.checkFree()
+        self._calls.add(call)
+        call.whenGone().addCallback(lambda _: self._calls.discard(call))
+
+    def checkFree(self) -> None:
+        """Raises CallFailed if it has as many calls as it may (486: the server has room)."""
+        most = self.trunk.maxCalls
+        if most is not None and len(self._calls) >= most:
+            raise UserBusy(f"{most} calls of trunk {self.trunk.name} are up (its max-calls)")
+
+    def wishes(self, wishes: DialWishes) -> DialWishes:
+        """As an application wants a call, with what the trunk wants: our password, and who calls.
+
+        A trunk that is told of callers in a header has our own address in From (RFC 3325 9.1).
+        """
+        trunk, caller = self.trunk, wishes.fromURI
+        headers = dict(wishes.headers)
+        mine = str(trunk.address) if trunk.user is not None else None
+        if caller is not None and trunk.identity != "from" and mine is not None:
+            told = mine if caller == ANONYMOUS else caller
+            caller = ANONYMOUS if caller == ANONYMOUS else mine
+            header = IDENTITY_HEADERS[trunk.identity]
+            headers.setdefault(header, told if "<" in told else f"<{told}>")
+        return replace(
+            wishes,
+            fromURI=caller if caller is not None else mine,
+            auth=wishes.auth if wishes.auth is not None else trunk.credentials,
+            headers=headers,
+        )
 
     def sends(self, host: str) -> bool:
         """Do its requests come from that IP address?"""
@@ -232,6 +282,13 @@ class Trunking:
             if same and (trunk.trunk.port or 5060) == (uri.port or 5060):
                 return trunk
         return None
+
+    def toAddress(self, address: str) -> LiveTrunk | None:
+        """As to(); an address that cannot be read goes by none."""
+        try:
+            return self.to(parseURI(address.strip()))
+        except MalformedMessage:
+            return None
 
     def of(self, request: Request, peer: Peer) -> LiveTrunk | None:
         """The trunk that a request from there is of; of several, the one whose user it is for."""

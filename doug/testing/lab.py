@@ -77,6 +77,8 @@ class Lab:
             timers=timers,
             localAddressFor=lambda host: self.io.host.address,
             hasAddress=lambda host: host in self.network.hosts,
+            wallTime=self.reactor.seconds,
+            names=lambda reactor: None,
             diskThreads=self.reactor,
         )
         self.application.start()

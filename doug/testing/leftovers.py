@@ -51,7 +51,8 @@ class Leftovers:
         found += [f"media socket at port {socket.port}" for socket in lab.io.sockets]
         if len(exchange.agent.layer):
             found.append(f"{len(exchange.agent.layer)} transactions of the server")
-        found += [f"timer {call}" for call in lab.reactor.getDelayedCalls()]
+        own = exchange.relations.timers()
+        found += [f"timer {call}" for call in lab.reactor.getDelayedCalls() if call not in own]
         return found
 
     def findAfterClose(self, lab: Lab) -> list[str]:

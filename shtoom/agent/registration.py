@@ -139,6 +139,10 @@ class Registration:
         if self.state is not RegistrationState.ENDED:
             self._change(RegistrationState.ENDED)
 
+    def timers(self) -> list[IDelayedCall]:
+        """What is to come by itself."""
+        return [call for call in (self._again, self._looking) if call is not None]
+
     # One round
 
     def _begin(self) -> None:
