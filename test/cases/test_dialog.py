@@ -1,4 +1,4 @@
-"""Contacts, tags and route sets (cases dialog-001, 004, 005, 006), on the whole server."""
+"""Contacts, tags and route sets (cases dialog-001 to 006), on the whole server."""
 
 from __future__ import annotations
 
@@ -42,6 +42,45 @@ class DialogCases(FieldCase):
         self.assertEqual(str(bye.uri), FAR)
         self.assertEqual(bye.headerValues("Route"), ["<sip:198.51.100.20;lr>", "<sip:10.0.0.1;lr>"])
         self.alice.reply(bye, 200)
+        self.assertStillWell()
+
+    def test_dialog_002_orderOfRoutes(self) -> None:
+        """The caller's is Record-Route reversed, the callee's as it stands (12.1.1, 12.1.2)."""
+        hops = ["<sip:203.0.113.30;lr>", "<sip:10.0.0.2;lr>", "<sip:10.0.0.3;lr>"]
+        for lines in (hops[::-1], [", ".join(hops[:0:-1]), hops[0]]):
+            self.dial()
+            call = self.trunk.takes(self.trunk.request("INVITE"))
+            more = "\r\nRecord-Route: ".join(lines)
+            call.says(200, body=self.trunk.answer, with_={"Record-Route": more})
+            self.assertEqual(self.trunk.request("ACK").headerValues("Route"), hops)
+            self.app.leg.hangupCall()
+            self.trunk.reply(self.trunk.request("BYE"), 200)
+        hops[0] = "<sip:198.51.100.20;lr>"
+        for lines in (hops, [hops[0], ", ".join(hops[1:])]):
+            call = self.ringing(with_={"Record-Route": "\r\nRecord-Route: ".join(lines)})
+            self.accept(call)
+            self.app.leg.hangupCall()
+            bye = self.alice.request("BYE")
+            self.assertEqual(bye.headerValues("Route"), hops)
+            self.alice.reply(bye, 200)
+        self.assertStillWell()
+
+    def test_dialog_003_strictRouter(self) -> None:
+        """Without lr it stands in the Request-URI, the target last; lr=on is lr (12.2.1.1)."""
+        target = "sip:b@198.51.100.21"
+        for record, uri, routes in (
+            ("<sip:203.0.113.30>", "sip:203.0.113.30", [f"<{target}>"]),
+            ("<sip:203.0.113.30;lr=on>", target, ["<sip:203.0.113.30;lr=on>"]),
+        ):
+            self.dial()
+            call = self.trunk.takes(self.trunk.request("INVITE"))
+            headers = {"Contact": f"<{target}>", "Record-Route": record}
+            call.says(200, body=self.trunk.answer, with_=headers)
+            self.app.leg.hangupCall()
+            for method in ("ACK", "BYE"):
+                request = self.trunk.request(method)
+                self.assertEqual((request.uriText, request.headerValues("Route")), (uri, routes))
+            self.trunk.reply(request, 200)
         self.assertStillWell()
 
     def test_dialog_004_180WithTagAndWithoutContact(self) -> None:

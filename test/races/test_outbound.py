@@ -292,6 +292,23 @@ class AnswerRaces(RaceCase):
         self.assertEqual(app.names, ["CallProgressEvent", "CallEndedEvent"])
         self.assertOver()
 
+    def test_anotherForkAnswersAfterTheEnd(self) -> None:
+        """The call is over, whoever ended it: ACK and BYE all the same (RFC 6026 7.2)."""
+        for weHangUp in (True, False):
+            app, call = self.dialled()
+            if weHangUp:
+                app.leg.hangupCall()
+                self.trunk.reply(self.trunk.request("BYE"), 200)
+            else:
+                self.hangUp(call)
+            self.settle(20.0)
+            call.says(200, "t2", body=self.trunk.answer)
+            self.trunk.request("ACK")
+            bye = self.trunk.request("BYE")
+            self.assertEqual(bye.toAddress.tag, "t2")
+            self.trunk.reply(bye, 200)
+        self.assertOver(CallEndedEvent, CallEndedEvent)
+
     def test_anotherForkThatIsSilent(self) -> None:
         """It answers our BYE never: given up after 64*T1, the call itself is unharmed."""
         app, call = self.dialled()
