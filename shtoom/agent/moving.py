@@ -69,7 +69,9 @@ def _answered(sdp: bytes, call: Call) -> None:
 
 def _refused(failure: Failure, call: Call, told: str) -> None:
     failure.trap(CallFailed)
-    if failure.value.sipCode == 491:  # it is busy with an offer of its own: to be told later
+    refusal = failure.value
+    busy = isinstance(refusal, CallFailed) and refusal.sipCode == 491
+    if busy:  # with an offer of its own: to be told later
         call.contact = told
         return
     call.findings.append(
