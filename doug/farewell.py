@@ -24,7 +24,7 @@ from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
 from shtoom.agent.calluser import CallEnding
 from shtoom.exceptions import CallFailed, InvalidSIPURL
 from shtoom.sip.fields import parseNameAddress
-from shtoom.sip.shown import shown
+from shtoom.sip.shown import SENTENCE, shown
 
 if TYPE_CHECKING:
     from doug.leg import Leg
@@ -173,7 +173,7 @@ def logEnd(
             "{name}{dialled} never came up: {reason}{findings}",
             name=name,
             dialled=f" to {shown(dialled)}" if dialled else "",
-            reason=shown(how.reason),
+            reason=shown(how.reason, SENTENCE),
             findings=f"; {findings}" if findings else "",
         )
         return
@@ -185,7 +185,7 @@ def logEnd(
         "received, {lost} lost{findings}",
         name=name,
         duration=facts.answeredFor or 0.0,
-        reason=shown(how.reason),
+        reason=shown(how.reason, SENTENCE),
         sent=stats.packetsSent,
         received=stats.packetsReceived,
         lost=stats.lost,

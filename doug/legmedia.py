@@ -37,7 +37,7 @@ from doug.scope import CallScope, Opened
 from doug.source import EchoSource, Source, SourceUses
 from doug.voiceapp import VoiceApp
 from shtoom.media.stream import IFeed, IListener, StreamParameters
-from shtoom.sip.shown import shown
+from shtoom.sip.shown import SENTENCE, shown
 from shtoom.words import reprOf, strOf
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ class LegMedia:
             log.warn(
                 "call {callID}: recording failed: {reason}",
                 callID=self._leg.callID,
-                reason=shown(record.reason),
+                reason=shown(record.reason, SENTENCE),
             )
             return how(record.dest, self._leg, record.duration, record.reason)
         if issubclass(how, MediaRecordTimeoutExceededEvent) and record.limits.byServer:
@@ -378,11 +378,12 @@ class LegMedia:
         """
         self.losses.promptEnded(play, self.reactor.seconds())
         for item, reason in play.failed:
-            named = reason if strOf(item) in reason else f"{reprOf(item)}: {reason}"
+            words = reason if strOf(item) in reason else f"{reprOf(item)}: {reason}"
+            named = shown(words, SENTENCE)  # a caller's name may be in the file's
             log.warn(
                 "call {callID}: playing failed: {named}",
                 callID=self._leg.callID,
-                named=shown(named),
+                named=named,
             )
             if named not in self.notPlayed:
                 self.notPlayed.append(named)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 LONGEST = 200
 """Characters of one text in a log line."""
+SENTENCE = 1000
+"""Characters of a sentence of ours that has such texts, or an application's, in it."""
 
 
-def shown(text: object) -> str:
+def shown(text: object, longest: int = LONGEST) -> str:
     """`text` on one line: nothing in it moves a cursor, begins a line or fails to be encoded.
 
     Control characters, and octets that are no UTF-8, are shown as \\x1b and the like; what is
-    longer than LONGEST is cut.
+    longer than `longest` characters is cut.
     """
     whole = str(text)
-    if len(whole) > LONGEST:
-        whole = whole[: LONGEST - 3] + "..."
+    if len(whole) > longest:
+        whole = whole[: longest - 3] + "..."
     if whole.isprintable():
         return whole
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole)

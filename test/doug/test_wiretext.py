@@ -12,6 +12,7 @@ import hypothesis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doug.conferencing import newConferenceMember
 from doug.events import CallRejectedEvent
 from doug.settings import Settings
 from shtoom.exceptions import CallFailed, MalformedMessage, UserBusy
@@ -209,6 +210,15 @@ class EntryPointTests(FieldCase):
                 lambda app, _: app.leg.hangupCall({"X-A": t})
             ),
             "hangupCall header, dialling": self.cancels,
+            "mediaPlay path": lambda t: self.gives(
+                lambda app, _: app.leg.mediaPlay(f"{t}.wav"), answered=True
+            ),
+            "mediaRecord path": lambda t: self.gives(
+                lambda app, _: app.leg.mediaRecord(f"{self.mktemp()}{t}.wav"), answered=True
+            ),
+            "newConferenceMember": lambda t: self.gives(
+                lambda app, _: app.leg.mediaPlay(newConferenceMember(t, app.leg)), answered=True
+            ),
             "sendDTMF": lambda t: self.gives(lambda app, _: app.leg.sendDTMF(t), answered=True),
         }
 

@@ -6,11 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.sip.shown import LONGEST, shown
+from shtoom.sip.shown import LONGEST, SENTENCE, shown
 
 
 class ShownTests(SynchronousTestCase):
     """Whatever a stranger writes."""
+
+    def test_aSentenceMayBeLonger(self) -> None:
+        """One of ours, with a remedy behind such a text."""
+        self.assertEqual(shown("x" * 900, SENTENCE), "x" * 900)
+        self.assertEqual(shown("x" * 2000, SENTENCE), "x" * 997 + "...")
+        self.assertEqual(shown("\r\n", 2), "\\r\\n")
 
     def test_plainTextIsShownAsItIs(self) -> None:
         """Letters of any script, quotes, backslashes."""
