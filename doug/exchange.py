@@ -121,6 +121,7 @@ class Exchange:
         self._localAddressFor = LocalAddress(localAddressFor)
         self._addresses = AddressWatch(reactor, self.agent, hasAddress, settings.advertise)
         self.relations = Relations(self.agent, settings, rng, deferToThread, wallTime)
+        self.agent.policy.isTrunk = self.relations.trunking.sends
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
         self._ownPorts: frozenset[int] = frozenset()

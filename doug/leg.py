@@ -360,8 +360,11 @@ class Leg:
         call = None if self.ended else self._call.call
         if call is None:
             return succeed(None)
-        self.end(self._call.toldAs(CallEnding(reason, sipCode, False)))
-        return call.hangup(headers)
+        ending = self._call.toldAs(CallEnding(reason, sipCode, False))
+        call.user = None  # it is told by what follows
+        gone = call.hangup(headers)
+        self.end(ending)
+        return gone
 
     def appEnded(self, failed: bool) -> None:
         """The application is over: the call too. A caller who still waits hears 480, or 500."""

@@ -290,6 +290,10 @@ class Trunking:
         except MalformedMessage:
             return None
 
+    def sends(self, host: str) -> bool:
+        """Do requests of any trunk come from that IP address?"""
+        return any(trunk.sends(host) for trunk in self.trunks.values())
+
     def of(self, request: Request, peer: Peer) -> LiveTrunk | None:
         """The trunk that a request from there is of; of several, the one whose user it is for."""
         host = peer.address[0]

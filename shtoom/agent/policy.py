@@ -36,6 +36,7 @@ class CallPolicy:
     so that nobody keeps everybody out. None for no limit. limitLoopback: do limits of a source hold
     for this machine, too?
 
+    isTrunk: is that the address of a gateway of ours, which brings calls of many?
     draining: new calls, ours and theirs, and OPTIONS are refused, while calls that are up go on.
     isOverloaded: asked at each new call.
     """
@@ -51,12 +52,15 @@ class CallPolicy:
         self._rng = rng
         self.maxCalls, self.maxEarlyCalls = maxCalls, maxEarlyCalls
         self._limitLoopback = limitLoopback
+        self.isTrunk: Callable[[str], bool] = lambda host: False
         self.draining = False
         self.isOverloaded: Callable[[], bool] = lambda: False
 
     def trusts(self, host: str) -> bool:
         """Is that source free of the limits of a source? host: an IP address."""
-        return not self._limitLoopback and (host.startswith("127.") or host == "::1")
+        if not self._limitLoopback and (host.startswith("127.") or host == "::1"):
+            return True
+        return self.isTrunk(host)
 
     def refusal(self, host: str, calls: int, early: Sequence[str]) -> Refusal | None:
         """Why a new call from `host` is not taken; None: it is.

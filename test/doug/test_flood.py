@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from ipaddress import ip_network
 from itertools import count
 
 from doug.events import CallEndedEvent
 from doug.settings import Settings
+from doug.trunks import Trunk
 from test.cases.actor import DOUG, sdp
 from test.cases.case import FieldCase
 from test.cases.media import Address, assertGapless
@@ -97,6 +99,29 @@ class FloodCases(FieldCase):
         self.lab.network.observers.append(lambda data, source, to: answers.append(data))
         self.lab.advance(0.1)
         self.assertEqual(Counter(data[:11] for data in answers), {b"SIP/2.0 200": 300})
+
+
+class TrunkCases(FieldCase):
+    """A gateway brings the calls of many."""
+
+    settings = Settings(
+        trunks={"gw": Trunk("gw", "203.0.113.30", networks=(ip_network("203.0.113.0/27"),))},
+        sourceRate=5,
+        maxEarlyCalls=20,
+    )
+
+    def test_itsNetworkHasNoLimitOfASource(self) -> None:
+        """Neither of requests nor of early calls; the limits of the server hold."""
+        host = "203.0.113.7"
+        answers: list[bytes] = []
+        self.lab.network.observers.append(lambda data, source, to: answers.append(data[:11]))
+        for number in range(30):
+            data = request("INVITE", number, host, body=BODY)
+            self.lab.network.send(data, (host, 5060), DOUG)
+        self.lab.advance(0.1)
+        found = Counter(answers)
+        self.assertEqual((found[b"SIP/2.0 180"], found[b"SIP/2.0 503"]), (20, 10))
+        self.assertLogged("20 calls are not answered yet")
 
 
 class LimitedLoopbackCases(FieldCase):
