@@ -13,6 +13,7 @@ from shtoom.agent.calluser import CallEnding
 from shtoom.agent.extraheaders import OF_A_DIALOG, extraHeaders
 from shtoom.agent.hangup import Action, CallState, Happening
 from shtoom.agent.options import ALLOW, SUPPORTED, refused
+from shtoom.agent.waiting import Waiting
 from shtoom.exceptions import CallFailed, MalformedMessage
 from shtoom.sip.body import sdpBody
 from shtoom.sip.dialog import Dialog
@@ -35,7 +36,7 @@ class InboundCall(Call):
     application cannot know that the caller has just given up.
     """
 
-    __slots__ = ("_accepted", "_localTag", "_transaction")
+    __slots__ = ("_accepted", "_localTag", "_transaction", "_waiting")
 
     direction = "inbound"
 
@@ -54,6 +55,7 @@ class InboundCall(Call):
                 raise MalformedMessage("Contact header", "an address", "*")
             dialog.remoteTarget = self._seenAs(request.fromAddress.uri)
         agent.bind(dialog.key, self)
+        self._waiting = Waiting(agent.reactor, request, transaction.respond, self._expired)
         transaction.respond(request.respond(100))
         agent.awaitCancel(transaction, self)
 
@@ -88,6 +90,7 @@ class InboundCall(Call):
         self.state = CallState.ANSWERED
         if self.dialog is not None:
             self.dialog.confirm()
+        self._waiting.stop()
         transaction, self._transaction = self._transaction, None
         self._accepted = AcceptedResponse(response, self.agent.timers)  # the ACK may come at once
         self.agent.accept(self._accepted, transaction, self.noACK)
@@ -134,6 +137,7 @@ class InboundCall(Call):
 
     def act(self, action: Action, parting: Parting) -> None:
         """REFUSE is what only the called side does."""
+        self._waiting.stop()
         transaction, self._transaction = self._transaction, None
         if action is not Action.REFUSE:
             super().act(action, parting)
@@ -157,7 +161,12 @@ class InboundCall(Call):
             body=sdp or b"",
             contentType="application/sdp" if sdp else None,
         )
-        self._transaction.respond(response)
+        self._waiting.rings(response)
+
+    def _expired(self) -> None:
+        """The time is over that the INVITE gave (13.3.1)."""
+        ending = CallEnding("the caller's INVITE has expired", 487, True)
+        self.leave(Happening.CANCEL, ending, refusal=CallFailed("Request Terminated", 487))
 
     def _seenAs(self, caller: URI) -> URI:
         """A remote target for a caller whose INVITE names none (RFC 2543 did not ask for it)."""
