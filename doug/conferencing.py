@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doug.desk import Mix, MixingDesk
+from doug.scope import maker
 from doug.source import Source
 from shtoom.audio.frames import FRAME, FRAME_BYTES
 from shtoom.audio.mixer import NEW
@@ -204,7 +205,7 @@ class ConfSource(Source):
         self.heard: deque[tuple[Mix, int]] = deque(maxlen=1)
         self._gone = False
         room.addMember(self)
-        self._seat = leg.scope.add(f"seat in room {room.name!r}", self.leave)
+        self._seat = leg.scope.add(f"seat in room {room.name!r}", self.leave, line=maker())
         if tones:
             room.sound(ENTERING)
 

@@ -82,8 +82,7 @@ class Farewell:
         if self._patience is not None and self._patience.active():
             self._patience.cancel()
         leg, app = self._leg, self._leg.getVoiceApp()
-        leg.scope.close()
-        facts = replace(self._facts, survivors=leg.scope.survivors())
+        facts = replace(self._facts, survivors=leg.leaks.over(leg.scope))
         verdict = judge(facts)
         logEnd(leg.scope.name, self._how, facts, verdict, self._dialled)
         if app is not None and not app.va_over:
@@ -121,9 +120,9 @@ def factsOf(
     slow = app.va_slow if app is not None else {}
     return CallFacts(
         answeredFor=None if answeredAt is None else now - answeredAt,
+        signalling=tuple(call.call.findings) if call.call is not None else (),
         unacknowledged=call.call.unacknowledged if call.call is not None else "",
         ourHost=hostOf(call.call.contact) if call.call is not None else None,
-        signalling=tuple(call.call.findings) if call.call is not None else (),
         contactHost=dialog.remoteTarget.host if dialog is not None else None,
         signallingHost=peer.address[0] if peer is not None else None,
         mediaHost=stream.remoteHost if stream is not None else None,
@@ -137,9 +136,10 @@ def factsOf(
         eventsUnmatched=tuple(losses.events),
         leftOut=media.leftOut,
         notPlayed=tuple(media.notPlayed),
-        slowHandlers=tuple(f"{place}: {took:.2f} s" for place, took in slow.items()),
         appError=appError,
+        slowHandlers=tuple(f"{place}: {took:.2f} s" for place, took in slow.items()),
     )
+
 
 def pendingIn(app: VoiceApp | None) -> str:
     """The handler whose Deferred pends, if one does."""
@@ -151,7 +151,6 @@ def pendingIn(app: VoiceApp | None) -> str:
 def hostOf(contact: str) -> str | None:
     """The host of a Contact of ours."""
     return parseNameAddress(contact).uri.host if contact else None
-
 
 
 def logEnd(

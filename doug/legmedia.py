@@ -33,7 +33,7 @@ from doug.legkeys import LegKeys
 from doug.losses import Losses
 from doug.player import Play, Player
 from doug.recorder import Limits, Record, Recorder
-from doug.scope import CallScope, Opened
+from doug.scope import CallScope, Opened, maker
 from doug.source import EchoSource, Source, SourceUses
 from doug.voiceapp import VoiceApp
 from shtoom.media.stream import IFeed, IListener, StreamParameters
@@ -305,8 +305,9 @@ class LegMedia:
         """Something else is recorded now."""
         for record in self.recorder.records:
             if record.recording is not None and record not in self._opened:
+                name = f"recording {record.recording.name}"
                 self._opened[record] = self._scope.add(
-                    f"recording {record.recording.name}", record.recording.close, self._leg.state
+                    name, record.recording.close, self._leg.state, maker()
                 )
         self._route()
 

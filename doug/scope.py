@@ -1,41 +1,61 @@
-"""What a call has opened: it is closed with the call, and what stays open is named.
+"""What a call or an application has opened: it is closed with it, and what stays open is named.
 
-Lives here: the list of one call. Not here: what is on it (doug.leg and its parts put it there).
+Lives here: the list of one of them. Not here: what is on it (doug.leg and its parts, doug.voiceapp
+put it there), what becomes of those that stay (doug.leaks).
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.logger import Logger
 
-__all__ = ["CallScope", "Opened"]
+import shtoom
+import twisted
+
+__all__ = ["CallScope", "Opened", "maker"]
 
 log = Logger()
 
+_HERE = Path(__file__).parent
+_OURS = tuple(f"{path}{os.sep}" for path in (_HERE, Path(shtoom.__file__ or "").parent,
+                                             Path(twisted.__file__ or "").parent))  # fmt: skip
+_THEIRS = f"{_HERE / 'demo'}{os.sep}"  # an application like any other
+
 
 class Opened:
-    """One thing that a call has opened, until closed() or the scope's end.
+    """One thing that was opened, until closed() or the scope's end.
 
     name: in words ("recording /var/spool/1.wav"). handler: the state of the application that it
-    was made in, "" for none.
+    was made in, line: the line of it, "" for none. slow: does its closing take some time rightly?
     """
 
-    __slots__ = ("_close", "_scope", "handler", "name")
+    __slots__ = ("_close", "_scope", "handler", "line", "name", "slow")
 
     def __init__(
-        self, scope: CallScope, name: str, close: Callable[[], object], handler: str
+        self,
+        scope: CallScope,
+        name: str,
+        close: Callable[[], object] | None,
+        handler: str,
+        line: str,
+        *,
+        slow: bool,
     ) -> None:
         self._scope: CallScope | None = scope
-        self._close: Callable[[], object] | None = close
-        self.name, self.handler = name, handler
+        self._close = close
+        self.name, self.handler, self.line, self.slow = name, handler, line, slow
 
-    def closed(self) -> None:
-        """It is closed, by whomever; again: nothing."""
+    def closed(self, outcome: object = None) -> object:
+        """It is closed, by whomever; again: nothing. Returns its argument, for a Deferred."""
         scope, self._scope = self._scope, None
         self._close = None
         if scope is not None:
             scope.forget(self)
+        return outcome
 
     def close(self) -> None:
         """Has it closed, once; it stays on the list until it says that it is closed."""
@@ -44,47 +64,74 @@ class Opened:
             close()
 
     def __str__(self) -> str:
-        return f"{self.name} (made in {self.handler})" if self.handler else self.name
+        made = ", ".join(filter(None, (self.handler, self.line)))
+        return f"{self.name} (made in {made})" if made else self.name
 
 
 class CallScope:
-    """What one call has open, in the order of opening. name: of the call, for log lines."""
+    """What one call or application has open, in the order of opening.
 
-    __slots__ = ("_opened", "name")
+    name: of it, for log lines. whenEmpty: called with it as soon as the list is empty.
+    """
+
+    __slots__ = ("__weakref__", "_opened", "name", "whenEmpty")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._opened: dict[Opened, None] = {}
+        self.whenEmpty: Callable[[CallScope], None] | None = None
 
     def __len__(self) -> int:
         return len(self._opened)
 
-    def add(self, name: str, close: Callable[[], object], handler: str = "") -> Opened:
-        """Puts a thing on the list. close: closes it; called at most once, at the call's end."""
-        opened = Opened(self, name, close, handler)
+    def add(
+        self,
+        name: str,
+        close: Callable[[], object] | None,
+        handler: str = "",
+        line: str = "",
+        *,
+        slow: bool = False,
+    ) -> Opened:
+        """Puts a thing on the list. close: closes it; called at most once, at the end. None: it
+        ends by itself.
+        """
+        opened = Opened(self, name, close, handler, line, slow=slow)
         self._opened[opened] = None
         return opened
 
     def forget(self, opened: Opened) -> None:
         """It is closed."""
         self._opened.pop(opened, None)
+        if not self._opened and self.whenEmpty is not None:
+            whenEmpty, self.whenEmpty = self.whenEmpty, None
+            whenEmpty(self)
 
     def close(self) -> None:
-        """The call is over: closes all, the latest first. An error of one is logged, no more."""
+        """It is over: closes all, the latest first. An error of one is logged, no more."""
         for opened in reversed(tuple(self._opened)):
             try:
                 opened.close()
             except Exception:
                 log.failure("{call}: closing {what} failed", call=self.name, what=str(opened))
 
-    def survivors(self) -> list[str]:
-        """What is still open after close(), in words; each is logged, and the list is empty then.
+    def survivors(self, late: bool = False) -> list[str]:
+        """What is still open after close(), in words; those are on the list no longer.
 
-        A thing that is closed by a thread may be here rightly for a moment.
+        late: those too that may take their time.
         """
-        names = [str(opened) for opened in self._opened]
-        for name in names:
-            log.warn("{call} is over, but {what} is still open", call=self.name, what=name)
-        for opened in tuple(self._opened):
+        left = [opened for opened in self._opened if late or not opened.slow]
+        for opened in left:
             opened.closed()
-        return names
+        return [str(opened) for opened in left]
+
+
+def maker() -> str:
+    """Which line of an application's has asked for what is being opened; "" if none has."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_OURS) or file.startswith(_THEIRS):
+            return f"{os.path.basename(file)} line {frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""

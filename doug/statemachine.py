@@ -78,6 +78,7 @@ class StateMachine:
         self.va_thread = get_ident()
         self.va_list: list[Transition] = []
         self.va_state = ""
+        self.va_entered: Any = None  # the handler
         self.va_lister: Any = None  # the function that returned the list
         self.va_queue: deque[BaseEvent | Expanding] = deque()
         self.va_turn: IDelayedCall | None = None
@@ -347,6 +348,7 @@ class StateMachine:
         """Calls a handler and takes up what it returns, now or when its Deferred fires."""
         if name != UNKNOWN:
             self.va_state = name
+        self.va_entered = getattr(handler, "__func__", handler)  # bound it would be a cycle
         seconds = self.reactor.seconds
         began = seconds()
         try:

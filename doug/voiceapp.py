@@ -27,9 +27,10 @@ from doug.events import (
 )
 from doug.exceptions import StateMachineError
 from doug.keysender import checkSending
+from doug.scope import CallScope, Opened, maker
 from doug.statemachine import StateMachine
 from doug.timer import Timer
-from doug.transitions import Transition
+from doug.transitions import Transition, nameOf, placeOf
 
 if TYPE_CHECKING:
     from doug.application import DougApplication
@@ -104,7 +105,8 @@ class VoiceApp(StateMachine):
         self.va_application, self.va_cookie = application, cookie
         self.va_legs: dict[str, Leg] = {}
         self.va_hadLeg = False  # ever
-        self.va_timers: set[Timer] = set()
+        self.va_scope = CallScope(f"{type(self).__name__} ({cookie})")
+        self.va_timers: dict[Timer, Opened] = {}
         self.va_limit: IDelayedCall | None = None
         self.va_callID = ""
         for limit in ("maxQueuedEvents", "pendingLimit"):
@@ -229,12 +231,15 @@ class VoiceApp(StateMachine):
         if self.va_over:
             timer.cancel()
         else:
-            self.va_timers.add(timer)
+            name = f"timer of {delay:g} s"
+            self.va_timers[timer] = self.va_scope.add(name, timer.cancel, self.va_state, maker())
         return timer
 
     def deferToThread(self, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
         """Runs f(*args, **kwargs) in a thread; the Deferred fires in the reactor's thread."""
-        return self.va_application.deferToThread(f, *args, **kwargs)
+        name = f"job {nameOf(f)} in a thread"
+        job = self.va_scope.add(name, None, self.va_state, maker(), slow=True)
+        return self.va_application.deferToThread(f, *args, **kwargs).addBoth(job.closed)
 
     # What legs, timers and the server call
 
@@ -287,7 +292,9 @@ class VoiceApp(StateMachine):
 
     def va_timerGone(self, timer: Timer) -> None:
         """A timer has run out or was cancelled."""
-        self.va_timers.discard(timer)
+        opened = self.va_timers.pop(timer, None)
+        if opened is not None:
+            opened.closed()
         self.va_poke()
 
     def va_isWaiting(self) -> bool:
@@ -314,6 +321,14 @@ class VoiceApp(StateMachine):
                     "{app}: {leg} could not be left", app=self.va_describe(), leg=repr(leg)
                 )
         self.va_watchPending()
+
+    def va_finish(self) -> None:
+        pending = self.va_pending
+        super().va_finish()
+        if pending is not None and not pending.called:
+            self.va_scope.add(f"the Deferred of {placeOf(self.va_entered)}", None)
+        self.va_scope.name = self.va_describe()
+        self.va_application.leaks.over(self.va_scope)
 
     def va_legFor(self, method: str, leg: Leg | None) -> Leg | None:
         """The leg that a method is for; None if it has ended."""
@@ -347,12 +362,13 @@ class VoiceApp(StateMachine):
         if pending is None:
             return
         self.va_log.warn(
-            "{app}: the Deferred of {state} is cancelled: it still pended {limit:g} s after the "
+            "{app}: the Deferred of {handler} is cancelled: it still pended {limit:g} s after the "
             "last leg had ended",
             app=self.va_describe(),
-            state=self.va_state,
+            handler=placeOf(self.va_entered),
             limit=self.pendingLimit,
         )
+        self.va_application.leaks.count += 1
         self.va_cancel(pending)
         if self.va_pending is pending:  # a coroutine may go on to wait for something else
             self.returnError(StateMachineError(f"{self.va_state} waits on, though it is cancelled"))

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from doug.events import ApplicationSpecificEvent
+from doug.leaks import Leaks
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
 from test.support import runFor
@@ -37,6 +38,7 @@ class Office:
     def __init__(self, clock: Clock, settings: Settings | None = None) -> None:
         self.reactor = clock
         self.settings = settings if settings is not None else Settings()
+        self.leaks = Leaks(lambda: clock)
 
     def deferToThread(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """On the next turn."""

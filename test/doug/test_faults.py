@@ -241,7 +241,7 @@ class Bad(VoiceApp):
         self.mediaPlay([seat])
         self.mediaRecord(seat)
         self.mediaRecord(io.BytesIO())
-        self.kept += [self, event, event.leg, seat, seat.room, self.setTimer(1000.0)]
+        self.kept.extend((self, event, event.leg, seat, seat.room, self.setTimer(1000.0)))
         return self.usual
 
     @property
