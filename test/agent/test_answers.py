@@ -252,6 +252,68 @@ class RefusalTests(AnswerCase):
         self.assertNothingLeft()
 
 
+class SilenceTests(AnswerCase):
+    """What cannot be answered, or must not be, is not (8.2.6, 17.1.1.3, 18.3)."""
+
+    def test_requestsThatDoNotSayWhoseTheyAre(self) -> None:
+        """Without Via, From, To, Call-ID or CSeq there is nothing that an answer could repeat."""
+        number = 0
+        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+            for value in ("", " "):
+                number += 1
+                kept = lines(number, **{name.replace("-", "_"): value})
+                self.assertEqual(self.raw(*kept), [], name)
+        for via in ("x", "SIP/2.0/UDP", "HTTP/1.1/UDP h", "SIP/2.0/UDP h;branch=a\0b", ";branch=z"):
+            number += 1
+            self.assertEqual(self.raw(*lines(number, Via=via)), [], via)
+        for callID in ("a\0b", "a\x1b[31m", "\udcff"):
+            number += 1
+            self.assertEqual(self.raw(*lines(number, Call_ID=callID)), [], ascii(callID))
+        self.assertNothingLeft()
+
+    def test_noACKIsAnswered(self) -> None:
+        """Whatever is wrong with it."""
+        for number, more in enumerate(("X", "Content-Length: 9", "Max-Forwards: x", "CSeq: 1 BYE")):
+            start = "ACK sip:app@192.0.2.10 SIP/2.0"
+            self.assertEqual(self.raw(*lines(number, "ACK"), more, start=start), [], more)
+            start = "ACK http://192.0.2.10 SIP/7.0"
+            self.assertEqual(self.raw(*lines(number, "ACK"), "Require: x", start=start), [])
+        self.assertNothingLeft()
+
+    def test_noResponseIsAnswered(self) -> None:
+        """Those that nobody waits for, broken ones, those for somebody else (8.1.3.3)."""
+        for number, start in enumerate(
+            (
+                *("SIP/2.0 200 OK", "SIP/2.0 100", "SIP/2.0 99 x", "SIP/2.0 999 x", "SIP/2.0 x y"),
+                *(
+                    "SIP/3.0 200 OK",
+                    "SIP/2.0 200 \0",
+                    "SIP/2.0",
+                    "SIP/2.0 -20 x",
+                    "SIP/2.0 \u0662\u0660\u0660 x",
+                ),
+            )
+        ):
+            self.assertEqual(self.raw(*lines(number, "INVITE"), start=start), [], ascii(start))
+            self.assertEqual(self.raw("X", *lines(number, "INVITE"), start=start), [])
+            via = "Via: SIP/2.0/UDP other.example.com;branch=z9hG4bKx"
+            self.assertEqual(self.raw(*lines(number, "INVITE"), via, start=start), [])
+        self.assertNothingLeft()
+
+    def test_whatIsNoSIP(self) -> None:
+        """Other protocols, halves of messages, rubbish."""
+        for data in (
+            *(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\x02\x00", b"\xff" * 1200, b"x"),
+            *(b"INVITE", b"INVITE sip:a@b SIP/2.0", b"INVITE sip:a@b SIP/2.0\r\n\r\n", b"\0" * 500),
+            *(b" INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n\r\n", b"\r\n" * 400, b"{}"),
+        ):
+            self.alice.raw(data)
+        self.alice.nothing(".*", during=2)
+        self.assertEqual(self.alice.unreadable, [])
+        self.assertEqual(self.desk, [])
+        self.assertNothingLeft()
+
+
 class SmugglingTests(AnswerCase):
     """Headers that two readers would read in two ways."""
 

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.digest import parseAnswer
+from shtoom.sip.framing import Framer, Whole
 from shtoom.sip.keyinfo import parseKeyInfo
 from shtoom.sip.message import Message, Request, Response
 from shtoom.sip.parser import parse
@@ -21,6 +22,8 @@ from shtoom.sip.uri import parseURI
 from test.sip.test_parser import touchAll
 from test.support import corpusCases, corpusRoot
 
+CUTS = 11
+"""Bytes from one cut to the next; where the first is differs from message to message."""
 ELSEWHERE = {
     "unsupported",  # of the answer: test.agent.test_corpus
     "sipfrag_status",  # of transfers: not yet
@@ -42,6 +45,27 @@ class CorpusTests(SynchronousTestCase):
     def test_messagesOfTheField(self) -> None:
         """What named phones, exchanges and trunks send."""
         self.assertEqual(list(faults("sip")), [])
+
+    def test_cutsOfAStream(self) -> None:
+        """On a connection each message comes out whole, wherever the reads end."""
+        count = 0
+        for name in ("torture", "sip"):
+            for identity, data, case in corpusCases(name):
+                assert data is not None
+                wanted = case.get("fields", {})
+                right = wanted.get("content_length") == wanted.get("body_length") is not None
+                if not right or wanted.get("trailing_octets"):
+                    continue
+                count += 1
+                whole = [Whole(data)]
+                framer = Framer()
+                one = [piece for at in range(len(data)) for piece in framer.received(data[at : at + 1])]
+                self.assertEqual(one, whole, identity)
+                for at in range(count % CUTS, len(data), CUTS):
+                    framer = Framer()
+                    two = framer.received(data[:at]) + framer.received(data[at:])
+                    self.assertEqual(two, whole, f"{identity} at {at}")
+        self.assertGreater(count, 80)
 
     def test_fuzzSeeds(self) -> None:
         """Whatever a seed is, it parses or is refused, and as the seed says where it says."""
