@@ -267,7 +267,7 @@ class ServerTransaction:
         """
         request = self._machine.request
         answered = request is None
-        if request is not None and not self.peer.transport.reliable and _isShort(response):
+        if request is not None and not self.peer.transport.reliable:
             response = lean(response, request)
         effects = self._machine.respond(response, self._layer.seconds())
         if not effects:
@@ -324,8 +324,3 @@ class ServerTransaction:
             self._layer.ended(self)
             if effect.failure is not None:
                 self._layer.noAck(self, effect.failure)
-
-
-def _isShort(response: Response) -> bool:
-    """A final response that forms no dialog: nobody knows yet who asked for it."""
-    return response.code >= 300 or (response.code >= 200 and response.cseq.method != "INVITE")

@@ -15,17 +15,18 @@ MOST = 1.5
 _FIRST = ("supported", "accept-language", "server", "user-agent", "date")
 """What says nothing about this request, and is left out before the reason is cut."""
 
-_KEPT = ("via", "from", "to", "call-id", "cseq", "content-length")
-"""What no response can do without (8.2.6.2)."""
+_LAST = ("allow", "accept", "accept-encoding", "warning", "reason", "retry-after")
+"""What RFC 3261 asks for, but a client can do without; not so a challenge, a Contact, a tag."""
 
 
 def lean(response: Response, request: Request) -> Response:
     """The response without what makes it longer than MOST times the request.
 
-    Bodies and headers that it could be read without go first, then the end of its reason, then all
-    that RFC 3261 asks for but a client can do without: Allow, Accept, Retry-After. A request so
-    short that this is needed is from no phone.
+    Left alone is what may belong to a call, and what only those are told whom we know: 2xx, but for
+    OPTIONS. A request so short that more than a Supported is left out is from no phone.
     """
+    if response.code < 300 and request.method != "OPTIONS":
+        return response
     most = int(MOST * (request.size or len(request.toBytes())))
     if len(response.toBytes()) <= most:
         return response
@@ -35,14 +36,15 @@ def lean(response: Response, request: Request) -> Response:
     if over <= 0:
         return response
     shorter = response.reason.encode("utf-8", "surrogateescape")[:-over]
-    response = Response(response.code, shorter.decode("utf-8", "ignore"), response.headers)
+    phrase = shorter.decode("utf-8", "ignore")
+    response = Response(response.code, phrase, response.headers, response.body)
     if len(response.toBytes()) <= most:
         return response
-    return _without(response, [name for name in names if name not in _KEPT])
+    return _without(response, [name for name in names if name in _LAST])
 
 
 def _without(response: Response, names: list[str]) -> Response:
     headers = response.headers
     for name in names:
         headers = headers.without(name)
-    return Response(response.code, response.reason, headers)
+    return Response(response.code, response.reason, headers, response.body)

@@ -70,6 +70,23 @@ class LeanTests(SynchronousTestCase):
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             self.assertIsNotNone(short.header(name))
 
+    def test_whatACallNeedsIsLeftAlone(self) -> None:
+        """Bodies and Contacts of a 2xx, challenges and what a refusal is useless without."""
+        for method, code, header in (
+            ("UPDATE", 200, "Contact"),
+            ("INVITE", 200, "Contact"),
+            ("INVITE", 180, "Contact"),
+            ("REGISTER", 200, "Contact"),
+            ("REGISTER", 401, "WWW-Authenticate"),
+            ("INVITE", 302, "Contact"),
+            ("REGISTER", 423, "Min-Expires"),
+        ):
+            asked = request(method)
+            body = b"v=0\r\n" * 50 if code < 300 else b""
+            response = asked.respond(code, headers=((header, "x" * 200),), body=body)
+            short = lean(response, asked)
+            self.assertEqual((short.header(header), short.body), ("x" * 200, body))
+
     @given(
         st.text("äx ", max_size=200),
         st.lists(st.sampled_from(EXTRAS), max_size=3),
