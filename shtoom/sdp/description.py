@@ -26,6 +26,7 @@ MAX_LINES = 2000  # browsers with video and all their candidates write some hund
 MAX_MEDIA = 64
 MAX_CONNECTIONS = 128  # c= lines
 MAX_FORMATS = 128  # as many as there are payload types
+MAX_LINE = 4096  # characters of an m= or c= line; attributes may be longer
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -99,8 +100,8 @@ class MediaDescription:
     @cached_property
     def direction(self) -> str:
         """sendrecv, sendonly, recvonly or inactive, as its writer sees it (RFC 8866 6.7)."""
-        for lines in (self.lines, self.sessionLines):
-            for name, _ in _attributesOf(lines):
+        for attributes in (self._attributes, _attributesOf(self.sessionLines)):
+            for name, _ in attributes:
                 if name.lower() in DIRECTIONS:
                     return name.lower()
         return "sendrecv"
@@ -118,16 +119,20 @@ class MediaDescription:
     @cached_property
     def formats(self) -> tuple[Format, ...]:
         """What its payload types mean, in order; of use where proto is an RTP profile."""
-        return readFormats(self.formatNames, _attributesOf(self.lines))
+        return readFormats(self.formatNames, self._attributes)
 
     def attribute(self, name: str) -> str | None:
         """The value of the section's first a= line of that name: "" if it has none, None if
         there is no such line."""
-        return next((value for key, value in _attributesOf(self.lines) if key == name), None)
+        return next((value for key, value in self._attributes if key == name), None)
 
     def attributes(self, name: str) -> tuple[str, ...]:
         """The values of all the section's a= lines of that name."""
-        return tuple(value for key, value in _attributesOf(self.lines) if key == name)
+        return tuple(value for key, value in self._attributes if key == name)
+
+    @cached_property
+    def _attributes(self) -> tuple[tuple[str, str], ...]:
+        return tuple(_attributesOf(self.lines))
 
     def toText(self) -> str:
         """The section's lines, the m= line first."""
@@ -217,7 +222,7 @@ def _parseLine(row: str) -> Line | None:
 
 
 def _parseMedium(value: str, lines: tuple[Line, ...]) -> MediaDescription:
-    found = _MEDIA.fullmatch(value)
+    found = _MEDIA.fullmatch(value) if len(value) <= MAX_LINE else None
     if not found:
         raise MalformedMessage("SDP m= line", "type, port, profile and formats", value)
     kind, port, count, proto, rest = found.groups()
@@ -230,7 +235,7 @@ def _parseMedium(value: str, lines: tuple[Line, ...]) -> MediaDescription:
 
 
 def _parseConnection(value: str) -> Connection:
-    found = _CONNECTION.fullmatch(value)
+    found = _CONNECTION.fullmatch(value) if len(value) <= MAX_LINE else None
     if not found:
         raise MalformedMessage("SDP c= line", "IN IP4 or IN IP6 and an address", value)
     address = found[2].partition("/")[0]  # a multicast address may have a TTL and a count

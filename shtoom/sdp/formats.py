@@ -75,12 +75,20 @@ def readFormats(tokens: Iterable[str], attributes: Iterable[tuple[str, str]]) ->
     """
     maps: dict[int, tuple[str, int, int]] = {}
     parameters: dict[int, str] = {}
+    known: set[tuple[str, str]] = set()  # name and first characters of those that were read
     for name, value in attributes:
-        if name == "rtpmap" and (found := _RTPMAP.fullmatch(value.strip())):
+        if name not in ("rtpmap", "fmtp"):
+            continue
+        value = value.strip()
+        if (name, value[:3]) in known:  # a look is cheaper than to read it again
+            continue
+        if name == "rtpmap" and (found := _RTPMAP.fullmatch(value)):
             number, encoding, rate, channels = found.groups()
             maps.setdefault(int(number), (encoding, int(rate), int(channels or 1)))
-        elif name == "fmtp" and (found := _FMTP.fullmatch(value.strip())):
+            known.add((name, value[:3]))
+        elif name == "fmtp" and (found := _FMTP.fullmatch(value)):
             parameters.setdefault(int(found[1]), found[2])
+            known.add((name, value[:3]))
     formats: dict[int, Format] = {}
     for token in tokens:
         if not (token.isascii() and token.isdecimal() and len(token) <= 3 and int(token) < 128):

@@ -169,10 +169,10 @@ class HeaderTests(SynchronousTestCase):
         """Gigabytes that begin as a WAV does: no more is read than a header may take."""
         path = self.folder / "huge.wav"
         head = b"RIFF" + pack("<I", 0xFFFFFFFF) + b"WAVE"
-        for chunks in (b"JUNK" + pack("<I", 0xFFFFFFF0), b"JUNK" + pack("<I", MAX_HEAD - 64)):
+        for size in (0xFFFFFFF0, MAX_HEAD - 64):
             with path.open("wb") as file:
-                file.write(head + chunks)
+                file.write(head + b"JUNK" + pack("<I", size))
                 file.truncate(3 << 30)  # it takes no room: there is nothing in it
             error = self.assertRaises(AudioFileError, openReader, path)
-            self.assertIn("huge.wav", str(error))
+            self.assertRegex(str(error), "huge.wav has its sound behind [0-9]+ bytes")
         path.unlink()
