@@ -325,6 +325,23 @@ class AnswerRaces(RaceCase):
         self.assertEqual(len(self.desk), 1)
         self.assertOver()
 
+    def test_requestsAfterAllTimers(self) -> None:
+        """ACK, BYE and CANCEL of a call that is long over: nothing, 481 and 481 (12.2.2, 9.2)."""
+        call = self.ringing()
+        call.cancel()
+        self.settle()
+        call.ackRefusal()
+        call = self.answered()
+        self.hangUp(call)
+        self.settle(70.0)
+        before = len(self.whatAlice())
+        for request in ("ACK", "BYE", "CANCEL"):
+            self.again(request)
+        self.settle(5.0)
+        self.assertEqual(self.whatAlice()[before:], ["481 BYE", "481 CANCEL"])
+        self.assertEqual(len(self.desk), 2)
+        self.assertOver(CallEndedEvent, CallEndedEvent)
+
     def test_INVITEOnAnotherWay(self) -> None:
         """A copy with a branch of its own while it rings is one that was merged: 482 (8.2.2.2)."""
         call = self.ringing()

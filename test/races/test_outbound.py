@@ -233,6 +233,23 @@ class AnswerRaces(RaceCase):
         self.assertEqual(self.trunk.labels(), ["INVITE", "ACK"])
         self.assertOver(CallRejectedEvent)
 
+    def test_responsesAfterAllTimers(self) -> None:
+        """Whatever the far end has said is nothing any more: no answer, no event (17.1.3)."""
+        app, call = self.unanswered()
+        call.says(180)
+        call.says(200, body=self.trunk.answer)
+        self.settle()
+        app.leg.hangupCall()
+        self.trunk.reply(self.trunk.request("BYE"), 200)
+        self.settle(70.0)
+        heard, names = self.trunk.labels(), app.names
+        for response in ("180 INVITE", "200 INVITE", "200 BYE"):
+            self.again(response)
+        self.settle(5.0)
+        self.assertEqual((self.trunk.labels(), app.names), (heard, names))
+        self.assertEqual(self.lab.application.exchange.agent.layer.counts["stray"], 3)
+        self.assertOver()
+
     def test_aRefusalRepeated(self) -> None:
         """Our ACK was lost: it goes out again each time; one rejection (17.1.1.2)."""
         app, call = self.unanswered()
