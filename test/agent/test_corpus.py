@@ -6,6 +6,8 @@ answers. Not here: the fields that are read (test.sip.test_parser_corpus).
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +22,7 @@ from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
 from shtoom.sip.uri import hostPort
-from test.support import corpusCases
+from test.support import corpusCases, corpusRoot
 
 Address = tuple[str, int]
 
@@ -178,6 +180,30 @@ class CorpusTests(SynchronousTestCase):
     def test_devices(self) -> None:
         """Messages of named devices."""
         self.assertAnsweredAsExpected("sip", 55)
+
+    def test_fuzzSeeds(self) -> None:
+        """What was made to break parsers: answered as it says, or not at all; the server lives."""
+        agent = self.lab.application.exchange.agent
+        answered = 0
+        for line in (corpusRoot() / "fuzz" / "sip.jsonl").read_text().splitlines():
+            seed = json.loads(line)
+            self.world.send(base64.b64decode(seed["b64"]))
+            self.lab.advance(0.5)
+            codes = {answer.code for answer, _ in self.world.forget()}
+            self.assertLessEqual(len(codes), 1, seed["id"])
+            for code in codes:
+                answered += 1
+                self.assertNotEqual(code, 500, seed["id"])
+                if "status" in seed and seed.get("parse", "reject") == "reject":
+                    self.assertIn(code, seed["status"], seed["id"])
+            if seed.get("parse") == "reject":
+                self.assertTrue(codes <= {400, 414, 505, 513}, f"{seed['id']}: {codes}")
+            self.lab.advance(AFTERWARDS)
+            self.assertEqual((len(agent.calls), len(agent.layer)), (0, 0), seed["id"])
+            self.world.forget()
+        self.assertServes("after all of them")
+        self.assertGreater(answered, 200)
+        self.lab.assertNothingLeft()
 
 
 def asRead(data: bytes) -> Request:
