@@ -224,6 +224,7 @@ class Exchange:
         self._addresses.stop()
         self.media.close()
         self.io.close()
+        self.prompts.clear()
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)

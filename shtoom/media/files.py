@@ -13,10 +13,13 @@ import os
 import shlex
 import stat
 from contextlib import closing
+from errno import EFBIG
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +36,7 @@ from shtoom.audio.wav import (
     toMono16,
 )
 from shtoom.media.convert import COMPRESSED, LARGEST, missing, toWav
+from shtoom.media.converted import Converted
 from shtoom.media.sniff import HEAD, formatOf
 from shtoom.words import strOf
 
@@ -252,18 +256,20 @@ class _Closed:
 _CLOSED = _Closed()
 
 
-def openReader(source: str | os.PathLike[str] | ReadableFile) -> AudioReader:
+def openReader(
+    source: str | os.PathLike[str] | ReadableFile, converted: Converted | None = None
+) -> AudioReader:
     """Opens a sound file by its path, or reads an open binary file from where it stands.
 
     The first bytes tell WAV and AU, whatever the name; .raw, .sln, .ul and .al are samples without
     a header, as is an open file that begins like no other format and has no name that promises one.
-    What is compressed is converted first (media.convert). Raises AudioFileError; then the file is
-    closed again. Blocking.
+    What is compressed is converted first (media.convert); converted: where the result of a path is
+    kept for the next time. Raises AudioFileError; then the file is closed again. Blocking.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         file, size = _openPath(path)
-        return _reader(file, str(path), path.suffix.lower(), size)
+        return _reader(file, str(path), path.suffix.lower(), size, converted)
     name = nameOf(source)
     return _reader(source, name, Path(name).suffix.lower(), None)
 
@@ -276,19 +282,30 @@ def nameOf(file: object) -> str:
     return f"a {type(file).__name__}"  # a number is its descriptor's
 
 
-def _reader(file: ReadableFile, name: str, suffix: str, size: int | None) -> AudioReader:
+def _reader(
+    file: ReadableFile,
+    name: str,
+    suffix: str,
+    size: int | None,
+    converted: Converted | None = None,
+) -> AudioReader:
     try:
         return AudioReader(file, name, suffix, size)
     except _Compressed as found:
         with closing(file):
-            return _converted(file, name, found)
+            make = partial(_convert, file, name, found)
+            if converted is None or not isinstance(file, FileIO):
+                return _readerOf(make(), name, found)
+            state = os.fstat(file.fileno())
+            key = (os.path.abspath(name), state.st_mtime_ns, state.st_size, state.st_ino)
+            return _readerOf(converted.open(key, make), name, found)
     except BaseException:
         file.close()
         raise
 
 
-def _converted(file: ReadableFile, name: str, found: _Compressed) -> AudioReader:
-    """A reader of what a converter makes of that file, of which the head was read."""
+def _convert(file: ReadableFile, name: str, found: _Compressed) -> BinaryIO:
+    """What a converter makes of that file, of which the head was read."""
     install = missing(found.kind)
     if install is not None:
         what = f"is {found.kind}, which nothing here converts"
@@ -300,11 +317,17 @@ def _converted(file: ReadableFile, name: str, found: _Compressed) -> AudioReader
                 copy.write(piece)
                 left -= len(piece)
                 piece = _pieceOf(file, name, _SKIP)
+            if piece:
+                raise OSError(EFBIG, f"it is larger than {LARGEST >> 20} MiB")
             copy.flush()
-            wav = toWav(copy.name, found.kind)
+            return toWav(copy.name, found.kind)
         except OSError as error:
             what = f"is {found.kind} that cannot be converted ({wordsOf(error)})"
             raise AudioFileError(name, what, f"make it anew: {_converting(name)}") from error
+
+
+def _readerOf(wav: BinaryIO, name: str, found: _Compressed) -> AudioReader:
+    """A reader of a file that was converted."""
     try:
         return AudioReader(wav, name, ".wav", os.fstat(wav.fileno()).st_size)
     except BaseException as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from twisted.internet.defer import Deferred
 
 from shtoom.media.clips import Clip, IClip, StreamedClip
+from shtoom.media.converted import Converted
 from shtoom.media.files import AudioReader, ReadableFile, openReader
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class PromptCache:
 
     A file that was replaced on disk is read anew by the next load(): its time, size and inode are
     looked at each time (two microseconds; a file system that hangs would be heard, so prompts
-    belong on a local one). Files of more than a minute are streamed, and so are open files.
+    belong on a local one). Files of more than a minute are streamed, and so are open files. What
+    has to be converted first is converted once.
     """
 
     def __init__(self, deferToThread: DeferToThread, maxBytes: int = 64 << 20) -> None:
@@ -55,6 +57,7 @@ class PromptCache:
         self._deferToThread, self.maxBytes = deferToThread, maxBytes
         self._entries: OrderedDict[Key, _Loaded] = OrderedDict()
         self._waiting: dict[tuple[Key, Stamp | None], list[Deferred[_Loaded]]] = {}
+        self._converted = Converted()
         self.bytes = 0
 
     def load(
@@ -80,6 +83,7 @@ class PromptCache:
     def clear(self) -> None:
         """Forgets all of it; what plays goes on."""
         self._entries.clear()
+        self._converted.clear()
         self.bytes = 0
 
     # --- in the reactor thread ----------------------------------------------------------------
@@ -92,7 +96,7 @@ class PromptCache:
             self._waiting[job].append(mine)
             return mine
         self._waiting[job] = [mine]
-        loading = self._deferToThread(_load, key[0], codec)
+        loading = self._deferToThread(_load, key[0], codec, self._converted)
         loading.addCallbacks(self._loaded, self._failed, callbackArgs=(job,), errbackArgs=(job,))
         return mine
 
@@ -149,9 +153,9 @@ class PromptCache:
             path = source
 
             def reopen() -> AudioReader:
-                return openReader(path)
+                return openReader(path, self._converted)
 
-        reader = openReader(source)
+        reader = openReader(source, self._converted)
         try:
             return StreamedClip(reader, codec, self._deferToThread, reopen)
         except BaseException:
@@ -159,10 +163,10 @@ class PromptCache:
             raise
 
 
-def _load(path: str, codec: Codec) -> _Loaded:
+def _load(path: str, codec: Codec, converted: Converted) -> _Loaded:
     """In a thread: a whole file, encoded piece by piece."""
     before = _stampOf(path)
-    with openReader(path) as reader:
+    with openReader(path, converted) as reader:
         payload: bytes | None = None
         if reader.duration is not None and reader.duration <= LONGEST:
             pieces = []

@@ -133,6 +133,23 @@ class FileCases(FieldCase):
         """A second of 440 Hz at the right pitch, length and level."""
         self.plays(OTHERS)
 
+    def test_files_004_aLongCompressedFile(self) -> None:
+        """Converted for the first call that plays it; others find that, and nothing is left."""
+        if convert.missing("flac") is not None:
+            self.skipTest("nothing here converts FLAC")
+        path = self.folder / "song.flac"
+        convert.fromWav(self.soundFile(70.0), str(path))
+        for _ in range(2):
+            call = self.answered()
+            self.alice.media.packets.clear()
+            self.app.leg.mediaPlay(path)
+            self.lab.advance(2.0)
+            self.assertGreater(toneShare(loud(sound(self.alice.media.packets)), 440), 0.97)
+            self.hangUp(call)
+            self.patch(convert, "WHEEL", "no_such_module")
+            self.patch(convert, "PROGRAM", "no-such-program")
+        self.assertStillWell()
+
     def plays(self, files: Mapping[str, bytes]) -> None:
         """In a call, each of them: it ends well and sounds as it should."""
         call = self.answered()

@@ -9,7 +9,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import ClassVar
+from threading import Barrier, Thread
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 from twisted.internet.defer import Deferred, execute
@@ -17,8 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.audio.tones import sine
 from shtoom.audio.wav import wavHeader
-from shtoom.media import convert
+from shtoom.media import convert, converted
 from shtoom.media.convert import ConversionFailed, fromWav, missing, toWav
+from shtoom.media.converted import Converted
 from shtoom.media.files import AudioFileError, openReader
 from shtoom.media.recording import Recording, RecordingFailed
 from test.support.wavfile import chunk, fmt, level, riff, strongest
@@ -222,3 +224,73 @@ class RealTests(InThreads):
             error = self.assertRaises(AudioFileError, openReader, path)
             self.assertIn(path, str(error))
             self.assertRegex(error.what, r"\(.{4,}\)|nothing here converts")
+
+
+class OnceTests(ProgramTestCase):
+    """What was converted is kept."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.kept = Converted()
+        self.addCleanup(self.kept.clear)
+        self.path = self.put("song.mp3", MARK + WAV)
+        self.calls = 0
+
+    def made(self) -> BinaryIO:
+        """A WAV; counted."""
+        self.calls += 1
+        return Path(self.put("made", WAV)).open("rb", buffering=0)
+
+    def read(self, path: str | None = None) -> bytes:
+        """A reader's sound."""
+        with openReader(path or self.path, self.kept) as reader:
+            return bytes(reader.read().astype("<i2").tobytes())
+
+    def test_itIsMadeOnce(self) -> None:
+        """Each reader has a place of its own; nothing converts any more."""
+        self.assertEqual(self.read(), PCM)
+        self.program.unlink()
+        with openReader(self.path, self.kept) as one, openReader(self.path, self.kept) as other:
+            self.assertEqual(len(one.read(0.1)), 800)
+            self.assertEqual(other.read().astype("<i2").tobytes(), PCM)
+            self.assertEqual(len(one.read()), len(PCM) // 2 - 800)
+
+    def test_anotherFileOfThatNameIsAnother(self) -> None:
+        """By its time, size and inode; a failure is not kept."""
+        self.assertEqual(self.read(), PCM)
+        self.put("song.mp3", MARK + b"broken")
+        self.assertRaises(AudioFileError, self.read)
+        half = wavHeader(len(PCM) // 2) + PCM[: len(PCM) // 2]
+        self.put("song.mp3", MARK + half)
+        self.assertEqual(self.read(), PCM[: len(PCM) // 2])
+
+    def test_thereIsRoomForSome(self) -> None:
+        """The oldest goes, whoever reads it reads on; none is left after clear()."""
+        self.patch(converted, "MOST", 2)
+        first = self.kept.open("first", self.made)
+        for key in ("second", "third"):
+            self.kept.open(key, self.made).close()
+        self.assertEqual(first.read(), WAV)
+        first.close()
+        self.calls = 0
+        for key in ("third", "second", "first"):
+            self.kept.open(key, self.made).close()
+        self.assertEqual(self.calls, 1)
+        self.kept.clear()
+        self.kept.open("first", self.made).close()
+        self.assertEqual(self.calls, 2)
+
+    def test_manyAtOnceWaitForOne(self) -> None:
+        """A hundred callers of one long song: it is made once."""
+        go = Barrier(8)
+
+        def ask() -> None:
+            go.wait(30)
+            self.kept.open("song", self.made).close()
+
+        threads = [Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual(self.calls, 1)

@@ -168,7 +168,7 @@ class CacheTests(WithFolder):
                     file.write(b"more")
                 return PCMU.encode(pcm)
 
-        done.callback(job(args[0], Growing()))
+        done.callback(job(args[0], Growing(), *args[2:]))
         self.assertEqual(self.successResultOf(load).duration, 0.5)
         self.assertEqual(self.cache.bytes, 0)
 
