@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
-from shtoom.exceptions import MalformedMessage
-from shtoom.sip.uri import URI, hostPort, parseURI
+from shtoom.exceptions import MalformedMessage, checkText
+from shtoom.sip.uri import URI, hostPort, isHostName, isIPv6, parseURI
 
 __all__ = ["Network", "Trunk", "parseRegister"]
 
@@ -51,6 +51,22 @@ class Trunk:
     qualify: float | None = None
     maxCalls: int | None = None
     refer: bool = False
+
+    def __post_init__(self) -> None:
+        """ValueError names the value that could not be sent as it is; passwords are not shown."""
+        if not self.name or not self.name.isprintable():
+            raise ValueError(f"name: wanted printable characters, got {self.name!r}")
+        if not isHostName(self.host) and not isIPv6(self.host):
+            raise ValueError(f"host: wanted a host name or an IP address, got {self.host!r}")
+        if self.transport not in TRANSPORTS:
+            wanted = ", ".join(TRANSPORTS)
+            raise ValueError(f"transport: wanted one of {wanted}, got {self.transport!r}")
+        for what in ("user", "authUser", "realm"):
+            value = getattr(self, what)
+            if value is not None:
+                checkText(what, value)
+        if self.password is not None and any(c in self.password for c in "\r\n\0"):
+            raise ValueError("password: no CR, LF or NUL allowed")
 
     @property
     def uri(self) -> URI:
