@@ -254,7 +254,8 @@ def wavHeader(
     """All that stands before `dataBytes` of sound; 44 bytes for PCM, else 58.
 
     Other codings than PCM have a fmt chunk of 18 bytes and a fact chunk (RFC 2361). An odd
-    dataBytes counts on the pad byte that its writer adds.
+    dataBytes counts on the pad byte that its writer adds. More than 32 bits can say (three days of
+    8 kHz) is "to the end of the file".
     """
     tag = next(tag for tag, known in _WAV_TAGS.items() if known is encoding)
     block = width * channels
@@ -262,6 +263,9 @@ def wavHeader(
     chunks = _CHUNK.pack(b"fmt ", len(fmt)) + fmt
     if encoding is not Encoding.PCM:
         chunks = _CHUNK.pack(b"fmt ", len(fmt) + 2) + fmt + bytes(2)
-        chunks += _CHUNK.pack(b"fact", 4) + (dataBytes // block).to_bytes(4, "little")
+        samples = min(dataBytes // block, UNKNOWN_SIZE)
+        chunks += _CHUNK.pack(b"fact", 4) + samples.to_bytes(4, "little")
     size = 4 + len(chunks) + _CHUNK.size + dataBytes + (dataBytes & 1)
+    if size > UNKNOWN_SIZE:
+        size = dataBytes = UNKNOWN_SIZE
     return _CHUNK.pack(b"RIFF", size) + b"WAVE" + chunks + _CHUNK.pack(b"data", dataBytes)

@@ -131,7 +131,10 @@ class _PathWriter(Writer):
         self._path, self._fd = path, -1
 
     def open(self) -> None:
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        # Without O_NONBLOCK a pipe that nobody reads would hold this thread for ever.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd = os.open(self._path, flags, 0o666)
+        os.set_blocking(self._fd, True)
         self.isRegular = S_ISREG(os.fstat(self._fd).st_mode)
         super().open()
 

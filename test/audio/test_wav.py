@@ -244,6 +244,16 @@ class WavHeaderTests(SynchronousTestCase):
         with wave.open(io.BytesIO(wavHeader(6) + bytes(6))) as file:
             self.assertEqual(file.getparams()[:4], (1, 2, 8000, 3))
 
+    def test_moreThanAHeaderCanSayIsToTheEnd(self) -> None:
+        """Three days of 8 kHz are 4 GiB: the recording goes on, and can be read."""
+        for size in ((1 << 32) - 36, 1 << 32, 1 << 40):
+            for encoding, width in ((Encoding.PCM, 2), (Encoding.ULAW, 1)):
+                header = wavHeader(size, encoding=encoding, width=width)
+                found = parseWav(readerOf(header))
+                self.assertIsNone(found.dataSize)
+        found = parseWav(readerOf(wavHeader((1 << 32) - 38)))
+        self.assertEqual(found.dataSize, (1 << 32) - 38)
+
     def test_whatIsWrittenIsRead(self) -> None:
         """All codings, through parseWav()."""
         for encoding, width in (

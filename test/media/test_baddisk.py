@@ -94,6 +94,13 @@ class BadDiskTests(SynchronousTestCase):
             failure.reason, f"{path}: cannot be opened: No such file or directory: {wanted}"
         )
 
+    def test_aPipeThatNobodyReads(self) -> None:
+        """Not opened, and no thread waits for its reader."""
+        os.mkfifo(self.folder / "pipe.raw")
+        failure = self.failureOf(self.folder / "pipe.raw", 0.02)
+        self.assertFalse(failure.opened)
+        self.assertIn("pipe.raw: cannot be opened: No such device or address", failure.reason)
+
     def test_aRelativePathIsToldInFull(self) -> None:
         """Who reads the log need not know what the server's current folder is."""
         failure = self.failureOf("nowhere/a.wav", 0.02)

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.audio.tones import sine
 from shtoom.audio.wav import wavHeader
-from shtoom.media import convert, converted
+from shtoom.media import convert, converted, files
 from shtoom.media.convert import ConversionFailed, fromWav, missing, toWav
 from shtoom.media.converted import Converted
 from shtoom.media.files import AudioFileError, openReader
@@ -135,6 +135,12 @@ class ReadTests(ProgramTestCase):
         """Else it would go round for ever."""
         error = self.assertRaises(AudioFileError, openReader, io.BytesIO(MARK + MARK + WAV))
         self.assertIn("of which the converter made MP3", str(error))
+
+    def test_oneThatIsTooLargeIsNotBegun(self) -> None:
+        """It is not cut: who listens would not know why the song ends."""
+        self.patch(files, "LARGEST", 1000)
+        error = self.assertRaises(AudioFileError, openReader, io.BytesIO(MARK + WAV))
+        self.assertIn("is MP3 that cannot be converted (it is larger than", str(error))
 
     def test_aWavOfAnotherCodingIsConverted(self) -> None:
         """Its header is good, its samples are GSM 6.10; not one of a kind that nobody knows."""
