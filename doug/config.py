@@ -18,6 +18,7 @@ from doug.dialplan import parseGateway
 from doug.settings import parseCodecs
 from doug.trunks import IDENTITIES, TRANSPORTS, Trunk
 from shtoom.agent.registrar import Phone
+from shtoom.sip.shown import shown
 
 __all__ = ["Config", "ConfigError", "Route", "readConfig"]
 
@@ -124,7 +125,12 @@ class _Reader:
             if not isinstance(table, dict):
                 self._fail((kind, name), f"wanted a table of its own: [{kind}.NAME]")
             keys = _Keys(self, (kind, name), table)
-            found[name] = read(name, keys)
+            try:
+                found[name] = read(name, keys)
+            except ConfigError:
+                raise
+            except ValueError as error:  # of the value as a whole, its name included
+                self._fail((kind, name), str(error))
             keys.end()
         return found
 
@@ -180,7 +186,7 @@ class _Reader:
         self._fail(path, why)
 
     def _fail(self, path: tuple[str, ...], why: str) -> None:
-        raise ConfigError(f"{self._where(path)}: {path[-1]}: {why}")
+        raise ConfigError(f"{self._where(path)}: {shown(path[-1])}: {why}")
 
     def _where(self, path: tuple[str, ...]) -> str:
         line = self._lineOf(path)

@@ -162,3 +162,4 @@ class ConfigTests(SynchronousTestCase):
         ]
         for text, line, words in table:
             self.wrong(text, line, *words)
+        self.wrong('[trunk."a\\nb"]\nhost = "a.b"\n', None, "name", "printable")
