@@ -25,6 +25,7 @@ from doug.events import (
 from doug.spool import LONGEST, Spool, safeName
 from doug.testing import Lab
 from doug.voiceapp import VoiceApp
+from shtoom.media import writers
 from shtoom.media.writers import writerFor
 from test.media.test_recording import SECOND, readWav, sound
 
@@ -168,6 +169,7 @@ class CrashTests(SynchronousTestCase):
     def during(self, system: System, job: Callable[[], Any]) -> bool:
         """Runs it with that system; did it get through? What it had open is closed."""
         patched = self.patch(doug.spool, "os", system)
+        self.patch(writers, "os", system)
         try:
             job()
         except Crash:
