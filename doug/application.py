@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import count
 from pathlib import Path
 from random import Random, SystemRandom
@@ -345,7 +345,10 @@ class DougApplication:
             if trunk is not None:
                 trunk.checkFree()
                 wishes = trunk.wishes(wishes)
-            peer = exchange.peerFor(address)
+            else:
+                wishes = replace(wishes, flows=exchange.relations.flowsTo(address))
+            flows = wishes.flows
+            peer = flows[0].peer if flows else exchange.peerFor(address)
             session = exchange.openSession(peer)
         except CallFailed as failure:
             leg = Leg(self, None)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shtoom.agent.fork import Flow
 from shtoom.exceptions import CallFailed, InvalidSIPURL, MalformedMessage
 from shtoom.sip.shown import shown
 from shtoom.sip.uri import URI, parseURI
@@ -21,13 +22,17 @@ _PATTERN = re.compile(r"(?:[^@:\s<>]*@)?(?:\[[0-9A-Fa-f:.*]+\]|[A-Za-z0-9.*_-]+)
 
 @dataclass(frozen=True)
 class DialWishes:
-    """How an application wants a call to be placed; see VoiceApp.placeCall."""
+    """How an application wants a call to be placed; see VoiceApp.placeCall.
+
+    flows: the devices of a phone that is registered here; () for any other address.
+    """
 
     fromURI: str | None = None
     timeout: float = 60.0
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     earlyMedia: bool = False
+    flows: tuple[Flow, ...] = ()
 
 
 class DialPlan:

@@ -120,7 +120,9 @@ class Exchange:
         self.disk = Disk(reactor, deferToDisk)
         self._localAddressFor = LocalAddress(localAddressFor)
         self._addresses = AddressWatch(reactor, self.agent, hasAddress, settings.advertise)
-        self.relations = Relations(self.agent, settings, rng, deferToThread, wallTime)
+        self.relations = Relations(
+            self.agent, settings, rng, deferToThread, wallTime=wallTime, isOurs=self._isOurs
+        )
         self.agent.policy.isTrunk = self.relations.trunking.sends
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
@@ -209,6 +211,10 @@ class Exchange:
     def _late(self, seconds: float) -> None:
         """Sound was left out."""
         self._lag.isOverloaded()
+
+    def _isOurs(self, host: str, port: int) -> bool:
+        """Do they lead to a SIP port of ours?"""
+        return port in self._ownPorts and _isLiteral(host) and self._isLocal(host)
 
     def _isLocal(self, host: str) -> bool:
         """Is it an address of this machine, or the one that phones reach it by?"""

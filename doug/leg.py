@@ -361,7 +361,7 @@ class Leg:
         if call is None:
             return succeed(None)
         ending = self._call.toldAs(CallEnding(reason, sipCode, False))
-        call.user = None  # it is told by what follows
+        self._call.silence()  # it is told by what follows
         gone = call.hangup(headers)
         self.end(ending)
         return gone

@@ -21,6 +21,7 @@ from doug.negotiation import Negotiation, streamParameters
 from doug.scope import maker
 from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.extraheaders import OF_A_DIALOG, OF_EACH, extraHeaders
+from shtoom.agent.fork import Fork
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, CallNotAnswered
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from shtoom.agent.call import Call
     from shtoom.sdp.offeranswer import AgreedStream, Capabilities
     from shtoom.sip.message import Response
+    from shtoom.sip.transport import Peer
 
 __all__ = ["LegCall"]
 
@@ -73,6 +75,7 @@ class LegCall:
         self._settings = settings
         self._guard: CallGuard | None = None  # once it is up
         self.call: Call | None = None
+        self._fork: Fork | None = None  # of a phone with several devices
         self.dialled = ("", "")
         self.answeredAt: float | None = None
         self.byUs = False
@@ -98,17 +101,32 @@ class LegCall:
     def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> OutboundCall:
         """Places the call. Raises ValueError for a wish."""
         self._earlyMedia = wishes.earlyMedia
-        call = agent.placeCall(
-            toURI,
-            self._offers.offer(),
-            self,
-            fromURI=wishes.fromURI,
-            headers=_lines(wishes.headers, ()),
-            timeout=wishes.timeout,
-            auth=wishes.auth,
-        )
-        self._setCall(call, maker())
-        return call
+        offer, headers, line = self._offers.offer(), _lines(wishes.headers, ()), maker()
+
+        def place(uri: str, user: ICallUser, flow: Peer | None = None) -> OutboundCall:
+            return agent.placeCall(
+                uri,
+                offer,
+                user,
+                fromURI=wishes.fromURI,
+                headers=headers,
+                timeout=wishes.timeout,
+                auth=wishes.auth,
+                flow=flow,
+            )
+
+        def setMain(call: OutboundCall) -> None:
+            self._setCall(call, line)
+
+        if wishes.flows:
+            self._fork = Fork(
+                wishes.flows, self, lambda flow, user: place(flow.uri, user, flow.peer), setMain
+            )
+        else:
+            setMain(place(toURI, self))
+        if not isinstance(self.call, OutboundCall):
+            raise RuntimeError(f"{self._leg!r}: nothing was placed")
+        return self.call
 
     def answer(self, voiceapp: VoiceApp, headers: Mapping[str, str] | None) -> None:
         """As Leg.answerCall(), by the application that has the leg now."""
@@ -156,6 +174,14 @@ class LegCall:
         else:
             call.hangup()
 
+    def silence(self) -> None:
+        """The call is about to end, and not to tell it; other devices that ring with it end now."""
+        call = self.call
+        if call is not None:
+            call.user = None
+            if self._fork is not None:
+                self._fork.leaveOthers(call)
+
     def sendKeyInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
         """A key as INFO; fires with False if it is refused. None if there is to be none.
 
@@ -184,7 +210,7 @@ class LegCall:
 
     def close(self) -> None:
         """The leg is over: lets go of the call."""
-        self.call = None
+        self.call = self._fork = None
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.stop()

@@ -102,11 +102,13 @@ class UserAgent(Lines):
         headers: Iterable[tuple[str, str]] = (),
         timeout: float = 60.0,
         auth: tuple[str, str] | None = None,
+        flow: Peer | None = None,
     ) -> OutboundCall:
         """Dials. sdp: our offer. timeout: seconds to answer. headers: added to the INVITE.
 
         fromURI: a URI, "Name" <URI>, or "anonymous" (with Privacy: id). auth: user and password,
-        for the host of toURI alone. Redirections are followed, as far as mayDial lets.
+        for the host of toURI alone. flow: where to send the INVITE, whatever toURI says (a phone
+        that has registered from there). Redirections are followed, as far as mayDial lets.
 
         Nothing is sent, and user hears nothing, before the next turn. A broken or unknown address
         comes to user.callRejected (InvalidSIPURL, HostNotKnown). Raises ValueError for CR, LF or
@@ -114,7 +116,7 @@ class UserAgent(Lines):
         that is not above 0, and for an auth that is no such pair.
         """
         dialling = Dialling(toURI, fromURI, displayName, headers, timeout)
-        call = OutboundCall(self, sdp, user, dialling, accountOf(auth, self.rng))
+        call = OutboundCall(self, sdp, user, dialling, accountOf(auth, self.rng), flow=flow)
         self.remember(call)
         return call
 

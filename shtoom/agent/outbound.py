@@ -89,6 +89,7 @@ class OutboundCall(Call):
         "_asked",
         "_dialling",
         "_early",
+        "_flow",
         "_peers",
         "_resolving",
         "_targets",
@@ -106,6 +107,8 @@ class OutboundCall(Call):
         user: ICallUser,
         dialling: Dialling,
         account: Account | None = None,
+        *,
+        flow: Peer | None = None,
     ) -> None:
         super().__init__(agent, agent.newCallID(), CallState.RESOLVING)
         self.user, self.localSDP, self._dialling = user, sdp, dialling
@@ -113,6 +116,7 @@ class OutboundCall(Call):
         self.answer: Response | None = None
         self._targets: Targets | None = None
         self._peers: list[Peer] = []  # where the current target leads, beside the one in use
+        self._flow = flow
         self._asked = Asked()
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Early] = {}
@@ -140,6 +144,11 @@ class OutboundCall(Call):
         refusal = self.agent.mayDial(target)
         if refusal is not None:
             self._tryNext(refusal)
+            return
+        flow, self._flow = self._flow, None
+        if flow is not None:  # what a redirection names is looked up as usual
+            self._peers = [flow]
+            self._resolved([], target)
             return
         resolving = self._resolving = self.agent.resolver.resolve(target, self.agent.transportNames)
         resolving.addCallbacks(self._resolved, self._unresolved, callbackArgs=(target,))

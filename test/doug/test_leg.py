@@ -20,6 +20,7 @@ from doug.legcall import LegCall
 from doug.source import EchoSource
 from doug.testing import Lab
 from shtoom.agent.calluser import ICallUser
+from shtoom.media.disk import Disk
 from shtoom.media.files import openReader
 from shtoom.sip.message import Response
 from test.doug.puppet import LegTestCase, Puppet, Silent
@@ -351,10 +352,10 @@ class LeftBehindTests(LegTestCase):
 
     def legWithThreads(self, threads: Any) -> Leg:
         """An outbound leg whose thread jobs are done by `threads`."""
-        ours = self.lab.application.deferToThread
-        self.lab.application.deferToThread = threads  # type: ignore[method-assign]
+        exchange = self.lab.application.exchange
+        ours, exchange.disk = exchange.disk, Disk(self.lab.reactor, threads)
         leg = self.app.placeCall(self.lab.phone().uri)
-        self.lab.application.deferToThread = ours  # type: ignore[method-assign]
+        exchange.disk = ours
         self.lab.advance(1.0)
         return leg
 
