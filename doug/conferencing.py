@@ -244,11 +244,11 @@ class ConfSource(Source):
         """Leaves the room. Again: nothing."""
         if not self._gone:
             self._gone = True
-            self._seat.closed()
             if self.room.isOpen():
                 self.room.removeMember(self)
                 if self.tones:
                     self.room.sound(LEAVING)
+            self._seat.closed()
 
     def _next(self) -> tuple[Mix, int] | None:
         desk = self.room.desk

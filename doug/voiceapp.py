@@ -325,7 +325,7 @@ class VoiceApp(StateMachine):
     def va_finish(self) -> None:
         pending = self.va_pending
         super().va_finish()
-        if pending is not None and not pending.called:
+        if pending is not None and (pending.paused or not pending.called):
             self.va_scope.add(f"the Deferred of {placeOf(self.va_entered)}", None)
         self.va_scope.name = self.va_describe()
         self.va_application.leaks.over(self.va_scope)

@@ -40,6 +40,9 @@ def timed(
             tell(seconds() - began, line)
         try:
             given, step = (yield awaited), coroutine.send
+        except GeneratorExit:
+            coroutine.close()
+            raise
         except BaseException as error:
             given, step = error, coroutine.throw
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.scope import CallScope
+from doug.scope import CallScope, maker
 
 
 class ScopeTests(SynchronousTestCase):
@@ -49,3 +51,25 @@ class ScopeTests(SynchronousTestCase):
         self.scope.close()
         self.assertEqual(self.closed, ["file"])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_whatIsSlowMayTakeItsTime(self) -> None:
+        """It survives only a later look; the list says when it is empty."""
+        empty: list[CallScope] = []
+        self.scope.whenEmpty = empty.append
+        bye = self.scope.add("dialog", None, slow=True)
+        job = self.scope.add("job", None, "greet", "menu.py line 12", slow=True)
+        self.scope.close()
+        self.assertEqual(self.scope.survivors(), [])
+        self.assertEqual(bye.closed("outcome"), "outcome")
+        self.assertEqual(empty, [])
+        self.assertEqual(self.scope.survivors(late=True), ["job (made in greet, menu.py line 12)"])
+        self.assertEqual(empty, [self.scope])
+        job.closed()
+        self.assertEqual(empty, [self.scope])
+
+    def test_makerIsTheLineOfAnApplication(self) -> None:
+        """Not one of Doug's own, whoever called that."""
+        line = maker()  # here
+        lines = Path(__file__).read_text().splitlines()
+        number = 1 + next(n for n, text in enumerate(lines) if text.endswith("# here"))
+        self.assertEqual(line, f"test_scope.py line {number}")
