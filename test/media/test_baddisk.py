@@ -1,4 +1,4 @@
-"""Recordings to disks that are full, slow or forbidden, and what a killed process leaves behind."""
+"""Recordings to disks that are full, slow or forbidden. Killed processes: test/doug/test_killed.py."""
 
 from __future__ import annotations
 
@@ -211,15 +211,9 @@ class BadDiskTests(SynchronousTestCase):
             timeout=60,
             check=False,
         )
-        self.assertIn(done.returncode, (0, -9), done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
         lines = [line.split() for line in done.stdout.splitlines()]
         return {name: [int(n) for n in numbers] for name, *numbers in lines}
-
-    def test_files_001_aKilledProcessLosesLessThanASecond(self) -> None:
-        """kill -9 in the tick after 9.7 s: the WAV is readable and holds at least 8.7 s."""
-        self.child(_KILLED)
-        kept = len(readWav(self.folder / "a.wav"))
-        self.assertGreaterEqual(kept, round(8.7 * SECOND))
 
     def test_files_001_aCopyTakenAtAnyMomentIsAWav(self) -> None:
         """Another thread copies the file while it grows, and opens the copies."""
@@ -301,14 +295,5 @@ for pages in range(1, 21):
     told = sum(path in f.reason and os.strerror(ENOSPC) in f.reason for f in failures)
     print(4096 * pages, len(failures), told, kept, claimed, os.path.getsize(path))
     os.unlink(path)
-"""
-)
-_KILLED = (
-    _COMMON
-    + """
-recording = Recording(path, execute, print)
-for _ in range(485):
-    recording.write(frame)
-os.kill(os.getpid(), 9)
 """
 )

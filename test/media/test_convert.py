@@ -225,11 +225,10 @@ class RealTests(InThreads):
 
     def test_whatIsNoSoundIsRefusedByAll(self) -> None:
         """In words, with the file's name."""
-        for mark in (b"ID3\x04\0\0\0\0\0\0", b"OggS"):
-            path = self.put("noise.ogg", mark + bytes(range(256)) * 40)
-            error = self.assertRaises(AudioFileError, openReader, path)
-            self.assertIn(path, str(error))
-            self.assertRegex(error.what, r"\(.{4,}\)|nothing here converts")
+        path = self.put("noise.ogg", b"OggS" + bytes(range(256)) * 40)
+        error = self.assertRaises(AudioFileError, openReader, path)
+        self.assertIn(path, str(error))
+        self.assertRegex(error.what, r"\(.{4,}\)|nothing here converts")
 
 
 class OnceTests(ProgramTestCase):
