@@ -1,4 +1,7 @@
-"""Recordings to disks that are full, slow or forbidden. Killed processes: test/doug/test_killed.py."""
+"""Recordings to disks that are full, slow or forbidden.
+
+Not here: what a killed process leaves behind (test/doug/test_killed.py).
+"""
 
 from __future__ import annotations
 
