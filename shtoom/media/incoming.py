@@ -222,6 +222,8 @@ class Incoming(_Row):
         if not self._isTaken(packet, source, now):
             return
         self._track(packet, now)
+        if now < self.latch.trustedFrom:
+            return
         if self.target is not None and not self._circles(self.target):
             self.target.relay(self, packet, codec)
         if self.jitter is not None:
@@ -357,7 +359,8 @@ class Incoming(_Row):
         if self._held:
             self._drop("held")
         elif isKey:
-            self._keyReceived(timestamp, ssrc, payload, marker, now)
+            if now >= self.latch.trustedFrom:
+                self._keyReceived(timestamp, ssrc, payload, marker, now)
         else:
             self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
 

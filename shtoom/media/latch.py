@@ -14,6 +14,7 @@ IN_SEQUENCE = 4  # packets that an unannounced source must show
 REOPENS = 2.0  # seconds without RTP after which the same stream may come from elsewhere
 PATIENCE = 1.0  # seconds that an announced source has before an unannounced one is believed
 MISLED = 0.2  # the same, if what was announced is a private address
+TRIAL = 0.1  # seconds in which a new source that may be the wrong one is taken, but not heard
 FASTEST = 150.0  # packets a second that a stream may have sent while nothing of it came
 _MOST_CANDIDATES = 4
 
@@ -58,18 +59,20 @@ class Latch:
     that are as good; REOPENS seconds without RTP, off hold, do for the same stream: its SSRC, its
     sequence going on.
 
-    source: (host, port), None before the first. ssrc, sequence, heardAt: of its last packet. Who
-    finds that packets come from source need not ask admits(), but keeps these true for when it has
-    to.
+    source: (host, port), None before the first. trustedFrom: until then, in seconds, a source that
+    a better one may oust should get sound, but not be heard. ssrc, sequence, heardAt: of its last
+    packet. Who finds that packets come from source need not ask admits(), but keeps these true for
+    when it has to.
     """
 
     __slots__ = ("_candidates", "_described", "_held", "_rank", "_signalling", "_since", "heardAt",
-                 "sequence", "source", "ssrc")  # fmt: skip
+                 "sequence", "source", "ssrc", "trustedFrom")  # fmt: skip
 
     def __init__(self) -> None:
         self.source: Address | None = None
         self.ssrc: int | None = None
         self.sequence = 0
+        self.trustedFrom = float("-inf")
         self.heardAt = float("-inf")
         self._rank = _STRANGER  # of the present source
         self._described: Address | None = None
@@ -102,6 +105,8 @@ class Latch:
             if rank == _STRANGER and not self._proven(source, ssrc, sequence, now):
                 return False
             self.source, self._rank = source, rank
+            doubtful = rank in (_STRANGER, _DESCRIBED)
+            self.trustedFrom = now + TRIAL if doubtful else float("-inf")
             self._candidates.clear()
         self.ssrc, self.sequence, self.heardAt = ssrc, sequence, now
         return True

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.media.latch import IN_SEQUENCE, MISLED, PATIENCE, REOPENS, Latch, isPrivate
+from shtoom.media.latch import IN_SEQUENCE, MISLED, PATIENCE, REOPENS, TRIAL, Latch, isPrivate
 
 PHONE = ("198.51.100.20", 40000)
 OTHER_PORT = ("198.51.100.20", 47777)
@@ -112,6 +112,19 @@ class LatchTests(SynchronousTestCase):
         self.assertEqual(self.latch.source, PHONE)
         self.assertTrue(self.latch.isSettled)
         self.assertFalse(self.latch.admits(OTHER_PORT, 2, 6, 0.12))
+
+    def test_whoMayBeTheWrongOneIsOnTrial(self) -> None:
+        """Another port of the SDP's host, and strangers; not its port, nor who signals."""
+        self.latch.admits(OTHER_PORT, 2, 5, 0.0)
+        self.assertEqual(self.latch.trustedFrom, TRIAL)
+        self.latch.admits(PHONE, 1, 5, 0.05)
+        self.assertLess(self.latch.trustedFrom, 0.05)
+        self.latch = Latch()
+        self.latch.expect(PRIVATE, PHONE[0], held=False, now=0.0)
+        self.run_(STRANGER, 11, 0.0)
+        self.assertAlmostEqual(self.latch.trustedFrom, MISLED + TRIAL)
+        self.latch.admits(PHONE, 1, 5, 0.3)
+        self.assertLess(self.latch.trustedFrom, 0.3)
 
     def test_anOpenLatchClosesAtTheNextPacket(self) -> None:
         """Who goes on from the old port after a re-INVITE keeps the stream."""
