@@ -152,10 +152,19 @@ class RefusedTests(AgentTestCase):
         self.assertEqual(self.alice.labels()[-2:], ["200 CANCEL", "487 INVITE"])
 
     def test_theCallIDsOfLiveCalls(self) -> None:
-        """By the bytes of the wire, from the INVITE to the end; a call to oneself counts twice."""
+        """By the bytes of the wire, from the INVITE to the end."""
         caller, call, _ = self.establish()
         name = call.callID.encode()
         self.assertTrue(self.agent.isLive(name))
         self.assertFalse(self.agent.isLive(name + b"x"))
         caller.bye()
         self.assertFalse(self.agent.isLive(name))
+
+    def test_twoCallsOfOneCallID(self) -> None:
+        """As a call to ourselves has: it is that of a live call until both are over."""
+        for tag in ("f1", "f2"):
+            self.alice.ask("INVITE", callID="same", fromTag=tag, body=OFFER, contact=True)
+        for call, live in zip(self.board.calls, (True, False), strict=True):
+            self.assertTrue(self.agent.isLive(b"same"))
+            call.hangup()
+            self.assertEqual(self.agent.isLive(b"same"), live)

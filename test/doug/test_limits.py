@@ -29,7 +29,12 @@ HOLD = "a=sendonly"
 class LongCalls(FieldCase):
     """--max-call-duration."""
 
-    settings = Settings(maxCallDuration=300.0)
+    settings = Settings(maxCallDuration=300.0, rtpTimeout=0)
+
+    def test_aCallThatEndsBefore(self) -> None:
+        """Nothing waits for the limit any more."""
+        self.hangUp(self.answered())
+        self.assertStillWell()
 
     def test_maxCallDuration(self) -> None:
         """BYE with a Reason at the limit, an end that says so, in the log, too."""

@@ -86,6 +86,8 @@ class LeanTests(SynchronousTestCase):
             response = asked.respond(code, headers=((header, "x" * 200),), body=body)
             short = lean(response, asked)
             self.assertEqual((short.header(header), short.body), ("x" * 200, body))
+            if code < 300:
+                self.assertIs(short, response)
 
     @given(
         st.text("äx ", max_size=200),
