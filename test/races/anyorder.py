@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from doug.events import CallEndedEvent, CallRejectedEvent
 from doug.testing import Conditions
-from shtoom.exceptions import UserBusy
+from shtoom.exceptions import CallFailed, UserBusy
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
 from test.cases.actor import DOUG, Actor, Dialogue
@@ -34,8 +34,8 @@ REST = 140.0
 QUIET = 70.0
 """The last seconds of these: by then nothing is said any more."""
 
-FINAL_FOR = 32.0
-"""Seconds for which a final response stands, as long as its transaction lives."""
+ANSWERED_FOR, REFUSED_FOR = 32.0, 5.0
+"""Seconds for which a final response stands, as long as its transaction lives: timers L and I."""
 
 Moves = dict[str, Callable[[], object]]
 
@@ -127,6 +127,8 @@ class AnyCase(RaceCase):
             "info": lambda: talk.ask("INFO"),
             "prack": lambda: talk.ask("PRACK"),
             "overtaken": lambda: talk.ask(self.chance.choice(["BYE", "INVITE", "INFO"]), cseq=1),
+            "offer": self.offer,
+            "glare": lambda: self.reply(far, 491),
             "ok": lambda: self.reply(far, 200),
             "gone": lambda: self.reply(far, 481),
             "trying": lambda: self.reply(far, 100),
@@ -182,6 +184,12 @@ class AnyCase(RaceCase):
     def hangUpOurs(self) -> None:
         """The application hangs up."""
         self.app.leg.hangupCall()
+
+    def offer(self) -> None:
+        """A re-INVITE of ours, if a call is up."""
+        for call in self.lab.application.exchange.agent.calls:
+            answer = call.reoffer(call.localSDP or b"")
+            answer.addErrback(lambda failure: failure.trap(CallFailed) and None)
 
     def reply(self, far: Actor, code: int) -> None:
         """To all requests of the server in the call that the far end has heard."""
@@ -244,7 +252,7 @@ class AnyCase(RaceCase):
             self.assertLessEqual(app.names.count("CallAnsweredEvent"), 1)
 
     def checkRequests(self) -> None:
-        """No request is made twice: a CANCEL an INVITE, a BYE a dialog; repeats are the same."""
+        """Repeats are the same, byte by byte; there is one BYE a dialog, one CANCEL an INVITE."""
         bytesOf: dict[tuple[str, str], bytes] = {}
         made: Counter[str] = Counter()
         for said in self.said:
@@ -253,9 +261,11 @@ class AnyCase(RaceCase):
                 key = message.method, message.via.branch or ""
                 if key not in bytesOf:
                     tags = f"{message.fromAddress.tag} {message.toAddress.tag}"
-                    made[f"{message.method} {message.callID} {tags}"] += 1
+                    which = message.cseq.number if message.method == "CANCEL" else ""
+                    made[f"{message.method} {which} {message.callID} {tags}"] += 1
                 self.assertEqual(bytesOf.setdefault(key, said.data), said.data)
-        self.assertEqual({k: n for k, n in made.items() if n > 1 and "INFO" not in k}, {})
+        twice = {key: n for key, n in made.items() if n > 1}
+        self.assertEqual({k: n for k, n in twice.items() if k.startswith(("BYE", "CANCEL"))}, {})
 
     def checkFinals(self) -> None:
         """After the final response to an INVITE nothing else is said to it."""
@@ -266,7 +276,13 @@ class AnyCase(RaceCase):
                 continue
             branch = message.via.branch or ""
             final = finals.get(branch)
-            if final is not None and said.at < final.at + FINAL_FOR:
+            if final is not None and said.at < final.at + standsFor(final.message):
                 self.assertEqual(said.data, final.data)
             elif message.code >= 200:
                 finals[branch] = said
+
+
+def standsFor(final: Request | Response) -> float:
+    """Seconds in which nothing else is said to the same INVITE."""
+    answered = isinstance(final, Response) and final.code < 300
+    return ANSWERED_FOR if answered else REFUSED_FOR
