@@ -23,7 +23,7 @@ from shtoom.sip.body import sdpBody
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
-from shtoom.sip.shown import shown
+from shtoom.sip.shown import SENTENCE, shown
 from shtoom.sip.uri import URI, hostPort, parseURI
 
 DEFAULT_USER = "doug"
@@ -184,7 +184,8 @@ def refusedBy(response: Response, remark: str | None = None) -> CallFailed:
         reason = f"{reason}{', ' if response.code < 400 else ': '}{remark}"
     failure = failureFor(response.code, reason)
     failure.headers = tuple(response.headers)
-    failure.warning = response.header("Warning")
+    warning = response.header("Warning")
+    failure.warning = None if warning is None else shown(warning, SENTENCE)  # may be passed on
     seconds = (response.header("Retry-After") or "").split(";")[0].split("(")[0].strip()
     if seconds.isascii() and seconds.isdigit() and len(seconds) < 10:
         failure.retryAfter = int(seconds)

@@ -271,6 +271,23 @@ class SecretCases(FieldCase):
 class CarelessCases(FieldCase):
     """What applications pass on from strangers."""
 
+    def test_security_007_aRefusalIsPassedOn(self) -> None:
+        """What the called side says of its refusal breaks neither application nor answer."""
+        for warning in ('304 x "a\0b"', "\x1b[31m", "w" * 7000, '399 h "\u540d"', "\udcff"):
+            call = self.ringing()
+            app = self.app
+            app.placeCall("sip:200@203.0.113.30")
+            callee = self.trunk.takes(self.trunk.request("INVITE"))
+            callee.says(486, with_={"Warning": warning})
+            self.trunk.request("ACK")
+            [event] = app.got(CallRejectedEvent)
+            assert event.failure is not None
+            app.leg.rejectCall(event.failure)
+            answer = self.alice.response("486 INVITE")
+            self.assertTrue((answer.header("Warning") or "").isprintable())
+            call.ackRefusal()
+        self.assertStillWell()
+
     def test_security_007_userPartsOfStrangers(self) -> None:
         """An application dials what its caller wrote: the trunk hears of it, or nobody does."""
         reached = 0
