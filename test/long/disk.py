@@ -20,6 +20,8 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from test.long.withstand import CALLER, LARGEST_GAP, Caller, Part, measure
@@ -71,10 +73,9 @@ class Disk:
             os.close(pipe)
 
 
-def run(calls: int, folder: Path) -> list[tuple[Part, int]]:
+def run(calls: int, disk: Disk, folder: Path) -> list[tuple[Part, int]]:
     """What was heard in each of STALLS, and how many recordings had failed by then."""
     app, words = "test.long.diskapps.Recorded", [f"--args=folder={folder}"]
-    disk = Disk(folder, calls)
     parts = []
     with Doug(app, args=words) as doug:
         callers = [
@@ -86,8 +87,9 @@ def run(calls: int, folder: Path) -> list[tuple[Part, int]]:
         talking.start()
         time.sleep(2.0)
         for seconds in STALLS:
-            name = f"the disk stalls for {seconds:g} s"
-            part = measure(name, callers[0], lambda seconds=seconds: disk.stall(seconds))  # type: ignore[misc]
+            part = measure(
+                f"the disk stalls for {seconds:g} s", callers[0], partial(disk.stall, seconds)
+            )
             parts.append((part, doug.log().count("recording failed")))
         ended = [caller.hangUp() for caller in callers]
         talking.join()
@@ -95,7 +97,6 @@ def run(calls: int, folder: Path) -> list[tuple[Part, int]]:
             caller.close()
         if not all(ended):
             raise RuntimeError("a call did not end")
-    disk.close()
     return parts
 
 
@@ -105,7 +106,8 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=50)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="disk-") as folder:
-        parts = run(given.calls, Path(folder))
+        with closing(Disk(Path(folder), given.calls)) as disk:
+            parts = run(given.calls, disk, Path(folder))
     for part, failed in parts:
         sys.stdout.write(
             f"{part.name:24} {part.seconds:5.1f} s  {part.packets:4} packets, {part.lost} lost, "
