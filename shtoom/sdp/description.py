@@ -52,6 +52,12 @@ class Connection(NamedTuple):
         return _literal(self.address) is not None
 
     @property
+    def host(self) -> str:
+        """The address as systems write it (RFC 5952), to compare it; a name as it is."""
+        literal = _literal(self.address)
+        return self.address if literal is None else str(literal)
+
+    @property
     def isMulticast(self) -> bool:
         """Whether it names a group of hosts, or all of them (255.255.255.255)."""
         literal = _literal(self.address)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from doug.events import CallEndedEvent
 from doug.testing.hearing import toneShare
 from test.cases.actor import sdp
 from test.cases.case import FieldCase
-from test.cases.media import Address, MediaEnd, assertGapless
+from test.cases.media import Address, MediaEnd, assertGapless, loud
 
 ROUTES = (  # Via, source port, where the response goes, what its Via must have
     (
@@ -137,6 +138,17 @@ class IPv6Cases(FieldCase):
         bye = self.alice.request("BYE")
         self.assertRegex(bye.header("Via") or "", r"^SIP/2.0/UDP \[2001:db8::10\]")
         self.alice.reply(bye, 200)
+        self.assertStillWell()
+
+    def test_ipv6_002_anAddressInLongForm(self) -> None:
+        """2001:DB8:0:0::21 is 2001:db8::21: its RTP is the far end's, from the first packet on."""
+        call = self.answered(sdp("2001:DB8:0:0::21", 41000))
+        ear = self.listen()
+        self.bob.media.say(call.media, count=150)
+        self.lab.advance(3.2)
+        self.assertNear(len(loud(ear.heard)) / 8000, 3.0, 0.002)
+        self.hangUp(call)
+        self.assertEqual([event.verdict for event in self.app.got(CallEndedEvent)], [[]])
         self.assertStillWell()
 
     def test_ipv6_001_dialled(self) -> None:

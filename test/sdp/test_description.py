@@ -140,6 +140,19 @@ class MediumTests(SynchronousTestCase):
             connection = medium(f"m=audio 4000 RTP/AVP 0\r\nc={value}\r\n").connection
             self.assertEqual(connection, (family, address))
 
+    def test_addressesHaveOneForm(self) -> None:
+        """To compare them with where packets come from (RFC 5952); names stay as they are."""
+        for text, host in (
+            ("IN IP6 2001:DB8:0:0::21", "2001:db8::21"),
+            ("IN IP4 192.0.2.1", "192.0.2.1"),
+            ("IN IP4 Media.example.com", "Media.example.com"),
+        ):
+            data = f"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc={text}\r\nt=0 0\r\n"
+            parsed = parseSDP((data + "m=audio 4000 RTP/AVP 0\r\n").encode())
+            connection = parsed.media[0].connection
+            assert connection is not None
+            self.assertEqual(connection.host, host)
+
     def test_packetTimes(self) -> None:
         """ptime and maxptime in whole ms; what is no number or 0 says nothing (6.4, 6.5)."""
         for value, wanted in (
