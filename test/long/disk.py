@@ -105,9 +105,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--calls", type=int, default=50)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
-        with closing(Disk(Path(folder), given.calls)) as disk:
-            parts = run(given.calls, disk, Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="disk-") as folder,
+        closing(Disk(Path(folder), given.calls)) as disk,
+    ):
+        parts = run(given.calls, disk, Path(folder))
     for part, failed in parts:
         sys.stdout.write(
             f"{part.name:24} {part.seconds:5.1f} s  {part.packets:4} packets, {part.lost} lost, "
