@@ -6,6 +6,7 @@ Lives here: which address a call's far end was told, and telling it another one 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -23,9 +24,12 @@ log = Logger()
 
 def addressTold(call: Call) -> str:
     """The address in our Contact of that call, without brackets; "" before there is one."""
-    if not call.contact:
-        return ""
-    return parseNameAddress(call.contact).uri.host.strip("[]")
+    return _hostOf(call.contact) if call.contact else ""
+
+
+@lru_cache(maxsize=1024)  # a thousand calls are looked at in one turn of the reactor
+def _hostOf(contact: str) -> str:
+    return parseNameAddress(contact).uri.host.strip("[]")
 
 
 def move(call: Call) -> bool:
