@@ -125,6 +125,18 @@ class MediaVerdicts(VerdictCase):
         self.assertFound("private-media", PRIVATE, "198.51.100.20", "STUN")
         self.assertStillWell()
 
+    def test_aCallThatIsPlaced(self) -> None:
+        """The same rules, for the answer of who is called."""
+        self.dial()
+        call = self.trunk.takes(self.trunk.request("INVITE"))
+        call.says(200, body=sdp(PRIVATE, 30000, "0 101"))
+        self.trunk.request("ACK")
+        self.trunk.media.say(call.media, count=150)
+        self.lab.advance(3.0)
+        self.hangUp(call)
+        self.assertFound("private-media", PRIVATE, "203.0.113.30")
+        self.assertStillWell()
+
     def test_RTPFromElsewhere(self) -> None:
         """A proxy that is not in the SDP is heard after a second, and named."""
         call = self.answered(sdp("203.0.113.77", 40000))
