@@ -95,8 +95,9 @@ class AddressWatch:
         gone = {host for host in told if not self._hasAddress(host)}
         for host in gone - self._gone:
             self.log.warn(
-                "this machine has no address {host} any more, which far ends of calls were told: "
-                "those that listen at it hear nothing; they are told the new one",
+                "this machine has no address {host} any more, which far ends of calls were told; "
+                "where SIP is heard at all addresses (--listen=udp:*:5060) they are told the new "
+                "one, a server that is bound to {host} must be started anew",
                 host=host,
             )
         self._gone = gone

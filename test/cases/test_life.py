@@ -23,7 +23,7 @@ from doug.events import (
     MediaRecordRemoteClosedEvent,
     TimeoutEvent,
 )
-from doug.settings import Settings
+from doug.settings import Endpoint, Settings
 from doug.testing import Lab, hostile
 from doug.testing.ear import readSound
 from doug.voiceapp import VoiceApp
@@ -639,6 +639,23 @@ class AddressCases(FieldCase):
             app.leg.hangupCall()
         self.lab.advance(0.1)
         self.assertEqual([call.state for call in calls], ["ended", "ended"])
+        self.assertStillWell()
+
+
+class BoundAddressCases(FieldCase):
+    """A server that is bound to one address."""
+
+    settings = Settings(listen=(Endpoint("udp", "192.0.2.10", 5060),))
+
+    def test_anAddressThatTheServerIsBoundTo(self) -> None:
+        """There is nothing to tell: the log says, once, what is to be done."""
+        call = self.answered()
+        self.lab.network.hosts.discard("192.0.2.10")
+        self.lab.advance(10.0)
+        self.assertEqual(self.alice.labels("INVITE"), [])
+        told = [text for text in self.logged if "must be started anew" in text]
+        self.assertEqual(len(told), 1)
+        self.hangUp(call)
         self.assertStillWell()
 
 
