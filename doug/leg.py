@@ -29,13 +29,14 @@ from doug.events import (
 from doug.farewell import Farewell
 from doug.keysender import checkSending
 from doug.leaks import Leaks
-from doug.legcall import LegCall
+from doug.legcall import LegCall, linesOf
 from doug.legmedia import LegMedia
 from doug.losses import Losses
 from doug.recorder import Limits
 from doug.scope import CallScope
 from doug.source import Source
 from shtoom.agent.calluser import CallEnding
+from shtoom.agent.extraheaders import OF_A_DIALOG
 from shtoom.exceptions import CallFailed
 from shtoom.media.prompts import PromptCache
 
@@ -147,8 +148,9 @@ class Leg:
         """
         if self._isOver("answerCall"):
             return
+        lines = linesOf(headers, OF_A_DIALOG)  # before the leg changes hands
         self.hijackLeg(voiceapp)
-        self._call.answer(voiceapp, headers)
+        self._call.answer(voiceapp, lines)
 
     def rejectCall(self, exception: CallFailed, headers: Mapping[str, str] | None = None) -> None:
         """Refuses a call that rings, with the code and reason of `exception`; CallEndedEvent comes.

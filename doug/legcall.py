@@ -20,7 +20,7 @@ from doug.guard import CallGuard, Limit
 from doug.negotiation import Negotiation, streamParameters
 from doug.scope import maker
 from shtoom.agent.calluser import CallEnding, ICallUser
-from shtoom.agent.extraheaders import OF_A_DIALOG, OF_EACH, extraHeaders
+from shtoom.agent.extraheaders import OF_EACH, extraHeaders
 from shtoom.agent.fork import Fork
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from shtoom.sip.message import Response
     from shtoom.sip.transport import Peer
 
-__all__ = ["LegCall"]
+__all__ = ["LegCall", "linesOf"]
 
 TIMED_OUT = 408
 GIVEN_UP = 487  # the status of a call that was cancelled before it was answered (RFC 3261 9.2)
@@ -101,7 +101,7 @@ class LegCall:
     def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> OutboundCall:
         """Places the call. Raises ValueError for a wish."""
         self._earlyMedia = wishes.earlyMedia
-        offer, headers, line = self._offers.offer(), _lines(wishes.headers, ()), maker()
+        offer, headers, line = self._offers.offer(), linesOf(wishes.headers, ()), maker()
 
         def place(uri: str, user: ICallUser, flow: Peer | None = None) -> OutboundCall:
             return agent.placeCall(
@@ -128,15 +128,15 @@ class LegCall:
             raise RuntimeError(f"{self._leg!r}: nothing was placed")
         return self.call
 
-    def answer(self, voiceapp: VoiceApp, headers: Mapping[str, str] | None) -> None:
-        """As Leg.answerCall(), by the application that has the leg now."""
+    def answer(self, voiceapp: VoiceApp, lines: tuple[tuple[str, str], ...]) -> None:
+        """As Leg.answerCall(), by the application that has the leg now. lines: of linesOf()."""
         call = self.call
         if self.answeredAt is not None and self._answerTold is not voiceapp:
             self._tellAnswered()
         elif self._answering or self.answeredAt is not None:
             log.info("call {callID}: answerCall again: ignored", callID=self._leg.callID)
         elif isinstance(call, InboundCall):
-            self._answerInbound(call, _lines(headers, OF_A_DIALOG))
+            self._answerInbound(call, lines)
         else:
             log.warn("call {callID}: answerCall on a call that was placed", callID=self._leg.callID)
 
@@ -150,7 +150,7 @@ class LegCall:
         if self._answering or not isinstance(self.call, InboundCall):
             log.info("call {callID}: rejectCall comes too late: ignored", callID=self._leg.callID)
             return
-        lines = _lines(headers)
+        lines = linesOf(headers)
         self.byUs = True
         self.call.reject(refusal, lines)
 
@@ -158,7 +158,7 @@ class LegCall:
         """Ends the call; fires when the far end has confirmed."""
         if self.call is None:
             return succeed(None)
-        lines = _lines(headers)
+        lines = linesOf(headers)
         self.byUs = True
         return self.call.hangup(lines)
 
@@ -375,7 +375,7 @@ class LegCall:
         self._leg.raiseEvent(event)
 
 
-def _lines(
+def linesOf(
     headers: Mapping[str, str] | None, own: Collection[str] = OF_EACH
 ) -> tuple[tuple[str, str], ...]:
     """An application's headers; ValueError names the one that may not stand in the message."""

@@ -315,6 +315,17 @@ class EntryPointTests(FieldCase):
                 error = self.assertRaises(ValueError, self.saying, entry, text)
                 self.assertIn(name, str(error), entry)
 
+    def test_aLegThatIsNotAnsweredChangesNoHands(self) -> None:
+        """answerCall for another application, with a header that cannot be sent."""
+        call = self.ringing()
+        app, leg = self.app, self.app.leg
+        self.assertRaises(ValueError, leg.answerCall, self.caller, {"X-A": "1\r\n"})
+        self.assertIs(leg.getVoiceApp(), app)
+        app.returnResult("done")
+        self.alice.response("480 INVITE")
+        call.ackRefusal()
+        self.assertAllOver()
+
     def test_headersThatAreOurs(self) -> None:
         """Two of them would break the message: refused, whatever the message is."""
         for name in ("Via", "f", "CSeq", "call-id", "Content-Length", "c", "Record-Route", "To"):
