@@ -278,7 +278,7 @@ class AnyCase(RaceCase):
             final = finals.get(branch)
             if final is not None and said.at < final.at + standsFor(final.message):
                 self.assertEqual(said.data, final.data)
-            elif message.code >= 200:
+            elif message.code >= 200 and (final is None or said.data != final.data):
                 finals[branch] = said
 
 

@@ -29,13 +29,13 @@ class AnyOrderTests(SynchronousTestCase):
         finally:
             case.doCleanups()
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=25)
     @given(some, st.sampled_from(CONDITIONS), st.integers(0, 99))
     def test_inbound(self, moves: list[int], conditions: Conditions, seed: int) -> None:
         """A call that comes in."""
         self.play("inbound", moves, conditions, seed)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=25)
     @given(some, st.sampled_from(CONDITIONS), st.integers(0, 99))
     def test_outbound(self, moves: list[int], conditions: Conditions, seed: int) -> None:
         """A call that goes out."""

@@ -62,7 +62,7 @@ class OneMessageTests(RaceCase):
     def comesIn(self) -> PhoneCall:
         """A phone calls, the application answers."""
         call = self.phone().dial("sip:app@doug")
-        self.settle(1.6)
+        self.settle(1.2)
         self.app.leg.answerCall(self.app)
         return call
 
@@ -70,7 +70,7 @@ class OneMessageTests(RaceCase):
         """The application dials a phone."""
         phone = self.phone()
         self.dial(phone.uri)
-        self.settle(1.6)
+        self.settle(1.2)
         return phone.calls[0]
 
     def check(
@@ -84,13 +84,13 @@ class OneMessageTests(RaceCase):
             for weHangUp in (False, True):
                 self.strike(number, fault)
                 call = begin()
-                self.settle(2.0)
+                self.settle(1.2)
                 self.assertEqual((call.state, number), ("answered", number))
                 if weHangUp:
                     self.app.leg.hangupCall()
                 else:
                     call.hangUp()
-                self.settle(2.0)
+                self.settle(1.2)
                 self.assertEqual((call.state, number), ("ended", number))
                 self.assertEqual(self.app.names[-2:], ["CallAnsweredEvent", "CallEndedEvent"])
                 calls += 1
