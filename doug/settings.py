@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
+from shtoom.exceptions import checkText
 
 if TYPE_CHECKING:
     from doug.trunks import Network, Trunk
     from doug.voiceapp import VoiceApp
     from shtoom.agent.registrar import Phone
 
-TRANSPORTS = ("udp",)
+TRANSPORTS = ("udp", "tcp", "tls")
 IDLE = ("sparse", "silence", "none")
 ANONYMOUS = ("auto", "app", "reject")
 SIP_PORT = 5060
@@ -70,6 +71,10 @@ class Settings:
     outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
     machine, too?
 
+    TLS. certificate, privateKey: files (PEM); the key is in the certificate's if None. tlsCA: a
+    file of those who may sign certificates of others, the system's if None. tlsVerify: are those
+    looked at?
+
     Whom we know. trunks, phones: by name; phones are users that may register here. routes: which
     application a call is for, the first that fits, before apps. anonymous, allow, deny: see
     doug.admission. realm: in which phones have their passwords. registrations: the file that
@@ -103,6 +108,10 @@ class Settings:
     trunks: Mapping[str, Trunk] = field(default_factory=dict)
     phones: Mapping[str, Phone] = field(default_factory=dict)
     routes: tuple[Routed, ...] = ()
+    certificate: str | None = None
+    privateKey: str | None = None
+    tlsCA: str | None = None
+    tlsVerify: bool = True
     anonymous: str = "auto"
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
@@ -126,6 +135,7 @@ class Settings:
             _check("gateway", parseGateway, self.gateway)
         for pattern in self.dialOut:
             _check("dialOut", parsePattern, pattern)
+        checkText("realm", self.realm)
 
 
 def _check(name: str, parse: Callable[[str], object], value: str, wanted: object = None) -> None:
@@ -140,11 +150,12 @@ def _check(name: str, parse: Callable[[str], object], value: str, wanted: object
 
 def parseEndpoint(text: str) -> Endpoint:
     """'udp[:host]:port', an IPv6 host in brackets, '*' for all; ValueError says what is wrong."""
-    wanted = "wanted udp[:HOST]:PORT, such as udp:127.0.0.1:5060 or udp:[::1]:5060"
+    wanted = "wanted TRANSPORT[:HOST]:PORT, such as udp:127.0.0.1:5060 or tcp:[::1]:5060"
     transport, _, rest = text.partition(":")
     host, _, port = rest.rpartition(":")
     if transport.lower() not in TRANSPORTS:
-        raise ValueError(f"{wanted}; transport {transport!r} is not known")
+        known = ", ".join(TRANSPORTS)
+        raise ValueError(f"{wanted}; transport {transport!r} is none of {known}")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"{wanted}; {port!r} is no port")
     if host in ("", "*"):

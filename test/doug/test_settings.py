@@ -56,7 +56,7 @@ class EndpointTests(SynchronousTestCase):
             with self.assertRaises(ValueError) as caught:
                 parseEndpoint(text)
             self.assertIn(wrong, str(caught.exception))
-            self.assertIn("udp[:HOST]:PORT", str(caught.exception))
+            self.assertIn("TRANSPORT[:HOST]:PORT", str(caught.exception))
 
     @given(hosts, st.integers(0, 65535))
     @settings(max_examples=50, deadline=None)
@@ -147,6 +147,7 @@ class SettingsTests(SynchronousTestCase):
         table: dict[str, tuple[Any, ...]] = {
             "advertise": ("192.0.2.1\r\nX: y", "192.0.2.1\0", "a.example.com", "[::1]", ""),
             "gateway": ("gw.example.com\r\nX: y", "a@b", "a;b", "", "h\0", "\ud800"),
+            "realm": ("a\r\nb", "a\0", "\ud800"),
             "idle": ("silence\n", ""),
             "dialOut": (("*\r\n",), ("a b",), ("*@h\0",), ("a", "<x>")),
             "codecs": (("PCMU\r\na=x",), ("PCMU,PCMA",), ("pcmu",), ("",)),
