@@ -41,7 +41,7 @@ class EndpointTests(SynchronousTestCase):
         for text, wrong in [
             ("", "''"),
             ("5060", "'5060'"),
-            ("tcp:5060", "'tcp'"),
+            ("sctp:5060", "'sctp'"),
             ("udp", "''"),
             ("udp:", "''"),
             ("udp:sip", "'sip'"),

@@ -96,7 +96,7 @@ class OptionsTests(SynchronousTestCase):
             (["--app==doug.demo.Demo"], "USER=module.Class"),
             ([DEMO, DEMO], "have doug.demo.Demo already"),
             (["--app=doug.demo.Nobody"], "doug.demo"),
-            ([DEMO, "--listen=5060"], "--listen=5060: wanted udp[:HOST]:PORT"),
+            ([DEMO, "--listen=5060"], "--listen=5060: wanted TRANSPORT[:HOST]:PORT"),
             ([DEMO, "--rtp-ports=1"], "--rtp-ports=1: wanted FIRST-LAST"),
             ([DEMO, "--advertise=me"], "--advertise=me: wanted an IP address"),
             ([DEMO, "--args=x"], "--args=x: wanted NAME=VALUE"),
