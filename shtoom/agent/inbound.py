@@ -55,7 +55,7 @@ class InboundCall(Call):
                 raise MalformedMessage("Contact header", "an address", "*")
             dialog.remoteTarget = self._seenAs(request.fromAddress.uri)
         agent.bind(dialog.key, self)
-        self._waiting = Waiting(agent.reactor, request, transaction.respond, self._expired)
+        self._waiting = Waiting(agent.reactor, request, transaction.respond, self)
         transaction.respond(request.respond(100))
         agent.awaitCancel(transaction, self)
 
@@ -163,8 +163,13 @@ class InboundCall(Call):
         )
         self._waiting.rings(response)
 
-    def _expired(self) -> None:
-        """The time is over that the INVITE gave (13.3.1)."""
+    def waitedTooLong(self, minutes: int) -> None:
+        """From Waiting: the user does not answer, and the caller may be long gone."""
+        ending = CallEnding(f"not answered within {minutes} minutes", 480, False)
+        self.leave(Happening.HANGUP, ending)
+
+    def expired(self) -> None:
+        """From Waiting: the time is over that the INVITE gave (13.3.1)."""
         ending = CallEnding("the caller's INVITE has expired", 487, True)
         self.leave(Happening.CANCEL, ending, refusal=CallFailed("Request Terminated", 487))
 

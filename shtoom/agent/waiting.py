@@ -7,7 +7,7 @@ Not here: what is answered (inbound.py), the 100 of a slow user (sip/inviteserve
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,35 +18,58 @@ MINUTE = 60.0
 """Seconds between two provisional responses: a proxy may give up a call of which it hears nothing
 for three minutes, and one of them may be lost."""
 
+MOST_MINUTES = 60
+"""How often that is: a caller may have vanished long since, and nothing tells of it over UDP."""
+
 MOST_DIGITS = 10
 """Of the seconds in Expires: up to 2**32-1 (20.19)."""
 
 
-class Waiting:
-    """One of them. respond: sends a response to the INVITE. expired: its time is over."""
+class IWaitedFor(Protocol):
+    """The call that is waited for."""
 
-    __slots__ = ("_expiry", "_reactor", "_respond", "_word")
+    def expired(self) -> None:
+        """The time is over that the INVITE gave."""
+
+    def waitedTooLong(self, minutes: int) -> None:
+        """So are all the minutes in which anybody may still be there."""
+
+
+class Waiting:
+    """One of them. respond: sends a response to the INVITE. call: hears when it is to end."""
+
+    __slots__ = ("_call", "_expiry", "_minutes", "_reactor", "_respond", "_word")
 
     def __init__(
         self,
         reactor: IReactorTime,
         request: Request,
         respond: Callable[[Response], None],
-        expired: Callable[[], None],
+        call: IWaitedFor,
     ) -> None:
         self._reactor, self._respond = reactor, respond
+        self._call: IWaitedFor | None = call
+        self._minutes = 0
         self._word: IDelayedCall | None = None
         seconds = _seconds(request.header("Expires"))
-        self._expiry = reactor.callLater(seconds, expired) if seconds else None
+        self._expiry = reactor.callLater(seconds, call.expired) if seconds else None
 
     def rings(self, response: Response) -> None:
         """Sends that 1xx, and again each minute until the next or stop()."""
         _cancel(self._word)
-        self._word = self._reactor.callLater(MINUTE, self.rings, response)
+        self._word = self._reactor.callLater(MINUTE, self._again, response)
         self._respond(response)
+
+    def _again(self, response: Response) -> None:
+        self._minutes += 1
+        if self._minutes < MOST_MINUTES:
+            self.rings(response)
+        elif self._call is not None:
+            self._call.waitedTooLong(self._minutes)
 
     def stop(self) -> None:
         """The caller has its final response."""
+        self._call = None
         _cancel(self._word)
         _cancel(self._expiry)
         self._word = self._expiry = None

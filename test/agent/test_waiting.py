@@ -34,6 +34,21 @@ class WaitingTests(AgentTestCase):
         self.inbound().hangup()
         self.assertNothingLeft()
 
+    def test_notForEver(self) -> None:
+        """A caller may be gone without a word: 480 after an hour, whatever was said meanwhile."""
+        self.call()
+        self.run_(1800.0)
+        self.inbound().ring(183, sdp=ANSWER)
+        self.run_(1799.9)
+        self.assertEqual(self.heardBy().ends, [])
+        self.run_(60.1)
+        self.assertEqual(self.alice.labels()[-1], "480 INVITE")
+        (ending,) = self.heardBy().ends
+        assert isinstance(ending, CallEnding)
+        self.assertEqual((ending.sipCode, ending.byRemote), (480, False))
+        self.assertIn("not answered within 60 minutes", ending.reason)
+        self.assertNothingLeft()
+
     def test_noneBeforeItRings(self) -> None:
         """A 100 is not repeated: it says nothing to who is behind a proxy (13.3.1.1)."""
         self.board.take = lambda call: None

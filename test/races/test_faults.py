@@ -53,6 +53,16 @@ class VanishedTests(RaceCase):
         self.assertOneEnd(self.app)
         self.assertGone()
 
+    def test_RINGING_forEver(self) -> None:
+        """An application that never answers: nobody knows that the caller is gone, for an hour."""
+        self.ringing()
+        self.strike(self.alice)
+        self.settle(3590.0)
+        self.assertEqual(self.app.got(CallEndedEvent), [])
+        self.settle(11.0)
+        self.assertIn("not answered within 60 minutes", self.app.got(CallEndedEvent)[0].reason)
+        self.assertGone()
+
     def test_ANSWERED(self) -> None:
         """Waits for the ACK for 64*T1."""
         self.accepted()
