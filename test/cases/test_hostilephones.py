@@ -219,7 +219,7 @@ class DialledTests(HostileCase):
             caller = self.plain.dial("sip:demo@doug")
             self.advance(0.1)
             caller.press("8")
-            self.advance(2.0)
+            self.advance(1.2)
             caller.hangUp()
             self.leave(phone)
         self.lab.assertNothingLeft()
