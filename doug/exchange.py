@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorSocket
 from twisted.logger import Logger
 
 from doug._version import __version__
 from doug.dialplan import DialPlan
 from doug.ownaddress import AddressWatch, LocalAddress
+from doug.ports import SIPPorts, portTrouble
 from doug.relations import Relations
 from doug.settings import Endpoint, Settings
+from doug.tls import TLSFailed
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.lag import LagWatch
 from shtoom.agent.policy import CallPolicy
@@ -35,11 +35,9 @@ from shtoom.media.prompts import PromptCache
 from shtoom.sdp.offeranswer import Capabilities
 from shtoom.sip.gate import Gate
 from shtoom.sip.names import INames
-from shtoom.sip.probe import Probes
 from shtoom.sip.resolver import Resolver
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import ISIPTransport, Peer
-from shtoom.sip.udp import MAX_DATAGRAM, UDPTransport
 from shtoom.sip.uri import parseURI
 
 if TYPE_CHECKING:
@@ -124,6 +122,9 @@ class Exchange:
             self.agent, settings, rng, deferToThread, wallTime=wallTime, isOurs=self._isOurs
         )
         self.agent.policy.isTrunk = self.relations.trunking.sends
+        self._sipPorts = SIPPorts(
+            reactor, self.agent, settings, gate=self._gate, localAddressFor=self._localAddressFor
+        )
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
         self._ownPorts: frozenset[int] = frozenset()
@@ -132,21 +133,12 @@ class Exchange:
         """Opens the SIP ports; returns where. Raises StartFailed if one cannot be had."""
         heard = []
         for endpoint in self.settings.listen:
-            transport = UDPTransport(
-                self.agent.layer,
-                self.settings.advertise,
-                self._localAddressFor,
-                self.reactor.seconds,
-                Probes(self.reactor, endpoint.host),
-                gate=self._gate,
-                longest=self.settings.maxMessage,
-            )
-            transport.noisy = False  # the server's own line says where it listens
             try:
-                port = listenUDP(self.reactor, endpoint, transport)
+                transport, port = self._sipPorts.open(endpoint)
             except CannotListenError as e:
                 raise StartFailed(f"--listen={endpoint}: {portTrouble(e)}") from e
-            port.maxThroughput = A_TURN  # type: ignore[attr-defined]
+            except TLSFailed as e:
+                raise StartFailed(f"--listen={endpoint}: {e}") from e
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
@@ -161,17 +153,22 @@ class Exchange:
 
         Raises TransportFailed if there is none.
         """
+        names = self.agent.transportNames
         try:
-            host = parseURI(toURI).host
+            uri = parseURI(toURI)
         except ValueError:  # the user agent tells what is wrong with it
             host = ""
+        else:
+            host = uri.host
+            names = [uri.transport.upper()] if uri.transport else names
         if host.lower() == "localhost":
             host = "127.0.0.1"
         elif not _isLiteral(host):
             host = ANYWHERE  # a name is looked up when it is dialled; most are beyond the router
-        transport = self.agent.transportFor("UDP", host)
+        open_ = [self.agent.transportFor(name, host) for name in names]
+        transport = next((t for t in open_ if t is not None), None)
         if transport is None:
-            raise TransportFailed("this server has no UDP port to call from (--listen)")
+            raise TransportFailed(f"this server has no {names[0]} port to call from (--listen)")
         return Peer(transport, (host, 0))
 
     def openSession(self, peer: Peer) -> MediaSession:
@@ -234,42 +231,6 @@ class Exchange:
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
-
-
-def listenUDP(reactor: Any, endpoint: Endpoint, protocol: UDPTransport) -> IListeningPort:
-    """Binds a port for SIP. Raises CannotListenError.
-
-    An IPv6 socket is kept from taking IPv4 as well: peers would appear under mapped addresses,
-    which no session description may name, and udp:*:5060 beside it could not be bound.
-    """
-    if ":" not in endpoint.host or not IReactorSocket.providedBy(reactor):
-        port: IListeningPort = reactor.listenUDP(
-            endpoint.port, protocol, endpoint.host, MAX_DATAGRAM
-        )
-        return port
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bound:
-        try:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.setblocking(False)
-            bound.bind((endpoint.host, endpoint.port))
-        except OSError as e:
-            raise CannotListenError(endpoint.host, endpoint.port, e) from e
-        adopted: IListeningPort = reactor.adoptDatagramPort(
-            bound.fileno(), socket.AF_INET6, protocol, MAX_DATAGRAM
-        )
-        return adopted
-
-
-def portTrouble(error: CannotListenError) -> str:
-    """Why a port could not be bound, and what to do about it."""
-    code = getattr(error.socketError, "errno", None)
-    words = getattr(error.socketError, "strerror", None) or str(error.socketError)
-    remedies = {
-        EADDRINUSE: "another program has that port; stop it, or name another port",
-        EADDRNOTAVAIL: "this machine has no such address; name one of its own, or * for all",
-        EACCES: "ports below 1024 are for root; name a higher one",
-    }
-    return f"{words}: {remedies.get(code or 0, 'name another address or port')}"
 
 
 def _isLiteral(host: str) -> bool:

@@ -85,7 +85,8 @@ class Options(usage.Options):
         self.apps[user] = name
 
     def opt_listen(self, value: str) -> None:
-        """udp[:HOST]:PORT where SIP is heard, port 0: any; repeatable. [default: udp:*:5060]"""
+        """udp[:HOST]:PORT, tcp… or tls… where SIP is heard, port 0: any; repeatable.
+        [default: udp:*:5060]"""
         self.listen.append(self._read("listen", value, parseEndpoint))
 
     def opt_rtp_ports(self, value: str) -> None:
@@ -184,6 +185,22 @@ class Options(usage.Options):
     def opt_gateway(self, value: str) -> None:
         """HOST[:PORT] that tel: addresses are dialled at. [default: they cannot be dialled]"""
         self.given["gateway"] = self._read("gateway", value, parseGateway)
+
+    def opt_certificate(self, value: str) -> None:
+        """The certificate for TLS, with its chain (PEM); read again when the file has changed."""
+        self.given["certificate"] = value
+
+    def opt_private_key(self, value: str) -> None:
+        """Its key (PEM). [default: in the file of the certificate]"""
+        self.given["privateKey"] = value
+
+    def opt_tls_ca(self, value: str) -> None:
+        """Who may sign the certificates of others (PEM). [default: whom the system believes]"""
+        self.given["tlsCA"] = value
+
+    def opt_tls_no_verify(self) -> None:
+        """Take whatever certificate others have."""
+        self.given["tlsVerify"] = False
 
     def opt_register(self, value: str) -> None:
         """sip:USER:PASSWORD@HOST[:PORT] of an account to register, a trunk; repeatable."""

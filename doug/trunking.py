@@ -194,12 +194,8 @@ class LiveTrunk:
         agent = self._agent
         places = await agent.resolver.resolve(self.trunk.uri, agent.transportNames)
         reason = "no transport leads there"
-        for host, port, name in places:
-            transport = agent.transportFor(name, host)
-            if transport is None:
-                continue
+        for peer in agent.peersAt(self.trunk.uri, places):
             outcome = Outcome()
-            peer = Peer(transport, (host, port))
             agent.layer.sendRequest(self._options(peer), peer, outcome)
             try:
                 response = await outcome.final

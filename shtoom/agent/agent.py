@@ -120,6 +120,11 @@ class UserAgent(Lines):
         self.remember(call)
         return call
 
+    def isWanted(self, peer: Peer) -> bool:
+        """As Lines has it, or has a phone registered over it?"""
+        registrar = self.registrar
+        return super().isWanted(peer) or (registrar is not None and registrar.isReachedBy(peer))
+
     def shutdown(self) -> Deferred[None]:
         """Refuses new calls and leaves all others; fires when that is done.
 

@@ -119,6 +119,16 @@ class Lines:
         sameFamily = (t for t in named if _leads(t, host))
         return next(sameFamily, named[0] if named else None)
 
+    def peersAt(self, uri: URI, places: list[Place]) -> list[Peer]:
+        """The places that `uri` leads to, as far as a transport of ours goes there."""
+        found = []
+        for host, port, name in places:
+            transport = self.transportFor(name, host)
+            if transport is not None:
+                transport.named((host, port), uri.param("maddr") or uri.host)
+                found.append(Peer(transport, (host, port)))
+        return found
+
     def contactFor(self, peer: Peer, user: str | None = None) -> str:
         """The value of our Contact header towards that peer: an address by which it reaches us."""
         host, port = peer.transport.sentBy(peer.address[0])
@@ -136,6 +146,10 @@ class Lines:
     def isLive(self, callID: bytes) -> bool:
         """Is that the Call-ID of a call that is not over?"""
         return callID in self._callIDs
+
+    def isWanted(self, peer: Peer) -> bool:
+        """Is a connection with that peer to stay: has a call gone over it?"""
+        return any(call.peer == peer for call in self.calls)
 
     @property
     def early(self) -> list[str]:
@@ -309,6 +323,8 @@ class Lines:
         request goes there, and why is added to `findings`, once.
         """
         hop = dialog.nextHop
+        if seen.transport.isOpen(seen.address) and hop.host in (seen.address[0], _target(dialog)):
+            return succeed(seen)  # over the connection that there is (RFC 5923 5, RFC 5626 5.3)
         finding = observedInstead(hop.param("maddr") or hop.host, seen.address[0])
         if finding is not None:
             return succeed(self._observed(seen, finding, findings))
@@ -325,11 +341,9 @@ class Lines:
         self._sendAck(peer, account.copied(invite, ack, peer))
 
     def _reachable(self, places: list[Place], hop: URI, seen: Peer, findings: list[str]) -> Peer:
-        for host, port, name in places:
-            same = seen.transport.name == name
-            transport = seen.transport if same else self.transportFor(name, host)
-            if transport is not None:
-                return Peer(transport, (host, port))
+        for peer in self.peersAt(hop, places):
+            same = seen.transport.name == peer.transport.name
+            return Peer(seen.transport, peer.address) if same else peer
         finding = (
             f"the peer wants requests at {shown(hop)}, a transport that is not offered here; they "
             f"go to {seen.address[0]}, where its packets came from"
@@ -349,6 +363,11 @@ class Lines:
         if finding not in findings:
             findings.append(finding)
         return seen
+
+
+def _target(dialog: Dialog) -> str | None:
+    """The host of the peer itself, if requests go there without a proxy between."""
+    return dialog.remoteTarget.host if not dialog.routeSet else None
 
 
 def _leads(transport: ISIPTransport, host: str) -> bool:

@@ -156,10 +156,7 @@ class OutboundCall(Call):
 
     def _resolved(self, places: list[Place], target: URI) -> None:
         self._resolving = None
-        for host, port, name in places:
-            transport = self.agent.transportFor(name, host)
-            if transport is not None:
-                self._peers.append(Peer(transport, (host, port)))
+        self._peers += self.agent.peersAt(target, places)
         if self.account is not None and self._targets and target is self._targets.dialled:
             for peer in self._peers:
                 self.account.trust(peer)

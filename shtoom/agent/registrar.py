@@ -99,6 +99,13 @@ class Registrar:
         found = {user: len(self.bindings(user)) for user in self._users}
         return {user: count for user, count in found.items() if count}
 
+    def isReachedBy(self, peer: Peer) -> bool:
+        """Does a binding lead there?"""
+        flow = (peer.transport.name, *peer.address)
+        return any(
+            (b.transport, b.host, b.port) == flow for user in self._users for b in self._live(user)
+        )
+
     def answer(self, request: Request, peer: Peer) -> Response:
         """What a REGISTER is answered, and done about it. Raises MalformedMessage."""
         host = peer.address[0]

@@ -202,11 +202,7 @@ class Registration:
             f"{self.registrar}: no {' or '.join(sorted({name for *_, name in places}))} transport "
             "is open here"
         )
-        for host, port, name in places:
-            transport = agent.transportFor(name, host)
-            if transport is None:
-                continue
-            peer = Peer(transport, (host, port))
+        for peer in agent.peersAt(self.registrar, places):
             if self.account is not None:
                 self.account.trust(peer)
             try:

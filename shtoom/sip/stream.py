@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     pass
 
 
+MOST_NAMES = 1000
+"""Names kept for connections that may be made."""
+
+
 class StreamLimits(NamedTuple):
     """Against peers that hold connections and do not use them.
 
@@ -62,9 +66,10 @@ class StreamLimits(NamedTuple):
 class StreamTransport:
     """All connections of one kind: those that are accepted, and those that are made to send.
 
-    name: "TCP" or "TLS". connect: the endpoint that leads to an address. isWanted: is a connection
-    with that peer to stay, though nothing is said (a call, a registration)? advertise,
-    localAddressFor: as for UDP. factory: to be listened with; bound() says where.
+    name: "TCP" or "TLS". connect: the endpoint that leads to an address, found for that host name.
+    isWanted: is a connection with that peer to stay, though nothing is said (a call, a
+    registration)? words: why a connection ended, for people. advertise, localAddressFor: as for
+    UDP. factory: to be listened with; bound() says where.
     counts: received, sent, keepAlive, malformed, error as for UDP; and opened, accepted, refused (a
     limit), slow and idle (closed by us), connectFailed.
     """
@@ -77,15 +82,16 @@ class StreamTransport:
         name: str,
         receiver: Receiver,
         reactor: IReactorTime,
-        connect: Callable[[Address], IStreamClientEndpoint],
+        connect: Callable[[Address, str], IStreamClientEndpoint],
         *,
         advertise: str | None = None,
         localAddressFor: Callable[[str], str] = localAddressFor,
         isWanted: Callable[[Peer], bool] = lambda peer: False,
+        words: Callable[[Failure], str] = Failure.getErrorMessage,
         limits: StreamLimits | None = None,
     ) -> None:
         self.name, self.receiver, self.reactor = name, receiver, reactor
-        self.advertise, self.isWanted = advertise, isWanted
+        self.advertise, self.isWanted, self.words = advertise, isWanted, words
         self.limits = limits if limits is not None else StreamLimits()
         self.counts: Counter[str] = Counter()
         self.factory = _Accepting(self)
@@ -93,6 +99,7 @@ class StreamTransport:
         self._bound: Address | None = None
         self._open: dict[Address, _Connection] = {}
         self._making: dict[Address, _Making] = {}
+        self._names: dict[Address, str] = {}
         self._sources: Counter[str] = Counter()  # of accepted connections
         self._closed = False
         self.quietLog = QuietLog(self.log, reactor.seconds)
@@ -112,8 +119,16 @@ class StreamTransport:
         return ownAddress(self._bound, remoteHost, self.advertise, self._localAddressFor)
 
     def isOpen(self, address: Address) -> bool:
-        """Is there a connection with that peer?"""
+        """As ISIPTransport has it."""
         return address in self._open
+
+    def named(self, address: Address, host: str) -> None:
+        """As ISIPTransport has it; known until a connection is made."""
+        if address not in self._open:
+            self._names.pop(address, None)
+            self._names[address] = host
+            if len(self._names) > MOST_NAMES:
+                del self._names[next(iter(self._names))]
 
     def send(self, data: bytes, address: Address) -> None:
         """As ISIPTransport has it: over the connection with that peer, or one that is made for it.
@@ -130,7 +145,7 @@ class StreamTransport:
             else:
                 making = self._making[address] = _Making(self, address)
                 making.keep(data)
-                making.begin(self._connect(address))
+                making.begin(self._connect(address, self._names.pop(address, address[0])))
         else:
             connection.write(data)
         self.counts["sent"] += 1
@@ -188,7 +203,7 @@ class StreamTransport:
         if self._closed or reason.check(CancelledError):
             return
         self.counts["connectFailed"] += 1
-        self._unreachable(address, reason.getErrorMessage())
+        self._unreachable(address, self.words(reason))
 
     def lost(self, connection: _Connection, reason: str) -> None:
         """A connection is over."""
@@ -287,7 +302,7 @@ class _Connection(Protocol):
         """From Twisted."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._owner.lost(self, self._why or reason.getErrorMessage())
+        self._owner.lost(self, self._why or self._owner.words(reason))
 
     # IPushProducer: what the peer does not read is not kept without end
 

@@ -44,6 +44,12 @@ class ISIPTransport(Interface):
     def send(data: bytes, address: Address) -> None:  # noqa: N805
         """Sends one message. Raises TransportFailed with the system's words."""
 
+    def isOpen(address: Address) -> bool:  # noqa: N805
+        """Is there a connection with that peer, over which it is reached without a new one?"""
+
+    def named(address: Address, host: str) -> None:  # noqa: N805
+        """That address was found for this name: whom a certificate is to be for."""
+
     def probe(address: Address) -> None:  # noqa: N805
         """A request to that address had no response yet: is anybody there?
 

@@ -119,6 +119,13 @@ class UDPTransport(DatagramProtocol):
             raise TransportFailed(f"UDP to {hostPort(*address)}: {_words(e)}") from e
         self.counts["sent"] += 1
 
+    def isOpen(self, address: Address) -> bool:
+        """As ISIPTransport has it: datagrams have no connections."""
+        return False
+
+    def named(self, address: Address, host: str) -> None:
+        """As ISIPTransport has it: nobody asks."""
+
     def probe(self, address: Address) -> None:
         """As ISIPTransport has it."""
         if self._probes is not None and self._bound is not None:

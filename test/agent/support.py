@@ -64,6 +64,13 @@ class Wire:
         if end is not None:
             end(data)
 
+    def isOpen(self, address: Address) -> bool:
+        """There are no connections."""
+        return False
+
+    def named(self, address: Address, host: str) -> None:
+        """Nobody asks."""
+
     def probe(self, address: Address) -> None:
         """The network says nothing."""
 

@@ -129,6 +129,13 @@ class Wire:
             raise self.fails
         self.sent.append((self.clock.seconds(), data, address))
 
+    def isOpen(self, address: Address) -> bool:
+        """There are no connections."""
+        return False
+
+    def named(self, address: Address, host: str) -> None:
+        """Nobody asks."""
+
     def probe(self, address: Address) -> None:
         """As ISIPTransport has it."""
         self.probed.append((self.clock.seconds(), address))

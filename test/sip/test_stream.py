@@ -94,7 +94,7 @@ class Net:
             "TCP",
             heard,
             self.clock,
-            lambda address: Endpoint(self),
+            lambda address, host: Endpoint(self),
             isWanted=lambda peer: self.wanted,
             limits=limits,
         )
