@@ -32,6 +32,7 @@ from doug.testing import Lab, PhoneCall
 from test.doug.faulty import (
     Fault,
     FaultySeat,
+    Reading,
     Unspeakable,
     readFiles,
     sources,
@@ -396,13 +397,17 @@ class MediaTests(HookTestCase):
     def test_whatWasNeverBegun(self) -> None:
         """Files and Sources that wait for the answer are closed, and may fail at that."""
 
+        last = Reading()
+
         class Waiting(Hooked):
             def started(self, event: CallStartedEvent) -> Any:
                 for _, thing in (*sources(), *readFiles()):
                     if "endless" not in type(thing).__dict__:
                         event.leg.mediaPlay(thing)
+                event.leg.mediaPlay(last)
                 return [(CallEndedEvent, self.gone)]
 
         self.serve({"x": Waiting})
         self.callAll(["x"])
+        self.assertTrue(last.closed)
         self.assertHarmless()

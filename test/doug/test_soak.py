@@ -1,0 +1,35 @@
+"""The soak in small: a virtual minute of random calls; the long form is test.long.soak."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from test.long.soak import Soak
+from test.long.soakapps import INTENDED
+
+CALLERS, SECONDS = 15, 60.0
+
+
+class SoakTests(SynchronousTestCase):
+    def test_aMinute(self) -> None:
+        """No traceback but those on purpose, no call that will not end, nothing left behind."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        soak = Soak(CALLERS, 7, folder)
+
+        @implementer(ILogObserver)
+        def observe(event: dict[str, object]) -> None:
+            soak.observe(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        soak.run(SECONDS)
+        self.assertEqual(soak.found, [])
+        self.assertEqual(sum(caller.stuck for caller in soak.callers), 0)
+        self.assertEqual(soak.leftovers(), "")
+        self.assertGreater(soak.calls, 2 * CALLERS)
+        self.flushLoggedErrors(*INTENDED, TypeError)
