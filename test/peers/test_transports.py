@@ -66,7 +66,7 @@ class TransportTests(SynchronousTestCase):
     def dialled(self, doug: Doug, seconds: float = 8.0) -> str:
         path = doug.dir / "dialled.txt"
         waitFor("the end", lambda: path.exists() and ": " in path.read_text(), seconds)
-        return path.read_text()
+        return str(path.read_text())
 
     def test_callsOverTCP(self) -> None:
         """sipp's twenty calls on one connection; each is answered and ended."""
