@@ -51,7 +51,7 @@ class TransportTests(SynchronousTestCase):
         return doug
 
     def phone(self, transport: str, **how: object) -> Baresip:
-        phone = Baresip("alice", transport=transport, **how)  # type: ignore[no-untyped-call]
+        phone = Baresip("alice", transport=transport, **how)
         self.addCleanup(phone.stop)
         phone.start()
         return phone
