@@ -396,6 +396,12 @@ class Leg:
             self._losses.mustWait(event)
         self.raiseEvent(event)
 
+    def heldBy(self, method: Callable[..., Any], took: float) -> None:
+        """A Source's method has held the reactor for so many seconds."""
+        app = self.getVoiceApp()
+        if app is not None:
+            app.va_held(took, method)
+
     def unmatched(self, event: BaseEvent, state: str) -> None:
         """The application has dropped an event, as nothing in that state matches it."""
         self._losses.dropped(event, state)

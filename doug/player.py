@@ -364,9 +364,13 @@ class Player:
         if not isinstance(item, Source):
             return FileSound(item, item, host.loadClip)
         if isinstance(item, ConfSource) and item.isPlain:
-            return SeatSound(item)
+            return SeatSound(item, host.reactor.seconds)
         file = item.takeFile() if isinstance(item, FileSource) and item.mode == "r" else None
-        return SourceSound(item) if file is None else FileSound(item, file, host.loadClip)
+        return (
+            SourceSound(item, host.reactor.seconds)
+            if file is None
+            else FileSound(item, file, host.loadClip)
+        )
 
     def _loadFile(self, path: str | os.PathLike[str], codec: Codec) -> IClip | Deferred[IClip]:
         host = self._openHost()

@@ -26,6 +26,7 @@ from doug.events import (
     MediaRecordTimeoutExceededEvent,
 )
 from doug.source import FileSource, Source, SourceUses, isFile
+from doug.watch import SLOW
 from shtoom.audio.frames import FRAME_BYTES, FRAME_SECONDS
 from shtoom.audio.tones import sine
 from shtoom.media.recording import Recording, RecordingFailed
@@ -102,12 +103,13 @@ class Record:
     class of its end event, once it is over. reason: why it failed. told: is nothing more to come?
     """
 
-    __slots__ = ("_aside", "_asideSeconds", "_check", "_frames", "_quiet", "_recorder", "_write",
-                 "beeping", "both", "dest", "how", "limits", "reason", "recording", "source",
-                 "told", "wanted")  # fmt: skip
+    __slots__ = ("_aside", "_asideSeconds", "_check", "_frames", "_quiet", "_recorder", "_seconds",
+                 "_write", "beeping", "both", "dest", "how", "limits", "reason", "recording",
+                 "source", "told", "wanted")  # fmt: skip
 
     def __init__(self, recorder: Recorder, dest: Any, limits: Limits) -> None:
         self._recorder, self.dest, self.limits = recorder, dest, limits
+        self._seconds = recorder.seconds
         self.source = dest if isinstance(dest, Source) else None
         self.recording: Recording | None = None
         self.both: BothSides | None = None
@@ -156,13 +158,18 @@ class Record:
         self._aside = now if aside else None
 
     def _writeSource(self, pcm: bytes) -> None:
-        if self.source is None:
+        source, seconds = self.source, self._seconds
+        if source is None:
             return
+        began = seconds()
         try:
-            self.source.write(pcm)
+            source.write(pcm)
         except Exception as error:
             reason = f"write() of {reprOf(self.source)} raised {reprOf(error)}"
             self._recorder.end(self, MediaRecordFailedEvent, reason)
+        took = seconds() - began
+        if took > SLOW and source.leg is not None:
+            source.leg.heldBy(source.write, took)
 
     def _checkLimits(self, pcm: bytes) -> None:
         limits = self.limits
@@ -184,6 +191,11 @@ class Recorder:
         self.records: tuple[Record, ...] = ()
         self._closing: dict[Record, IDelayedCall] = {}  # in their order; how long we wait
         self._whenClosed: Callable[[], None] | None = None
+
+    @property
+    def seconds(self) -> Callable[[], float]:
+        """Tells the time of the reactor."""
+        return self._openHost().reactor.seconds
 
     @property
     def recording(self) -> bool:

@@ -6,6 +6,8 @@ Lives here: packets of sound that is mixed and encoded for many seats at once. N
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from doug.conferencing import ConfSource
 from doug.sound import SourceSound
 from shtoom.audio.frames import FRAME
@@ -19,8 +21,8 @@ class SeatSound(SourceSound):
 
     __slots__ = ("_seat",)
 
-    def __init__(self, seat: ConfSource) -> None:
-        super().__init__(seat)
+    def __init__(self, seat: ConfSource, seconds: Callable[[], float]) -> None:
+        super().__init__(seat, seconds)
         self._seat = seat
 
     def ready(self, size: int) -> bytes | None:

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from doug.source import Source, isFile
+from doug.watch import SLOW
 from shtoom.audio.frames import FRAME, FRAME_BYTES, toSamples
 from shtoom.codecs import Codec, Encoder
 from shtoom.media.clips import Clip, IClip
@@ -165,12 +166,16 @@ class FileSound:
 
 
 class SourceSound:
-    """A Source, asked for a frame when one is due."""
+    """A Source, asked for a frame when one is due; one that holds the reactor is named.
 
-    __slots__ = ("_buffer", "_codec", "_done", "_encoder", "at", "data", "failure", "item",
-                 "over")  # fmt: skip
+    seconds: of the reactor.
+    """
 
-    def __init__(self, source: Source) -> None:
+    __slots__ = ("_buffer", "_codec", "_done", "_encoder", "_seconds", "at", "data", "failure",
+                 "item", "over")  # fmt: skip
+
+    def __init__(self, source: Source, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
         self.item, self.data, self.at = source, b"", 0
         self.over = self._done = False
         self.failure: str | None = None
@@ -219,10 +224,14 @@ class SourceSound:
 
     def _frame(self) -> bytes:
         """One frame, padded; b"" for silence or after a failure."""
+        began = self._seconds()
         try:
             given = self.item.read()
         except Exception as error:
             return self._fail(f"read() of {reprOf(self.item)} raised {reprOf(error)}")
+        took = self._seconds() - began
+        if took > SLOW and self.item.leg is not None:
+            self.item.leg.heldBy(self.item.read, took)
         try:
             frame = given if type(given) is bytes else bytes(memoryview(given))
         except Exception:

@@ -374,6 +374,8 @@ class StateMachine:
         if took <= SLOW:
             return
         place = placeOf(handler, line)
+        if took < 2 * self.va_slow.get(place, 0.0):
+            return  # said before
         self.va_log.warn(
             "{app}: {handler} held the reactor for {took:.2f} s, and no call had sound meanwhile: "
             "move slow work to self.deferToThread(f, ...)",
@@ -382,7 +384,7 @@ class StateMachine:
             took=took,
         )
         if place in self.va_slow or len(self.va_slow) < REMEMBERED:
-            self.va_slow[place] = max(took, self.va_slow.get(place, 0.0))
+            self.va_slow[place] = took
 
     def va_handlerDone(self, returned: Returned, handler: Callable[..., Any], name: str) -> None:
         """The Deferred of a handler fired."""

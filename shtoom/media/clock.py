@@ -285,8 +285,11 @@ class MediaClock:
         schedule = self._schedule
         schedule.skipTo(self._armed + beats * schedule.perBeat)
         for incoming in schedule.allHearers():
+            until = self._reactor.seconds() + BEAT  # one that is slow would make us later still
             for _ in range(min(beats, _LONGEST_PADDING)):
                 deliver(incoming, SILENCE)
+                if self._reactor.seconds() > until:
+                    break
         self.skippedFrames += beats * schedule.placed
         if now - self._lateLoggedAt >= _QUIET:
             self._lateLoggedAt = now

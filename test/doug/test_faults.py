@@ -24,6 +24,7 @@ from doug.events import (
     CallStartedEvent,
 )
 from doug.exceptions import StateMachineError
+from doug.source import Source
 from doug.statemachine import StateMachine
 from doug.testing import Lab, PhoneCall, VirtualReactor
 from test.doug.faulty import Fault
@@ -140,6 +141,38 @@ class SlowTests(SynchronousTestCase):
         self.reactor.advance(0.0)
         self.assertEqual(seen, ["KeyError('x')", "cancelled"])
         self.assertEqual(self.machine.outcomes, ["over"])
+
+    def test_sourcesToo(self) -> None:
+        """What is asked for a frame, and given one, in each beat."""
+
+        class Slow(Source):
+            def read(self) -> bytes:  # read
+                lab.reactor.stall(0.15)
+                return b""
+
+            def write(self, frame: bytes) -> None:  # write
+                lab.reactor.stall(0.25)
+
+        class Playing(Good):
+            def speak(self, event: CallAnsweredEvent) -> Any:
+                self.mediaPlay(source := Slow())
+                self.mediaRecord(source)
+                return [(CallEndedEvent, self.gone)]
+
+            def gone(self, event: CallEndedEvent) -> None:
+                self.returnResult(event.verdict)
+
+        lab = Lab(Playing)
+        call = lab.phone().dial("sip:x@doug")
+        with logged() as lines:
+            lab.advance(1.0)
+            call.hangUp()
+            lab.advance(10.0)
+        for name in ("read", "write"):
+            place = f"{name} (test_faults.py, line {lineOf(name)}) held the reactor for 0."
+            self.assertTrue([line for line in lines if place in line], name)
+        self.assertIn("slow-handler", [finding.rule for finding in lab.results[0]])
+        lab.assertNothingLeft()
 
     def test_manyOfThem(self) -> None:
         """Each is logged, but the verdict's list has an end."""
