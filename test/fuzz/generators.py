@@ -58,7 +58,7 @@ def wronged(rng: Random, data: bytes) -> bytes:
         return mutated(rng, data, SIP)
     body = mutated(rng, body, SDP)
     if rng.random() < 0.9:
-        head = _LENGTH.sub(b"Content-Length: %d" % len(body), head)
+        head = _LENGTH.sub(lambda _: b"Content-Length: %d" % len(body), head)
     return head + end + body
 
 

@@ -93,6 +93,7 @@ BODIES = {
 _START = re.compile(rb"(?:SIP/2\.0 (\d{3})|([A-Z]+) )")
 _CALL_ID = re.compile(rb"^Call-ID:[ \t]*(.*?)\r?$", re.MULTILINE | re.IGNORECASE)
 _TO_TAG = re.compile(rb"^To:.*;tag=([^;\s]+)", re.MULTILINE | re.IGNORECASE)
+_TO = re.compile(rb"^To:[^\r]*", re.MULTILINE | re.IGNORECASE)
 _CSEQ = re.compile(rb"^CSeq:[ \t]*(\d+)[ \t]+(\S+)", re.MULTILINE | re.IGNORECASE)
 _COPIED = re.compile(rb"^(?:Via|From|To|Call-ID|CSeq|Record-Route):.*\r\n", re.MULTILINE)
 _AUDIO = re.compile(rb"^m=audio (\d+)", re.MULTILINE)
@@ -190,7 +191,8 @@ class Peers:
         head = b"".join(_COPIED.findall(request.partition(b"\r\n\r\n")[0] + b"\r\n"))
         if code > 100 and not _TO_TAG.search(head):
             tag = self._rng.choice((b"t1", b"t2", self._word().encode()))
-            head = re.sub(rb"(?m)^(To:.*?)\r$", rb"\1;tag=" + tag + rb"\r", head)
+            # No template: Python keeps those of re.sub, and memory is looked at.
+            head = _TO.sub(lambda found: found[0] + b";tag=" + tag, head)
         lines = [
             f"SIP/2.0 {code} {PHRASES.get(code, 'Whatever')}\r\n".encode() + head.rstrip(b"\r\n")
         ]

@@ -274,6 +274,7 @@ class SIPFuzz:
     def settle(self) -> None:
         """Time for all calls to end, and for all timers of RFC 3261; nothing is left then."""
         self.lab.reactor.advance(100.0)
+        self.lab.results.clear()
         agent = self.lab.application.exchange.agent
         if len(agent.layer) or agent.calls or self.lab.application.listVoiceapps():
             raise AssertionError(

@@ -18,7 +18,7 @@ from test.fuzz.sipfuzz import SIPFuzz
 A_RUN = 1000  # messages
 RUNS = 10
 HALF = 4000  # messages of each half of the run that looks at the memory
-MORE = 1000  # pieces of memory that the second half may leave: a quarter of one a message
+MORE = 500  # pieces of memory that the second half may leave: one for eight messages
 
 
 class WholeServerTests(SynchronousTestCase):
