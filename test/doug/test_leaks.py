@@ -30,7 +30,6 @@ from test.doug.test_application import logged
 from test.doug.witnesses import SOUND
 from test.long.soak import memoryOfProcess
 
-
 CALLS = 300  # of one load
 
 
