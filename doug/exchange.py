@@ -36,12 +36,13 @@ from shtoom.sdp.offeranswer import Capabilities
 from shtoom.sip.gate import Gate
 from shtoom.sip.names import INames
 from shtoom.sip.resolver import Resolver
+from shtoom.sip.stream import StreamTransport
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import ISIPTransport, Peer
 from shtoom.sip.uri import parseURI
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IListeningPort
+    from twisted.internet.interfaces import IDelayedCall, IListeningPort
 
     from shtoom.media.session import MediaSession
 
@@ -220,8 +221,16 @@ class Exchange:
         except OSError:  # no way there
             return False
 
+    def timers(self) -> list[IDelayedCall]:
+        """What is to come by itself, without any call: registrations, connections."""
+        found = self.relations.timers()
+        for transport in self._hosts:
+            if isinstance(transport, StreamTransport):
+                found += transport.timers()
+        return found
+
     async def close(self) -> None:
-        """Closes all ports; calls are left as they are."""
+        """Closes all ports and connections; calls are left as they are."""
         self.agent.layer.stop()
         self._lag.stop()
         self._addresses.stop()
@@ -231,6 +240,9 @@ class Exchange:
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
+        for transport in self._hosts:
+            if isinstance(transport, StreamTransport):
+                transport.close()
 
 
 def _isLiteral(host: str) -> bool:

@@ -144,6 +144,8 @@ class Lab:
             self.advance(10.0)
             for phone in self.phones:
                 phone.close()
+            if self.network.connections:  # they close on both sides
+                self.advance(1.0)
 
     def _findFile(self, path: str) -> str:
         """Where one of the applications finds a sound of that name."""

@@ -51,13 +51,17 @@ class Leftovers:
         found += [f"media socket at port {socket.port}" for socket in lab.io.sockets]
         if len(exchange.agent.layer):
             found.append(f"{len(exchange.agent.layer)} transactions of the server")
-        own = exchange.relations.timers()
+        own = exchange.timers()
+        for phone in lab.phones:
+            own += phone.timers()
         found += [f"timer {call}" for call in lab.reactor.getDelayedCalls() if call not in own]
         return found
 
     def findAfterClose(self, lab: Lab) -> list[str]:
         """Whatever outlives server and phones."""
-        found = [f"socket {host}:{port}" for host, port in lab.network.bound]
+        ports = (*lab.network.bound, *lab.network.listening)
+        found = [f"socket {host}:{port}" for host, port in ports]
+        found += [f"connection of {end.own} with {end.peer}" for end in lab.network.connections]
         found += [f"timer {call}" for call in lab.reactor.getDelayedCalls()]
         if openFiles() - self._files:
             gc.collect()  # a file whose last reference is in a cycle counts as closed

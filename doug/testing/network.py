@@ -1,7 +1,8 @@
 """A network in memory: hosts, UDP ports, and what befalls datagrams on the way.
 
 Lives here: delay, jitter, loss, duplication and re-ordering, drawn from a seeded rng, and the
-listening port for Twisted's datagram protocols. Not here: media sockets (media.py).
+listening port for Twisted's datagram protocols. Not here: media sockets (media.py), what a
+connection is (streams.py).
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IUDPTransport
 from zope.interface import implementer
 
+from doug.testing.streams import MemoryConnection, MemoryConnector, MemoryStreamPort
+
 if TYPE_CHECKING:
-    from twisted.internet.protocol import DatagramProtocol
+    from twisted.internet.protocol import ClientFactory, DatagramProtocol, Factory
 
     from doug.testing.reactor import VirtualReactor
 
@@ -32,10 +35,12 @@ FIRST_EPHEMERAL = 49152
 
 @dataclass(frozen=True)
 class Conditions:
-    """How datagrams travel.
+    """How datagrams and the segments of connections travel.
 
     delay, jitter: seconds; each datagram takes delay plus 0..jitter (jitter re-orders by itself).
     loss, duplicate, reorder: shares 0..1; a re-ordered datagram takes `reorderBy` seconds more.
+    cut, glue: of connections: the shares of what is written that is cut in two, and of segments
+    that arrive together with the one before. What is lost of a connection comes later.
     """
 
     delay: float = 0.0005
@@ -44,6 +49,8 @@ class Conditions:
     duplicate: float = 0.0
     reorder: float = 0.0
     reorderBy: float = 0.03
+    cut: float = 0.0
+    glue: float = 0.0
 
     @cached_property
     def plain(self) -> bool:
@@ -54,8 +61,9 @@ class Conditions:
 class MemoryNetwork:
     """Everything that is bound, and the way between.
 
+    listening: where connections are accepted; connections: both ends of each that is open.
     conditions: as above, may be changed at any time. rng: seeded, so that a run can be repeated.
-    drop: called with (data, source, destination); True loses that datagram.
+    drop: called with (data, source, destination); True loses that datagram (of UDP alone).
     """
 
     def __init__(
@@ -66,6 +74,8 @@ class MemoryNetwork:
         self.drop: Callable[[bytes, Address, Address], bool] | None = None
         self.observers: list[Callable[[bytes, Address, Address], None]] = []
         self.bound: dict[Address, Receiver] = {}
+        self.listening: dict[Address, MemoryStreamPort] = {}
+        self.connections: set[MemoryConnection] = set()
         self.hosts: set[str] = set()
         self._refusals: dict[Address, tuple[Address, Callable[[], None]]] = {}
         self.sent = self.lost = self.unreachable = 0
@@ -99,9 +109,34 @@ class MemoryNetwork:
             raise OSError(EADDRINUSE, "Address already in use")
         self.hosts.discard(before)
         self.hosts.add(now)
-        for table in (self.bound, self._refusals):
+        self.reset(before)
+        for table in (self.bound, self._refusals, self.listening):
             for host, port in [address for address in table if address[0] == before]:
                 table[now, port] = table.pop((host, port))  # type: ignore[assignment]
+
+    def reset(self, host: str) -> None:
+        """All connections of that host break off at both ends, as when a router forgets them."""
+        for end in [end for end in self.connections if host in (end.own[0], end.peer[0])]:
+            end.reset()
+
+    def travel(self, again: float = 0.0) -> float:
+        """Seconds that a segment takes. again: what it costs to lose it."""
+        c = self.conditions
+        if c.plain:
+            return c.delay
+        lost = again if again and self.rng.random() < c.loss else 0.0
+        return c.delay + c.jitter * self.rng.random() + lost
+
+    def segments(self, data: bytes) -> list[bytes]:
+        """What is written at once, as it travels."""
+        if len(data) < 2 or not self.conditions.cut or self.rng.random() >= self.conditions.cut:
+            return [data]
+        at = self.rng.randrange(1, len(data))
+        return [*self.segments(data[:at]), *self.segments(data[at:])]
+
+    def glues(self) -> bool:
+        """Does a segment arrive together with the one before?"""
+        return bool(self.conditions.glue) and self.rng.random() < self.conditions.glue
 
     def send(self, data: bytes, source: Address, destination: Address) -> None:
         """Puts a datagram on its way; never raises, as UDP does not."""
@@ -145,7 +180,7 @@ class MemoryHost:
 
     def __init__(self, network: MemoryNetwork, address: str) -> None:
         self.network, self.address = network, address
-        self._next = FIRST_EPHEMERAL
+        self._next = self._nextStream = FIRST_EPHEMERAL
 
     def renumber(self, address: str) -> None:
         """It has another address; its ports are where they were, at that one."""
@@ -165,6 +200,35 @@ class MemoryHost:
             raise CannotListenError(interface or self.address, port, e) from None
         protocol.makeConnection(cast(IUDPTransport, listening))
         return listening
+
+    def listenTCP(
+        self, port: int, factory: Factory, backlog: int = 50, interface: str = ""
+    ) -> MemoryStreamPort:
+        """Accepts connections at `port` (0: the next free one). CannotListenError if taken."""
+        port = port or self.nextPort()
+        if (self.address, port) in self.network.listening:
+            error = OSError(EADDRINUSE, "Address already in use")
+            raise CannotListenError(interface or self.address, port, error)
+        listening = MemoryStreamPort(self, port, factory, interface)
+        self.network.listening[self.address, port] = listening
+        factory.doStart()
+        return listening
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory,
+        timeout: float = 30,
+        bindAddress: object = None,
+    ) -> MemoryConnector:
+        """Connects; a closed port refuses if its host is one of this network, else: silence."""
+        return MemoryConnector(self, (host, port), factory, timeout)
+
+    def nextPort(self) -> int:
+        """A port for connections that is not in use."""
+        self._nextStream += 1
+        return self._nextStream
 
 
 @implementer(IListeningPort)

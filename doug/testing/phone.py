@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING, cast
 
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from zope.interface import implementer
 
 from doug.testing.ear import Sound
@@ -23,17 +24,24 @@ from shtoom.media.clock import MediaClock
 from shtoom.media.ports import PortPool
 from shtoom.sip.digest import Challenge, parseAnswer
 from shtoom.sip.resolver import Resolver, ResolvingReactor
+from shtoom.sip.stream import StreamTransport
 from shtoom.sip.timers import Timers
 from shtoom.sip.udp import UDPTransport
 from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
-    from doug.testing.network import MemoryHost
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.internet.protocol import Factory
+
+    from doug.testing.network import MemoryHost, MemoryPort
     from doug.testing.reactor import VirtualReactor
+    from doug.testing.streams import MemoryStreamPort
 
 __all__ = ["Phone"]
 
 RTP_PORTS = (40000, 41998)
+TRANSPORTS = ("udp", "tcp")
+CONNECT = 5  # seconds that a connection has to come about
 ON_CALL = ("answer", "ring", "busy", "decline")
 SERVER = re.compile(r"@doug(?![\w.-])")
 REALM = "doug.testing"  # that of a phone's challenges
@@ -47,9 +55,9 @@ class Phone:
     events: does it know RFC 4733? onCall: what it does when it rings, one of "answer", "ring"
     (for ever), "busy", "decline". answerAfter: seconds of ringing. earlySound: what it says while
     it rings, to those who hear early media. redirectTo: addresses that it sends every caller to.
-    auth: user and password that it asks every caller for. findFile: where the sound of a relative
-    path is. outcomes: how applications have ended, for failed assertions. ValueError for an onCall
-    that there is not.
+    auth: user and password that it asks every caller for. transport: "udp" or "tcp".
+    findFile: where the sound of a relative path is. outcomes: how applications have ended, for
+    failed assertions. ValueError for an onCall or a transport that there is not.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class Phone:
         redirectTo: Iterable[str] = (),
         auth: tuple[str, str] | None = None,
         timers: Timers | None = None,
+        transport: str = "udp",
         findFile: Callable[[str], str] = str,
         outcomes: Callable[[], str] = str,
     ) -> None:
@@ -91,18 +100,50 @@ class Phone:
             timers=timers if timers is not None else Timers(),
             product=f"Phone/{name}",
         )
-        transport = UDPTransport(
-            self.agent.layer, localAddressFor=lambda remoteHost: self.host.address
-        )
+        if transport not in TRANSPORTS:
+            raise ValueError(f"transport: wanted {' or '.join(TRANSPORTS)}, got {transport!r}")
+        self.transport = transport
+        self._streams: StreamTransport | None = None
         self._nonces: set[str] = set()
-        self.port = host.listenUDP(5060, transport)
-        self.agent.addTransport(transport)
+        self.port: MemoryPort | MemoryStreamPort
+        if transport == "udp":
+            self._listenUDP()
+        else:
+            self._listenTCP()
         self.rng = rng
 
     @property
     def uri(self) -> str:
         """What to dial to reach this phone."""
-        return f"sip:{self.name}@{hostPort(self.host.address, None)}"
+        return f"sip:{self.name}@{hostPort(self.host.address, None)}{self._param}"
+
+    @property
+    def _param(self) -> str:
+        return "" if self.transport == "udp" else f";transport={self.transport}"
+
+    def _listenUDP(self) -> None:
+        transport = UDPTransport(
+            self.agent.layer, localAddressFor=lambda remoteHost: self.host.address
+        )
+        self.port = self.host.listenUDP(5060, transport)
+        self.agent.addTransport(transport)
+
+    def _listenTCP(self) -> None:
+        transport = self._streams = StreamTransport(
+            "TCP",
+            self.agent.layer,
+            self.reactor,
+            lambda address, name: TCP4ClientEndpoint(self.host, *address, timeout=CONNECT),
+            localAddressFor=lambda remoteHost: self.host.address,
+            isWanted=self.agent.isWanted,
+        )
+        self.port = self.host.listenTCP(5060, cast("Factory", transport.factory))
+        transport.bound((self.host.address, 5060))
+        self.agent.addTransport(transport)
+
+    def timers(self) -> list[IDelayedCall]:
+        """What is to come by itself, without any call."""
+        return self._streams.timers() if self._streams is not None else []
 
     def dial(
         self,
@@ -119,7 +160,8 @@ class Phone:
         """
         call = self._newCall()
         offer = call.offer() if sdp is None else sdp
-        target = SERVER.sub(f"@{self.serverAddress}", uri) if self.serverAddress else uri
+        server = f"@{self.serverAddress}{self._param}"
+        target = SERVER.sub(server, uri) if self.serverAddress else uri
         caller = fromURI if fromURI is not None else self.uri
         call.began(self.agent.placeCall(target, offer, call, fromURI=caller, headers=headers))
         return call
@@ -179,3 +221,5 @@ class Phone:
         self.io.close()
         self.agent.layer.stop()
         self.port.stopListening()
+        if self._streams is not None:
+            self._streams.close()

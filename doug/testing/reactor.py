@@ -1,7 +1,8 @@
 """A reactor whose time is a number: hours pass in the time their work takes.
 
 Lives here: the clock, delayed calls, a thread pool that works inline, name look-up from a table.
-Not here: the network (network.py); a VirtualReactor hands listenUDP to the host that it was given.
+Not here: the network (network.py); a VirtualReactor hands ports and connections to the host that
+it was given.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from twisted.internet.protocol import DatagramProtocol
+    from twisted.internet.protocol import ClientFactory, DatagramProtocol, Factory
 
     from doug.testing.network import MemoryHost, MemoryPort
+    from doug.testing.streams import MemoryConnector, MemoryStreamPort
 
 
 @implementer(IDelayedCall)
@@ -200,9 +202,30 @@ class VirtualReactor:
         self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
     ) -> MemoryPort:
         """Binds a port of the in-memory host that this reactor stands on."""
+        return self._onHost.listenUDP(port, protocol, interface)
+
+    def listenTCP(
+        self, port: int, factory: Factory, backlog: int = 50, interface: str = ""
+    ) -> MemoryStreamPort:
+        """Accepts connections at a port of that host."""
+        return self._onHost.listenTCP(port, factory, backlog, interface)
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory,
+        timeout: float = 30,
+        bindAddress: object = None,
+    ) -> MemoryConnector:
+        """Connects from that host."""
+        return self._onHost.connectTCP(host, port, factory, timeout, bindAddress)
+
+    @property
+    def _onHost(self) -> MemoryHost:
         if self.host is None:
             raise RuntimeError("this VirtualReactor stands on no MemoryHost: set reactor.host")
-        return self.host.listenUDP(port, protocol, interface)
+        return self.host
 
     @property
     def nameResolver(self) -> VirtualReactor:

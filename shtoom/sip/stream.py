@@ -150,6 +150,10 @@ class StreamTransport:
             connection.write(data)
         self.counts["sent"] += 1
 
+    def timers(self) -> list[IDelayedCall]:
+        """What is to come by itself: connections are looked at."""
+        return [c.timer for c in self._open.values() if c.timer is not None]
+
     def probe(self, address: Address) -> None:
         """As ISIPTransport has it: a connection tells by itself."""
 
@@ -250,14 +254,17 @@ class StreamTransport:
 
 @implementer(IPushProducer)
 class _Connection(Protocol):
-    """One connection. address: of the peer. accepted: was it opened by the peer?"""
+    """One connection. address: of the peer. accepted: was it opened by the peer?
+
+    timer: when it is looked at next.
+    """
 
     def __init__(self, owner: StreamTransport, accepted: bool) -> None:
         self.accepted = accepted
         self.address: Address = ("", 0)
         self._owner = owner
         self._framer = Framer()
-        self._timer: IDelayedCall | None = None
+        self.timer: IDelayedCall | None = None
         self._slow = False  # is it a message that the timer waits for?
         self._full = False  # the peer does not read
         self._why = ""
@@ -300,8 +307,8 @@ class _Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """From Twisted."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
         self._owner.lost(self, self._why or self._owner.words(reason))
 
     # IPushProducer: what the peer does not read is not kept without end
@@ -323,13 +330,13 @@ class _Connection(Protocol):
     def _wait(self) -> None:
         """A message that has begun has its time; between messages so has the silence."""
         slow = self._framer.within
-        if self._timer is not None and self._timer.active():
+        if self.timer is not None and self.timer.active():
             if slow and self._slow:
                 return  # more bytes of one message do not give it more time
-            self._timer.cancel()
+            self.timer.cancel()
         limits = self._owner.limits
         self._slow = slow
-        self._timer = self._owner.reactor.callLater(
+        self.timer = self._owner.reactor.callLater(
             limits.message if slow else limits.idle, self._late
         )
 
