@@ -51,7 +51,8 @@ WEATHERS = (
 
 
 class Sample(NamedTuple):
-    """One measurement. memory: of the process, bytes. objects: that the collector knows."""
+    """One measurement. memory: of the process without its cache of prompts
+    (recordings that are played again fill it, up to its bound), bytes. objects: that the collector knows."""
 
     calls: int
     memory: int
@@ -145,7 +146,8 @@ class Soak:
 
     def _measure(self) -> Sample:
         gc.collect()
-        sample = Sample(self.calls, memoryOfProcess(), len(gc.get_objects()))
+        cached = self.lab.application.exchange.prompts.bytes
+        sample = Sample(self.calls, memoryOfProcess() - cached, len(gc.get_objects()))
         say(
             f"{self.lab.reactor.seconds():8.0f} s virtual, {sample.calls} calls: "
             f"{sample.memory / 1e6:.1f} MB, {sample.objects} objects, {len(self.found)} tracebacks"
