@@ -51,8 +51,11 @@ WEATHERS = (
 
 
 class Sample(NamedTuple):
-    """One measurement. memory: of the process without its cache of prompts
-    (recordings that are played again fill it, up to its bound), bytes. objects: that the collector knows."""
+    """One measurement.
+
+    memory: of the process, bytes, without its cache of prompts, which recordings that are played
+    again fill up to its bound. objects: that the collector knows.
+    """
 
     calls: int
     memory: int
