@@ -63,6 +63,7 @@ class Options(usage.Options):
         self.trunks: dict[str, Trunk] = {}
         self.networks: dict[str, list[Network]] = {"allow": [], "deny": []}
         self.config = Config()
+        self.check = False
 
     def opt_config(self, value: str) -> None:
         """doug.toml, or another file of its form; what is said here goes before."""
@@ -70,6 +71,10 @@ class Options(usage.Options):
             self.config = readConfig(Path(value))
         except ConfigError as e:
             raise usage.UsageError(str(e)) from None
+
+    def opt_check(self) -> None:
+        """Say what this server would do and what would go wrong, and end: exit code 0, or 1."""
+        self.check = True
 
     def opt_app(self, value: str) -> None:
         """module.Class for all calls, or USER=module.Class for calls to USER; repeatable."""

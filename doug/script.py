@@ -30,6 +30,7 @@ from doug.checks import argumentWarnings
 from doug.dialplan import DialPlan
 from doug.options import Options
 from doug.process import stopOnce, tune
+from doug.rehearsal import report
 from doug.scriptargs import Check
 from doug.service import DougService
 from doug.settings import Endpoint, Settings
@@ -61,6 +62,8 @@ def serve(
         settings = options.settings(app)
     except usage.UsageError as e:
         return options.complain(e)
+    if options.check:
+        return report(settings, sys.stdout.write)
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
     tune(reactor)
     stopOnce(reactor)
@@ -104,6 +107,8 @@ def dial(
         )
     except usage.UsageError as e:
         return options.complain(e)
+    if options.check:
+        return report(settings, sys.stdout.write)
     for warning in argumentWarnings(settings):
         sys.stderr.write(f"{options.name}: {warning}\n")
     wanted = LogLevelFilterPredicate(LogLevel.warn)

@@ -7,6 +7,7 @@ its help or a traceback. Not here: the options (doug.options), settings of the p
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from getopt import GetoptError
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from twisted.python import usage
 
 from doug import options
+from doug.rehearsal import report
 from doug.service import DougService
 
 
@@ -32,11 +34,16 @@ class Options(options.Options):
 
 
 def makeService(config: options.Options, reactor: Any) -> DougService:
-    """The service that the options describe; it opens nothing yet. SystemExit for a mistake."""
+    """The service that the options describe; it opens nothing yet.
+
+    SystemExit for a mistake, and after --check.
+    """
     try:
         settings = config.settings()
     except usage.UsageError as e:
         raise mistake(e) from e
+    if config.check:
+        raise SystemExit(report(settings, sys.stdout.write))
     return DougService(reactor=reactor, settings=settings)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLContextFactory
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 try:
+    from cryptography import x509
     from OpenSSL import SSL
     from OpenSSL.crypto import FILETYPE_PEM, load_certificate, load_privatekey
     from service_identity import VerificationError
@@ -38,11 +39,18 @@ if TYPE_CHECKING:
 
     from doug.settings import Settings
 
-__all__ = ["Certificates", "TLSFailed", "words"]
+__all__ = ["CertificateFacts", "Certificates", "TLSFailed", "words"]
 
 
 class TLSFailed(Exception):
     """TLS cannot be had; the text is one line with the remedy."""
+
+
+class CertificateFacts(NamedTuple):
+    """names: DNS names and addresses that it is for. until: seconds since 1970."""
+
+    names: tuple[str, ...]
+    until: float
 
 
 class Certificates:
@@ -58,6 +66,25 @@ class Certificates:
 
     def accepting(self, factory: Any, clock: Any) -> Any:
         """A factory of TLS connections, around one of plain ones."""
+        return TLSMemoryBIOFactory(_Context(*self._files()), False, factory, clock)
+
+    def facts(self) -> CertificateFacts:
+        """What stands in ours, whose key fits."""
+        path, key = self._files()
+        _Context(path, key)
+        first = load_certificate(FILETYPE_PEM, _certificates(path.read_bytes())[0])
+        certificate = first.to_cryptography()
+        try:
+            found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except x509.ExtensionNotFound:
+            names = []
+        else:
+            names = found.value.get_values_for_type(x509.DNSName)
+            names += map(str, found.value.get_values_for_type(x509.IPAddress))
+        return CertificateFacts(tuple(names), certificate.not_valid_after_utc.timestamp())
+
+    def _files(self) -> tuple[Path, Path]:
+        """Certificate and key."""
         self._check()
         certificate = self._settings.certificate
         if certificate is None:
@@ -65,8 +92,7 @@ class Certificates:
                 "TLS needs a certificate: --certificate=FILE (PEM), and --private-key=FILE if the "
                 "key is in a file of its own"
             )
-        context = _Context(Path(certificate), Path(self._settings.privateKey or certificate))
-        return TLSMemoryBIOFactory(context, False, factory, clock)
+        return Path(certificate), Path(self._settings.privateKey or certificate)
 
     def connecting(self, host: str) -> Any:
         """For a connection to that host, whose certificate has to be for it (RFC 5922 7.1)."""

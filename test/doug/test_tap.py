@@ -187,3 +187,13 @@ class PluginTests(SynchronousTestCase):
         [line] = done.stderr.splitlines()
         self.assertIn(f"{option}: Address already in use", line)
         self.assertNotIn("Traceback", done.stdout)
+
+    def test_checkTriesAndEnds(self) -> None:
+        """Nothing is served, whatever is found; the exit code says whether all is well."""
+        port, media = "--listen=udp:127.0.0.1:0", "--rtp-ports=20000-20010"
+        done = self.twistd(DEMO, port, media, "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("ok    --listen=udp:127.0.0.1:0: SIP is heard there", done.stdout)
+        done = self.twistd(DEMO, port, media, "--check", "--args=greeting=none.wav")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertIn("WRONG doug.demo.app.Demo: greeting = none.wav", done.stdout)
