@@ -100,8 +100,19 @@ class Bridge:
     # What the two sides call
 
     def sessionBehind(self, side: LegMedia) -> MediaSession | None:
-        """Who hears that side."""
+        """The other side's."""
         return None if self._sides is None else self._otherThan(side, self._sides).session
+
+    def hearerOf(self, side: LegMedia) -> MediaSession | None:
+        """Who hears that side: nobody while we have put one of the two on hold."""
+        if self._sides is None or any(each.holding for each in self._sides):
+            return None
+        return self.sessionBehind(side)
+
+    def holdChanged(self, side: LegMedia) -> None:
+        """That side is on hold, or no longer; it sees to itself."""
+        if self._sides is not None:
+            self._otherThan(side, self._sides).reroute()
 
     def keyHeard(self, side: LegMedia, key: KeyPressed | KeyReleased) -> None:
         """A key of that side goes down or comes up: at the other far end too."""

@@ -7,6 +7,7 @@ the end (doug.farewell).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +28,8 @@ from doug.events import (
     MediaRecordDoneEvent,
 )
 from doug.farewell import Farewell
+from doug.holding import Wish
+from doug.holdmusic import TUNE
 from doug.keysender import checkSending
 from doug.leaks import Leaks
 from doug.legcall import LegCall, linesOf
@@ -131,6 +134,7 @@ class Leg:
         self.scope = CallScope(self._cookie)
         if capabilities is None and call is not None and call.peer is not None and session:
             capabilities = exchange.capabilities(call.peer, session.port)
+        self._holdMusic = exchange.settings.holdMusic
         self._call = LegCall(self, call, capabilities, exchange.settings)
         self._media = LegMedia(
             self, application, exchange.prompts, session, self.scope, losses=self._losses
@@ -177,6 +181,24 @@ class Leg:
         if self._isOver("hangupCall"):
             return succeed(None)
         return self._call.hangUp(headers)
+
+    def hold(self, music: str | os.PathLike[str] | None = TUNE) -> Deferred[None]:
+        """Puts the far end on hold (re-INVITE): it hears music, what is played to it waits.
+
+        music: a sound file, played over and over; None for nothing; left out, what the server is
+        set to play (holdMusic). Keys wait as well, and a bridge is silent meanwhile.
+
+        The Deferred fires with None when the far end has agreed, or the call is over; at once if
+        the call is on hold already. It fails with CallFailed, in words, if the far end refuses: the
+        call goes on. hold() and resume() are done one after the other.
+        """
+        if self._isOver("hold"):
+            return succeed(None)
+        return self._call.hold(Wish(True, self._holdMusic if music == TUNE else music))
+
+    def resume(self) -> Deferred[None]:
+        """Ends hold(): what was played goes on where it was. As hold(); not on hold: nothing."""
+        return succeed(None) if self._isOver("resume") else self._call.hold(Wish(False))
 
     def ringing(self) -> None:
         """180 to the caller; the server does so by itself unless autoRinging is False."""

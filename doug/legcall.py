@@ -1,8 +1,9 @@
 """The call of one leg: what is asked of it, and what it reports.
 
-Lives here: answering, dialling and hanging up, offers and their answers, early media, hold; the
-application's events of them. Not here: the methods that applications call (doug.leg), descriptions
-(doug.negotiation), sound (doug.legmedia), the end (doug.farewell).
+Lives here: answering, dialling and hanging up, offers and their answers, early media, hold by the
+far end; the application's events of them. Not here: the methods that applications call (doug.leg),
+our own hold (doug.holding), descriptions (doug.negotiation), sound (doug.legmedia), the end
+(doug.farewell).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from zope.interface import implementer
 from doug.dialog import Dialog, Party
 from doug.events import CallAnsweredEvent, CallHeldEvent, CallProgressEvent, CallResumedEvent
 from doug.guard import CallGuard, Limit
+from doug.holding import Holding, Wish
 from doug.negotiation import Negotiation, streamParameters
 from doug.scope import maker
 from shtoom.agent.calluser import CallEnding, ICallUser
@@ -82,7 +84,8 @@ class LegCall:
         self._answer: bytes | None = None  # to the offer of a call that came in
         self._answering = False
         self._answerTold: VoiceApp | None = None  # who had CallAnsweredEvent
-        self._held = False
+        self._held = False  # by the far end
+        self._holding: Holding | None = None  # by us, once that was asked for
         self._earlyMedia = False  # is it heard what comes before the answer?
         self._failure: CallFailed | None = None  # why an answered call is none
         self._negotiation = None if capabilities is None else Negotiation(capabilities)
@@ -101,7 +104,7 @@ class LegCall:
     def dial(self, agent: UserAgent, toURI: str, wishes: DialWishes) -> OutboundCall:
         """Places the call. Raises ValueError for a wish."""
         self._earlyMedia = wishes.earlyMedia
-        offer, headers, line = self._offers.offer(), linesOf(wishes.headers, ()), maker()
+        offer, headers, line = self.offers.offer(), linesOf(wishes.headers, ()), maker()
 
         def place(uri: str, user: ICallUser, flow: Peer | None = None) -> OutboundCall:
             return agent.placeCall(
@@ -192,6 +195,12 @@ class LegCall:
         answer = self.call.sendInfo(DTMF_RELAY, keyInfoBody(digit, duration))
         return answer.addCallbacks(lambda response: response.code < 300, lambda failure: False)
 
+    def hold(self, wish: Wish) -> Deferred[None]:
+        """As Leg.hold() and Leg.resume()."""
+        if self._holding is None:
+            self._holding = Holding(self)
+        return self._holding.set(wish)
+
     def dialog(self) -> Dialog:
         """Who calls whom, as it is now."""
         if self.call is not None:
@@ -210,7 +219,7 @@ class LegCall:
 
     def close(self) -> None:
         """The leg is over: lets go of the call."""
-        self.call = self._fork = None
+        self.call = self._fork = self._holding = None
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.stop()
@@ -239,6 +248,22 @@ class LegCall:
         reason = f'SIP;cause={TIMED_OUT};text="{limit.text}"'
         self._leg.drop(limit.reason, TIMED_OUT, (("Reason", reason),))
 
+    # What its hold asks (IHeldLeg)
+
+    @property
+    def offers(self) -> Negotiation:
+        """Its descriptions."""
+        if self._negotiation is None:
+            raise RuntimeError(f"{self._leg!r} has no media: there is nothing to offer")
+        return self._negotiation
+
+    def takeHold(self, wish: Wish, answer: bytes) -> None:
+        """The far end waits from now on, or no longer."""
+        call = self.call
+        if call is not None:
+            self._media.hold(wish.held, wish.music)
+            self._takeAnswer(call, answer)
+
     # What the call reports (ICallUser)
 
     def callProgress(self, call: Call, response: Response) -> None:
@@ -255,7 +280,7 @@ class LegCall:
         reactor, settings = self._media.reactor, self._settings
         self.answeredAt = reactor.seconds()
         self._guard = CallGuard(self, reactor, settings.maxCallDuration, settings.rtpTimeout)
-        answer = call.remoteSDP if self._offers.offering else None
+        answer = call.remoteSDP if self.offers.offering else None
         if answer is None or self._takeAnswer(call, answer):
             self._tellAnswered()
 
@@ -276,8 +301,8 @@ class LegCall:
     def offerReceived(self, call: Call, sdp: bytes | None) -> bytes:
         """A re-INVITE or UPDATE: other addresses, another codec, hold and its end."""
         if sdp is None:
-            return self._offers.offer()
-        answer = self._offers.answer(sdp)
+            return self.offers.offer()
+        answer = self.offers.answer(sdp)
         self._startMedia()
         return answer
 
@@ -287,19 +312,13 @@ class LegCall:
 
     def moved(self, call: Call, address: str) -> bytes:
         """This machine has another address."""
-        return self._offers.moved(address)
+        return self.offers.moved(address)
 
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         """A key in an INFO request."""
         self._media.keys.infoReceived(key)
 
     # How it is done
-
-    @property
-    def _offers(self) -> Negotiation:
-        if self._negotiation is None:
-            raise RuntimeError(f"{self._leg!r} has no media: there is nothing to offer")
-        return self._negotiation
 
     def _setCall(self, call: Call, line: str = "") -> None:
         self.call = call
@@ -309,7 +328,7 @@ class LegCall:
 
     def _answerInbound(self, call: InboundCall, lines: tuple[tuple[str, str], ...]) -> None:
         if self._answer is None:
-            sdp = self._offers.offer()
+            sdp = self.offers.offer()
         else:
             sdp = self._answer
             self._startMedia()
@@ -321,29 +340,29 @@ class LegCall:
         sdp = sdpBody(response)
         if sdp is None:
             return False
-        before = self._offers.stream
+        before = self.offers.stream
         try:
-            self._offers.early(sdp)
+            self.offers.early(sdp)
         except CallFailed as failure:
             call.findings.append(
                 f"what the far end said before it answered was not heard: {failure.reason}"
             )
             return False
-        if self._offers.stream != before:  # a repeat leaves the sound as it is
+        if self.offers.stream != before:  # a repeat leaves the sound as it is
             self._startMedia()
         return True
 
     def _takeAnswer(self, call: Call, sdp: bytes) -> bool:
         """The answer to our offer; one that cannot be used ends the call."""
-        heard = self._offers.stream if self._earlyMedia else None
+        heard = self.offers.stream if self._earlyMedia else None
         self._earlyMedia = False
         try:
-            call.findings += self._offers.answered(sdp)
+            call.findings += self.offers.answered(sdp)
         except CallFailed as failure:
             self._failure = failure
             call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
             return False
-        if self._offers.stream == heard:  # that is to be heard already
+        if self.offers.stream == heard:  # that is to be heard already
             self._tellHold()
         else:
             self._startMedia()
@@ -351,7 +370,7 @@ class LegCall:
 
     def _startMedia(self) -> None:
         """By what is agreed on now; tells the application of hold and its end."""
-        stream, call = self._offers.stream, self.call
+        stream, call = self.offers.stream, self.call
         if stream is None or call is None:
             return
         host = call.peer.address[0] if call.peer is not None else None
@@ -362,8 +381,8 @@ class LegCall:
             self._tellHold()
 
     def _tellHold(self) -> None:
-        held = self._offers.held
-        if held != self._held:
+        held = self.offers.held
+        if held is not None and held != self._held:
             self._held = held
             self._leg.raiseEvent(CallHeldEvent(self._leg) if held else CallResumedEvent(self._leg))
 

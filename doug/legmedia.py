@@ -27,6 +27,7 @@ from doug.events import (
     MediaRecordStoreFailedEvent,
     MediaRecordTimeoutExceededEvent,
 )
+from doug.holdmusic import TUNE, HoldMusic
 from doug.keysender import KeySender
 from doug.keytones import KeyTones, ToneKey
 from doug.legkeys import LegKeys
@@ -62,9 +63,10 @@ class LegMedia:
     """What one leg hears and says.
 
     session: None for a leg that never got one. player, recorder, sources, keys (that it hears),
-    sender (of keys): its parts. bridge: the one that the leg is in. notPlayed: items that could not
-    be, and why. losses: keys that stopped nothing. startedAt: when the session got its latest
-    parameters, in seconds of the reactor.
+    sender (of keys): its parts. bridge: the one that the leg is in. holding: have we put the far
+    end on hold? Then it hears music, what is played waits, and no other leg hears it. notPlayed:
+    items that could not be, and why. losses: keys that stopped nothing. startedAt: when the session
+    got its latest parameters, in seconds of the reactor.
     Between start() and close() the session is at work; what is asked for before is kept until then.
     """
 
@@ -92,6 +94,8 @@ class LegMedia:
         self.player = Player(self)
         self.recorder = Recorder(self)
         self.bridge: Bridge | None = None
+        self.holding = False
+        self._music: HoldMusic | None = None
         self._tones: KeyTones | None = None  # keys that are being said
         self.notPlayed: list[str] = []
         self.keys = LegKeys(leg, self, application.exchange.inband)
@@ -118,12 +122,30 @@ class LegMedia:
         tones = self._tones
         if tones is not None:
             tones.useCodec(codec)
-            if not parameters.send:
+            if not parameters.send or self.holding:
                 self._tones = None
+        if self._music is not None:
+            self._music.useCodec(codec)
         if self.player.codec is not codec:
             self.player.useCodec(codec)
         self._route()
         self.sender.next()
+
+    def hold(self, held: bool, music: str | os.PathLike[str] | None) -> None:
+        """The far end is on hold from now on, or no longer; start() follows.
+
+        music: a file as findFile() takes it, or TUNE; None for nothing.
+        """
+        before, self._music = self._music, None
+        if before is not None:
+            before.close()
+        self.holding = held
+        if held and music is not None:
+            path = music if music == TUNE else self.findFile(music)
+            name = self._leg.callID
+            self._music = HoldMusic(path, self.reactor, self.sources, self.loadClip, name)
+        if self.bridge is not None:
+            self.bridge.holdChanged(self)
 
     def stop(self) -> None:
         """Playing and recording end without event, what is queued of them too."""
@@ -165,6 +187,9 @@ class LegMedia:
             if heard is not None:
                 self._wasHeard(heard)
         with self._goingOn():
+            if self._music is not None:
+                self._music.close()
+        with self._goingOn():
             if self.bridge is not None:
                 self.bridge.sideEnded()
         with self._goingOn():
@@ -200,6 +225,10 @@ class LegMedia:
         self.bridge = bridge
         self._route()
 
+    def reroute(self) -> None:
+        """The other side of the bridge went on hold, or off it."""
+        self._route()
+
     def pressKey(self, digit: str) -> HeldKey | None:
         """A key goes down at the far end; None if the far end cannot hear it now.
 
@@ -223,7 +252,7 @@ class LegMedia:
     def canSendKeys(self) -> bool:
         """May anything be said? Not before there is sound, not on hold."""
         session = self.session
-        return session is not None and not session.closed and session.sends
+        return session is not None and not session.closed and session.sends and not self.holding
 
     def sendEvent(self, digit: str, duration: float) -> Deferred[None] | None:
         """A key as a telephone-event; None if the far end takes none."""
@@ -326,12 +355,16 @@ class LegMedia:
         echo = self._directEcho()
         target = None if echo is None else session
         if self.bridge is not None:
-            target = self.bridge.sessionBehind(self)
+            target = self.bridge.hearerOf(self)
+        if self.holding:
+            target = None
         if session.forwardTo is not target:
             session.forwardTo = target
         feed: IFeed | None = self.player if self.player.busy and echo is None else None
         if self._tones is not None:
             feed = self._tones
+        if self.holding:
+            feed = None if self._music is None else self._music.feed
         if session.feed is not feed:
             session.feed = feed
         now = self.reactor.seconds()

@@ -43,9 +43,20 @@ class Negotiation:
         self.offering = False
 
     @property
-    def held(self) -> bool:
-        """Does the far end not listen?"""
+    def held(self) -> bool | None:
+        """Does the far end not listen? None if that cannot be told, as we ask it not to."""
+        if self.direction == "inactive":
+            return None
         return self.stream is not None and not self.stream.send
+
+    @property
+    def direction(self) -> str:
+        """What our side wants: "sendrecv"; "sendonly" or "inactive" while it holds the call."""
+        return self._capabilities.direction
+
+    @direction.setter
+    def direction(self, direction: str) -> None:
+        self._capabilities = replace(self._capabilities, direction=direction)
 
     def answer(self, sdp: bytes) -> bytes:
         """Our answer to an offer; the version of its o= line is raised only if it has changed."""
@@ -55,8 +66,8 @@ class Negotiation:
         return self._local.toBytes()
 
     def offer(self) -> bytes:
-        """An offer of all that we can do."""
-        self._local = renewed(makeOffer(self._capabilities), self._local)
+        """An offer of all that we can do, in the direction that we want."""
+        self._local = renewed(makeOffer(self._capabilities, self.direction), self._local)
         self.offering = True
         return self._local.toBytes()
 

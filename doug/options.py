@@ -126,6 +126,12 @@ class Options(usage.Options):
     def opt_info_keys(self) -> None:
         """Send keys as SIP INFO, not as tones, to phones that take no telephone-events."""
         self.given["infoKeys"] = True
+    def opt_hold_music(self, value: str) -> None:
+        """A sound file for those on hold, none: silence. [default: a tune of Doug's own]"""
+        self.given["holdMusic"] = (
+            None if value == "none" else self._read("hold-music", value, parseWord)
+        )
+
 
     def opt_max_calls(self, value: str) -> None:
         """Calls at a time; more hear 503. USER=N: to that user; more hear 486; repeatable.

@@ -59,6 +59,8 @@ class Settings:
     infoKeys: are keys sent as SIP INFO, not as tones, to who takes no telephone-events?
     apps: called user -> application, beside the default one. args: attributes of all applications.
     dialOut: patterns of what may be dialled, () for everything; gateway: HOST[:PORT] that tel:
+    holdMusic: a sound file for a far end that an application puts on hold; "" for Doug's own tune,
+    None for nothing.
     addresses are dialled at, None for nowhere (see doug.dialplan).
 
     Limits. maxCalls: None for as many as there are media ports. userCalls: called user -> calls
@@ -94,6 +96,7 @@ class Settings:
     maxCalls: int | None = None
     userCalls: Mapping[str, int] = field(default_factory=dict)
     maxEarlyCalls: int = 200
+    holdMusic: str | None = ""
     maxCallDuration: float = 14400.0
     maxRecording: float = 0.0
     rtpTimeout: float = 60.0

@@ -145,7 +145,7 @@ class Call:
                 callID=self.callID,
                 direction=self.direction,
                 state=self.state.name,
-                ending=ending.reason,
+                ending=shown(ending.reason),
             )
         self.state = step.state
         if self.reoffers is not None:
@@ -179,16 +179,17 @@ class Call:
         info = self.dialog.request("INFO", None, (), body, contentType)
         return self.agent.ask(self.dialog, info, self.peer, self.findings, self.account)
 
-    def reoffer(self, sdp: bytes) -> Deferred[bytes]:
+    def reoffer(self, offer: bytes | Callable[[], bytes]) -> Deferred[bytes]:
         """Offers another description (re-INVITE, 14.1); fires with the far end's answer.
 
-        Where both sides do so at once it is tried again. Fails with CallFailed: 491 if another
-        offer is under way or the call is not up; the far end's refusal, with which the call goes on
-        as it was; the end of the call, which no answer at all is as well.
+        offer: it, or what makes it, called at each sending. Where both sides do so at once it is
+        tried again; it waits for the end of an offer of the far end. Fails with CallFailed: 491 if
+        another offer of ours is under way, 481 if the call is not up; the far end's refusal, with
+        which the call goes on as it was; the end of the call, which no answer at all is as well.
         """
         if self.reoffers is None:
             return fail(CallFailed("an offer needs a call that is up", 481))
-        return self.reoffers.send(sdp)
+        return self.reoffers.send((lambda: offer) if isinstance(offer, bytes) else offer)
 
     def allows(self, method: str) -> bool:
         """May the peer be sent such a request? By the Allow of its INVITE or 2xx (RFC 3261 20.5).
@@ -213,7 +214,7 @@ class Call:
             self.log.info(
                 "call {callID}: BYE was not confirmed: {cause}",
                 callID=self.callID,
-                cause=outcome.getErrorMessage(),
+                cause=shown(outcome.getErrorMessage()),
             )
         self.leave(Happening.DONE, CallEnding("left", None, False))
 

@@ -10,13 +10,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from shtoom.agent.hangup import CallState
 from shtoom.exceptions import CallFailed, TransportFailed
 from shtoom.sip.fields import parseNameAddress
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from shtoom.agent.call import Call
 
 log = Logger()
@@ -55,12 +56,7 @@ def move(call: Call) -> bool:
         now=now,
         before=before,
     )
-    try:
-        offer = user.moved(call, now)
-    except Exception:
-        call.crashed(Failure())
-        return True
-    answer = call.reoffer(offer)
+    answer = call.reoffer(lambda: user.moved(call, now))
     answer.addCallbacks(_answered, _refused, callbackArgs=(call,), errbackArgs=(call, told))
     answer.addErrback(call.crashed)
     return True

@@ -6,9 +6,11 @@ time. Not here: offers of the peer (reoffer.py), what the descriptions mean (who
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from shtoom.agent.calluser import CallEnding
@@ -38,7 +40,9 @@ OVER = (408, 481)
 
 @implementer(IClientTransactionUser)
 class Reinvite:
-    """One offer. answer: fires with the far end's description.
+    """One offer. makeOffer: called at each sending, so that it follows what was agreed on last.
+
+    answer: fires with the far end's description.
 
     It fails with CallFailed: the far end's refusal, after which the call is as it was, or the end
     of the call, be it for no answer at all.
@@ -48,6 +52,7 @@ class Reinvite:
         "_asked",
         "_call",
         "_limit",
+        "_makeOffer",
         "_peer",
         "_request",
         "_sdp",
@@ -57,8 +62,10 @@ class Reinvite:
         "answer",
     )
 
-    def __init__(self, call: Call, sdp: bytes) -> None:
-        self._call, self._sdp = call, sdp
+    def __init__(self, call: Call, makeOffer: Callable[[], bytes]) -> None:
+        self._call = call
+        self._makeOffer: Callable[[], bytes] | None = makeOffer  # None when it is over
+        self._sdp = b""
         self._asked = Asked()
         self._tries = 0
         self._peer: Peer | None = None
@@ -77,11 +84,16 @@ class Reinvite:
         """The INVITE, in the call's dialog."""
         call = self._call
         self._timer = None
-        if call.dialog is None or call.peer is None:
+        if call.dialog is None or call.peer is None or self._makeOffer is None:
             self._failed(CallFailed("the call has no dialog", 481))
             return
         if call.reoffers is not None and call.reoffers.theirs:
             self._later(call.agent.timers.t1)
+            return
+        try:
+            self._sdp = self._makeOffer()
+        except Exception:
+            call.crashed(Failure())
             return
         self._tries += 1
         headers = (ALLOW, SUPPORTED)
@@ -220,5 +232,6 @@ class Reinvite:
 
     def _over(self) -> None:
         self._stopLimit()
+        self._makeOffer = None  # a transaction that lives on is not to hold on to who asked
         if self._call.reoffers is not None:
             self._call.reoffers.ours = None

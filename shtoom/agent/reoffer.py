@@ -7,6 +7,7 @@ Not here: the first offer and answer of a call (inbound.py, outbound.py), how ou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -42,12 +43,14 @@ class Reoffers:
         self._awaitsAnswer = False
         self.ours: Reinvite | None = None
 
-    def send(self, sdp: bytes) -> Deferred[bytes]:
+    def send(self, makeOffer: Callable[[], bytes]) -> Deferred[bytes]:
         """Makes an offer of ours; see Call.reoffer()."""
         call = self._call
-        if call is None or self.ours or self.theirs or call.state is not CallState.CONFIRMED:
+        if call is None or call.state is not CallState.CONFIRMED:
+            return fail(CallFailed("an offer needs a call that is up", 481))
+        if self.ours:
             return fail(CallFailed("another offer is under way", 491))
-        self.ours = Reinvite(call, sdp)
+        self.ours = Reinvite(call, makeOffer)
         answer = self.ours.answer
         self.ours.send()
         return answer
