@@ -282,6 +282,20 @@ class DougApplication:
         gone: list[Deferred[None]] = [leg.drop("dropped by the server") for leg in legs]
         return DeferredList(gone).addCallback(lambda _: None)
 
+    def traceSIP(self, what: str = "all", isOn: bool = True) -> None:
+        """Writes SIP messages of `what` into the log from now on, or no more.
+
+        what: "all", the IP address or network of a far end, or how a Call-ID begins (leg.callID);
+        ValueError for none of these. "all" with isOn=False ends all others, too. Secrets are
+        masked. RuntimeError if the server is not running.
+        """
+        self.exchange.tracing.follow(what, isOn)
+
+    def toggleTrace(self) -> None:
+        """All SIP messages into the log, or none any more: SIGUSR2 of the process."""
+        if self._exchange is not None:
+            self._exchange.tracing.toggle()
+
     def listVoiceapps(self) -> dict[str, VoiceApp]:
         """The applications that run, by cookie."""
         return dict(self._apps)

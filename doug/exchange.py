@@ -22,6 +22,7 @@ from doug.ports import SIPPorts, portTrouble
 from doug.relations import Relations
 from doug.settings import Endpoint, Settings
 from doug.tls import TLSFailed
+from doug.tracing import Tracing
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.lag import LagWatch
 from shtoom.agent.policy import CallPolicy
@@ -60,8 +61,8 @@ class Exchange:
 
     mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
     machine leads to a host; hasAddress: is that one of this machine? wallTime: seconds since 1970.
-    names: DNS, None for none. relations: whom we know. Nothing is open before listen(). Raises
-    OSError if the file that registrations are kept in cannot be had.
+    names: DNS, None for none. relations: whom we know. tracing: who sees messages. Nothing is open
+    before listen(). Raises OSError if the file that registrations are kept in cannot be had.
     """
 
     log = Logger()
@@ -123,6 +124,7 @@ class Exchange:
             self.agent, settings, rng, deferToThread, wallTime=wallTime, isOurs=self._isOurs
         )
         self.agent.policy.isTrunk = self.relations.trunking.sends
+        self.tracing = Tracing(reactor, self.agent, settings, wallTime)
         self._sipPorts = SIPPorts(
             reactor, self.agent, settings, gate=self._gate, localAddressFor=self._localAddressFor
         )
@@ -146,6 +148,7 @@ class Exchange:
             bound = port.getHost().port  # type: ignore[attr-defined]
             self._ownPorts |= {bound}
             heard.append(endpoint._replace(port=bound))
+        self.tracing.start()
         self.relations.start()
         return heard
 
@@ -240,6 +243,7 @@ class Exchange:
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
+        await self.tracing.close()
         for transport in self._hosts:
             if isinstance(transport, StreamTransport):
                 transport.close()

@@ -39,6 +39,8 @@ from doug.settings import (
 )
 from doug.trunks import Network, Trunk, parseRegister
 from doug.voiceapp import VoiceApp, checkArguments
+from shtoom.sip.hep import parseHEP
+from shtoom.sip.trace import parseSubject
 
 T = TypeVar("T")
 
@@ -59,6 +61,7 @@ class Options(usage.Options):
         self.args: dict[str, str] = {}
         self.listen: list[Endpoint] = []
         self.dialOut: list[str] = []
+        self.traceSIP: list[str] = []
         self.userCalls: dict[str, int] = {}
         self.trunks: dict[str, Trunk] = {}
         self.networks: dict[str, list[Network]] = {"allow": [], "deny": []}
@@ -245,6 +248,29 @@ class Options(usage.Options):
         """A file that keeps phones' registrations over a restart. [default: none does]"""
         self.given["registrations"] = value
 
+    def opt_trace_sip(self, value: str) -> None:
+        """Write SIP messages into the log: all, those with an IP address or network, or those whose
+        Call-ID begins so; repeatable. SIGUSR2 switches all on and off. [default: none]"""
+        self._read("trace-sip", value, parseSubject)
+        self.traceSIP.append(value)
+
+    def opt_trace_full(self) -> None:
+        """Whole messages in the trace, not one line each."""
+        self.given["traceFull"] = True
+
+    def opt_trace_no_digits(self) -> None:
+        """Mask keys that phones send as SIP INFO in the trace."""
+        self.given["traceNoDigits"] = True
+
+    def opt_hep(self, value: str) -> None:
+        """HOST[:PORT][,ID[,PASSWORD]] of a Homer that is shown all SIP messages (HEPv3, UDP).
+        [default: nobody is]"""
+        try:
+            parseHEP(value)
+        except ValueError as e:  # which is not to show the password
+            raise usage.UsageError(f"--hep={value.partition(',')[0]}: {e}") from None
+        self.given["hep"] = value
+
     def settings(
         self, default: type[VoiceApp] | None = None, before: Settings | None = None
     ) -> Settings:
@@ -270,7 +296,7 @@ class Options(usage.Options):
         """What these options say over `before`; applications aside."""
         given = dict(self.given)
         lists: dict[str, list[Any]] = dict(self.networks)
-        lists.update(listen=self.listen, dialOut=self.dialOut)
+        lists.update(listen=self.listen, dialOut=self.dialOut, traceSIP=self.traceSIP)
         given.update((name, tuple(found)) for name, found in lists.items() if found)
         if self.userCalls:
             given["userCalls"] = self.userCalls

@@ -7,9 +7,11 @@ sound is on time. Not here: anything about calls.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
-from types import TracebackType
+from collections.abc import Callable
+from types import FrameType, TracebackType
 from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
@@ -54,6 +56,15 @@ def stopOnce(reactor: Any) -> None:
             reactor.fireSystemEvent(HURRY)
 
     reactor.stop = stopUnlessStopping
+
+
+def onSignal(reactor: Any, number: int, do: Callable[[], object]) -> None:
+    """do() is called on a turn of the reactor after each such signal to the process."""
+
+    def signalled(number: int, frame: FrameType | None) -> None:
+        reactor.callFromThread(do)
+
+    signal.signal(number, signalled)
 
 
 def tune(reactor: Any) -> None:

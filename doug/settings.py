@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
 from shtoom.exceptions import checkText
+from shtoom.sip.hep import parseHEP
+from shtoom.sip.trace import parseSubject
 
 if TYPE_CHECKING:
     from doug.trunks import Network, Trunk
@@ -81,6 +83,10 @@ class Settings:
     application a call is for, the first that fits, before apps. anonymous, allow, deny: see
     doug.admission. realm: in which phones have their passwords. registrations: the file that
     phones' bindings are kept in over a restart, None for nowhere.
+
+    Trace. traceSIP: whose SIP messages are written into the log: "all", IP addresses or networks,
+    beginnings of Call-IDs. traceFull: whole messages, not a line each? traceNoDigits: are keys in
+    INFO masked? hep: HOST[:PORT][,ID[,PASSWORD]] that is shown all messages as HEPv3, or None.
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -120,6 +126,10 @@ class Settings:
     deny: tuple[Network, ...] = ()
     realm: str = "doug"
     registrations: str | None = None
+    traceSIP: tuple[str, ...] = ()
+    traceFull: bool = False
+    traceNoDigits: bool = False
+    hep: str | None = None
 
     def __post_init__(self) -> None:
         """ValueError names the value that could not be sent as it is: to phones, or to DNS."""
@@ -139,6 +149,10 @@ class Settings:
         for pattern in self.dialOut:
             _check("dialOut", parsePattern, pattern)
         checkText("realm", self.realm)
+        for subject in self.traceSIP:
+            _check("traceSIP", parseSubject, subject)
+        if self.hep is not None:
+            parseHEP(self.hep)  # whose error does not show the password
 
 
 def _check(name: str, parse: Callable[[str], object], value: str, wanted: object = None) -> None:

@@ -16,6 +16,9 @@ from shtoom.sip.parser import MAX_BYTES, parse
 PONG = b"\r\n"
 """What answers a ping."""
 
+BEGINNING = 80
+"""Bytes of what has no end that are told."""
+
 _END = b"\r\n\r\n"
 _BLANK = b"\r\n"
 _FOLD = re.compile(rb"\r\n[ \t]+")
@@ -35,10 +38,11 @@ class Ping(NamedTuple):
 class Broken(NamedTuple):
     """Where the next message begins cannot be told any more: the connection is of no use.
 
-    error.request is set if it may be answered with error.code.
+    error.request is set if it may be answered with error.code. data: its headers, or how it begins.
     """
 
     error: MalformedMessage
+    data: bytes = b""
 
 
 Piece = Whole | Ping | Broken
@@ -81,7 +85,7 @@ class Framer:
                 pieces.extend(piece)
         except MalformedMessage as error:
             self._broken = True
-            pieces.append(Broken(error))
+            pieces.append(Broken(error, bytes(self._buffer[: self._head or BEGINNING])))
             self._buffer.clear()
         return pieces
 
@@ -106,7 +110,7 @@ class Framer:
                 if len(buffer) < MAX_BYTES:
                     return None
                 wanted = f"an empty line within {MAX_BYTES} bytes"
-                raise MalformedMessage("message", wanted, bytes(buffer[:80]))
+                raise MalformedMessage("message", wanted, bytes(buffer[:BEGINNING]))
             self._head = end + len(_END)
             self._length = self._head + _bodyLength(bytes(buffer[: self._head]))
         if len(buffer) < self._length:

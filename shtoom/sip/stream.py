@@ -230,6 +230,8 @@ class StreamTransport:
         self.counts["received"] += 1
         peer = Peer(self, address)
         try:
+            if self.receiver.trace is not None:
+                self.receiver.trace.received(data, peer)
             try:
                 message = parse(data)
                 if isinstance(message, Request):
@@ -243,6 +245,12 @@ class StreamTransport:
             at = hostPort(*address)
             what = "a message of {at} was dropped"
             self.quietLog.failure(type(e).__name__, what, Failure(), at=at)
+
+    def broken(self, piece: Broken, peer: Peer) -> None:
+        """What does not tell where it ends."""
+        if self.receiver.trace is not None:
+            self.receiver.trace.received(piece.data, peer)
+        self.malformed(piece.error, peer)
 
     def malformed(self, error: MalformedMessage, peer: Peer) -> None:
         """What is no message, or does not tell where it ends."""
@@ -294,7 +302,7 @@ class _Connection(Protocol):
                 self._owner.counts["keepAlive"] += 1
                 self._stream.write(PONG)
             elif isinstance(piece, Broken):
-                self._owner.malformed(piece.error, Peer(self._owner, self.address))
+                self._owner.broken(piece, Peer(self._owner, self.address))
                 self._why = "it does not say where its messages end"
                 self._stream.loseConnection()
             else:

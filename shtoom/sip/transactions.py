@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -45,6 +46,9 @@ from shtoom.sip.states import State
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import Peer, markReceived, responseAddress
 
+if TYPE_CHECKING:
+    from shtoom.sip.trace import Trace
+
 __all__ = [
     "ClientTransaction",
     "IClientTransactionUser",
@@ -79,7 +83,8 @@ class TransactionLayer:
     sendFailed, noAck (nobody acknowledged our refusal of an INVITE), tooLong (an answer to what is
     malformed that was not sent).
     mostUnanswered: requests that wait for their final response; beyond, new ones outside dialogs
-    get 503. len(layer): transactions, those that only absorb repeats included.
+    get 503. trace: is shown each message that is sent or received; None: nobody wants to see it.
+    len(layer): transactions, those that only absorb repeats included.
     """
 
     log = Logger()
@@ -91,6 +96,7 @@ class TransactionLayer:
         self.counts: Counter[str] = Counter()
         self.unanswered = self.unacknowledged = 0
         self.mostUnanswered = MOST_UNANSWERED
+        self.trace: Trace | None = None
         self._stopped = False
         self.seconds = reactor.seconds
         self._rng = rng
@@ -418,6 +424,8 @@ class TransactionLayer:
         except TransportFailed as failure:
             self._lost(failure)
             return failure
+        if self.trace is not None:
+            self.trace.sent(data, peer)
         return None
 
     def _lost(self, failure: TransportFailed) -> None:

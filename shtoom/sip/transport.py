@@ -18,6 +18,7 @@ from shtoom.sip.fields import splitCommas
 if TYPE_CHECKING:
     from shtoom.sip.fields import Via
     from shtoom.sip.message import Request, Response
+    from shtoom.sip.trace import Trace
 
 Address = tuple[str, int]
 """(host, port): host an IP address without brackets."""
@@ -66,7 +67,12 @@ class Peer(NamedTuple):
 
 
 class Receiver(Protocol):
-    """Who takes what arrives: a TransactionLayer."""
+    """Who takes what arrives: a TransactionLayer.
+
+    trace: is shown each message as it came, before it is read; None: nobody wants to see it.
+    """
+
+    trace: Trace | None
 
     def messageReceived(self, message: Request | Response, peer: Peer) -> None:
         """A message; a request has `received` and `rport` in its top Via."""

@@ -164,6 +164,8 @@ class UDPTransport(DatagramProtocol):
                 self._limited(self._gate, peer)
             if verdict is Verdict.DROP:
                 return
+        if self.receiver.trace is not None:
+            self.receiver.trace.received(datagram, peer)
         try:
             message = parse(datagram, self._longest)
             if isinstance(message, Request):

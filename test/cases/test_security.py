@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from doug.events import CallEndedEvent, CallRejectedEvent
+from doug.settings import Settings
 from doug.source import EchoSource
 from shtoom.exceptions import CallFailed, UserBusy
 from test.cases.actor import Dialogue, sdp
@@ -237,7 +238,9 @@ class HostileCases(FieldCase):
 
 
 class SecretCases(FieldCase):
-    """What nobody may read in a log."""
+    """What nobody may read in a log, not even in a trace of whole messages."""
+
+    settings = Settings(traceSIP=("all",), traceFull=True)
 
     def test_security_005_noPasswordAndNoDigest(self) -> None:
         """Neither what was given nor what is computed from it, whatever happens (RFC 7616 5.1)."""
@@ -264,6 +267,7 @@ class SecretCases(FieldCase):
         for text in (*self.logged, *shown):
             self.assertNotIn(secret, text)
             self.assertNotRegex(text, 'response="?[0-9a-f]{32}')
+        self.assertLogged('\n    \\| Authorization: Digest .*response="\\*{3}"')
         self.desk[-1].returnResult(None)
         self.assertStillWell()
 

@@ -18,6 +18,7 @@ from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import MAX_BYTES
 from shtoom.sip.stream import StreamLimits, StreamTransport
+from shtoom.sip.trace import Trace
 from shtoom.sip.transport import Address, Peer
 from test.sip.test_framing import NO_LENGTH, PLAIN, WITH_BODY
 
@@ -26,6 +27,8 @@ SERVER, CLIENT = ("192.0.2.10", 5060), ("198.51.100.20", 40001)
 
 class Heard:
     """A receiver that keeps what it is told."""
+
+    trace: Trace | None = None
 
     def __init__(self) -> None:
         self.messages: list[tuple[Request | Response, Peer]] = []

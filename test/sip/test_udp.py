@@ -24,6 +24,7 @@ from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.gate import Gate
 from shtoom.sip.message import Request, Response
 from shtoom.sip.probe import Probes
+from shtoom.sip.trace import Trace
 from shtoom.sip.transport import Address, Peer
 from shtoom.sip.udp import UDPTransport
 from test.sip.support import ALICE, SDP, Keeper, request
@@ -33,6 +34,8 @@ DATAGRAM = request(via="SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bK1;rport", body=S
 
 class Receiver:
     """Notes what the transport hands up."""
+
+    trace: Trace | None = None
 
     def __init__(self) -> None:
         self.messages: list[tuple[Request | Response, Peer]] = []

@@ -5,6 +5,7 @@ imported as late as `--reactor` asks for. Not here: options and service (doug.ta
 """
 
 import os
+from signal import SIGUSR2
 from typing import Any
 
 from twisted.application.service import IService, IServiceMaker
@@ -33,12 +34,13 @@ class DougServiceMaker:
         from twisted.internet import reactor
 
         from doug.application import StartFailed
-        from doug.process import stopOnce, tellInOneLine, tune
+        from doug.process import onSignal, stopOnce, tellInOneLine, tune
         from doug.tap import makeService
 
         tellInOneLine(StartFailed, "twistd doug")
         stopOnce(reactor)
-        service: IService = makeService(options, reactor)
+        service = makeService(options, reactor)
+        onSignal(reactor, SIGUSR2, service.application.toggleTrace)
         tune(reactor)  # now that the application is imported
         return service
 
