@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from shtoom.agent.bigrequests import BigRequests
 from shtoom.agent.credentials import Asked, NoAnswer
 from shtoom.agent.dialling import readable
 from shtoom.agent.routing import observedInstead
@@ -85,6 +86,7 @@ class Lines:
         self.calls: set[Call] = set()
         self.cancellable: dict[ServerTransaction, Call] = {}
         self.strayACKs = 0
+        self.bigRequests = BigRequests(self.transportFor, reactor.seconds)
         self._transports: list[ISIPTransport] = []
         self._dialogs: dict[Key, Call] = {}
         self._keys: dict[Call, list[Key]] = {}
@@ -249,8 +251,16 @@ class Lines:
             outcome = Outcome()
             if account is not None:
                 request = account.sign(request, peer)
-            self.layer.sendRequest(request, peer, outcome)
-            response = await outcome.final
+            byTCP = self.bigRequests.instead(request, peer, dialog.nextHop)
+            self.layer.sendRequest(request, byTCP or peer, outcome)
+            try:
+                response = await outcome.final
+            except TransportFailed as failure:
+                if byTCP is None:
+                    raise
+                self.bigRequests.failed(request, byTCP, failure)
+                request = dialog.renumbered(request)
+                continue
             if account is None or response.code not in (401, 407):
                 return response
             try:

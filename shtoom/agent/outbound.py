@@ -87,9 +87,11 @@ class OutboundCall(Call):
 
     __slots__ = (
         "_asked",
+        "_byTCP",
         "_dialling",
         "_early",
         "_flow",
+        "_hop",
         "_peers",
         "_resolving",
         "_targets",
@@ -117,6 +119,8 @@ class OutboundCall(Call):
         self._targets: Targets | None = None
         self._peers: list[Peer] = []  # where the current target leads, beside the one in use
         self._flow = flow
+        self._hop: URI | None = None  # what has led to the peer in use; None for a flow
+        self._byTCP: Peer | None = None  # where an INVITE too large for UDP has gone instead
         self._asked = Asked()
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Early] = {}
@@ -146,6 +150,7 @@ class OutboundCall(Call):
             self._tryNext(refusal)
             return
         flow, self._flow = self._flow, None
+        self._hop = target if flow is None else None
         if flow is not None:  # what a redirection names is looked up as usual
             self._peers = [flow]
             self._resolved([], target)
@@ -213,7 +218,9 @@ class OutboundCall(Call):
             request = self.account.sign(request, peer)
         self.request = request
         self.state = CallState.CALLING
-        self._transaction = self.agent.layer.sendRequest(request, peer, self)
+        big = self.agent.bigRequests
+        self._byTCP = big.instead(request, peer, self._hop) if self._hop is not None else None
+        self._transaction = self.agent.layer.sendRequest(request, self._byTCP or peer, self)
 
     # What comes back (IClientTransactionUser)
 
@@ -235,10 +242,14 @@ class OutboundCall(Call):
 
     def transactionFailed(self, failure: CallFailed) -> None:
         """No answer from that target, or no way to it: the next one, if any (RFC 3263 4.3)."""
-        if self.state is CallState.CALLING:
-            self._nextPlace(failure)
-        else:
+        byTCP, self._byTCP = self._byTCP, None
+        if self.state is not CallState.CALLING:
             self._failed(failure)
+        elif byTCP and self.request and self.peer and isinstance(failure, TransportFailed):
+            self.agent.bigRequests.failed(self.request, byTCP, failure)
+            self._send(_numbered(self.request), self.peer)
+        else:
+            self._nextPlace(failure)
 
     def _nextPlace(self, failure: CallFailed) -> None:
         """The next address that the target's host has; else the next target."""

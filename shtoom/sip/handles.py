@@ -234,7 +234,7 @@ class ServerTransaction:
     ) -> None:
         self._layer, self._machine = layer, machine
         self.key, self.mergeKey = key, mergeKey
-        self.peer, self._route = peer, route  # _route: where responses go
+        self.peer, self._route = peer, route  # _route: where responses go if peer's flow is gone
         self.cancelled = False
         self._wantsACK = False  # a refusal of an INVITE does
         self._to: str | None = None  # the To header of our last response above 100
@@ -315,7 +315,8 @@ class ServerTransaction:
     def perform(self, effect: Effect) -> None:
         """Does what the machine asks for."""
         if isinstance(effect, Send):
-            self._layer.transmit(self, effect.message, self._route)
+            flow = self.peer.transport.isOpen(self.peer.address)
+            self._layer.transmit(self, effect.message, self.peer if flow else self._route)
         elif isinstance(effect, Deliver):
             if isinstance(effect.message, Request):
                 self._layer.deliver(self, effect.message)

@@ -44,7 +44,7 @@ from shtoom.sip.runner import Runner
 from shtoom.sip.server import NonInviteServerTransaction
 from shtoom.sip.states import State
 from shtoom.sip.timers import Timers
-from shtoom.sip.transport import Peer, markReceived, responseAddress
+from shtoom.sip.transport import Peer, defaultPort, markReceived, responseAddress
 
 if TYPE_CHECKING:
     from shtoom.sip.trace import Trace
@@ -406,7 +406,8 @@ class TransactionLayer:
         if most is not None and len(data) > most:
             self.counts["tooLong"] += 1
             return
-        self._send(data, _route(request, peer))
+        flow = peer.transport.isOpen(peer.address)
+        self._send(data, peer if flow else _route(request, peer))
 
     def _respondAnyway(self, transaction: ServerTransaction, code: int, reason: str | None) -> None:
         request = transaction.request
@@ -438,9 +439,14 @@ def _perform(transaction: Transaction, effect: Effect) -> None:
 
 
 def _route(request: Request, peer: Peer) -> Peer:
-    """Where the responses to a request from `peer` go (18.2.2)."""
+    """Where the responses to a request from `peer` go if it came over no connection, or over one
+    that is gone by then (18.2.2)."""
     transport, source = peer
-    address = source if transport.reliable else responseAddress(request.via, source)
+    via = request.via
+    if transport.reliable:
+        address = source[0], via.port or defaultPort(transport.name)
+    else:
+        address = responseAddress(via, source)
     return peer if address == source else Peer(transport, address)
 
 

@@ -26,6 +26,9 @@ Address = tuple[str, int]
 SIP_PORT = 5060
 """The port of a sent-by that names none, over UDP and TCP (RFC 3261 18.2.2)."""
 
+SIPS_PORT = 5061
+"""The same, over TLS."""
+
 _WILDCARDS = ("", "0.0.0.0", "::")
 _DISCARD_PORT = 9
 
@@ -82,6 +85,11 @@ class Receiver(Protocol):
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         """Nobody listens there, as the network says."""
+
+
+def defaultPort(name: str) -> int:
+    """The port of an address by that transport that names none (RFC 3261 18.2.2, 19.1.2)."""
+    return SIPS_PORT if name in ("TLS", "WSS") else SIP_PORT
 
 
 def markReceived(request: Request, source: Address) -> Request:

@@ -10,7 +10,6 @@ NOT_YET = {
     "early-004": "100rel, as the caller",
     "early-006": "100rel, as the caller",
     "register-004": "registration",
-    "security-004": "TCP on the network of doug.testing; parts: test.sip.test_stream",
     "timer-001": "session timers",
     "timer-002": "session timers",
     "timer-003": "session timers",
@@ -19,7 +18,5 @@ NOT_YET = {
     "transfer-002": "REFER",
     "transfer-003": "REFER",
     "transfer-004": "REFER",
-    "transport-001": "TCP on the network of doug.testing; parts: test.sip.test_framing",
-    "transport-006": "TLS on the network of doug.testing; parts: test.sip.test_stream",
 }
 """Case -> the feature that it waits for. Whoever builds that writes the test and takes it out."""

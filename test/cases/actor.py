@@ -71,11 +71,12 @@ def write(
 
 
 class Heard(NamedTuple):
-    """A message, when it came, and the datagram that it came in."""
+    """A message, when it came, the datagram that it came in, and by which transport."""
 
     at: float
     message: Request | Response
     data: bytes
+    via: str = "UDP"
 
     @property
     def label(self) -> str:
@@ -102,6 +103,11 @@ class Actor:
         self._new: list[Heard] = []  # not asked for yet
         self._dialogues: list[Dialogue] = []
         lab.network.bind(self.address, self._received)
+
+    @property
+    def transport(self) -> str:
+        """What it says in Via."""
+        return "UDP"
 
     @property
     def contact(self) -> str:
@@ -225,8 +231,12 @@ class Actor:
             self.lab.advance(min(STEP, left))
 
     def _received(self, data: bytes, source: Address) -> None:
+        self.took(data, "UDP")
+
+    def took(self, data: bytes, via: str) -> None:
+        """A message has come by that transport."""
         try:
-            heard = Heard(self.lab.reactor.seconds(), parse(data), data)
+            heard = Heard(self.lab.reactor.seconds(), parse(data), data, via)
         except MalformedMessage:  # a refusal repeats what is broken in the request
             self.unreadable.append(data)
             return
@@ -326,7 +336,7 @@ class Dialogue:
             self.branch, self.uri, self.inviteCSeq = branch, uri, cseq
         host, tag = self.actor.host, f";tag={self.remoteTag}" if self.remoteTag else ""
         lines = [
-            ("Via", f"SIP/2.0/UDP {hostPort(host, 5060)};branch={branch};rport"),
+            ("Via", f"SIP/2.0/{self.actor.transport} {hostPort(host, 5060)};branch={branch};rport"),
             ("Max-Forwards", "70"),
             *(("Route", route) for route in self.routes),
             ("From", f"{self.local};tag={self.tag}" if self.tag else self.local),

@@ -107,7 +107,8 @@ class Ear(Source):
 class FieldCase(SynchronousTestCase):
     """A server whose application is Scripted, and actors at their addresses.
 
-    settings, server, people (name -> host, RTP port), visitor: for subclasses to change.
+    settings, server, people (name -> host, RTP port), kind (of actors), visitor: for subclasses to
+    change.
 
     Each test ends with assertStillWell(): another call works, and nothing is left of any.
     """
@@ -116,12 +117,13 @@ class FieldCase(SynchronousTestCase):
     server: Address = DOUG
     people: Mapping[str, tuple[str, int]] = ACTORS
     visitor = VISITOR
+    kind: type[Actor] = Actor
 
     def setUp(self) -> None:
         self.desk: list[Scripted] = []
         self.lab = Lab(Scripted, settings=self.settings, address=self.server[0], desk=self.desk)
         self.actors = {
-            name: Actor(self.lab, name, *where, server=self.server)
+            name: self.kind(self.lab, name, *where, server=self.server)
             for name, where in self.people.items()
         }
         self.alice, self.bob = self.actors["alice"], self.actors["bob"]

@@ -108,7 +108,8 @@ class Bench:
 
 @implementer(ISIPTransport)
 class Wire:
-    """A transport that notes what is sent. fails: what it raises instead."""
+    """A transport that notes what is sent. fails: what it raises instead. gone: is there no
+    connection any more, if it has such?"""
 
     def __init__(self, clock: Clock, reliable: bool = False) -> None:
         self.clock, self.reliable = clock, reliable
@@ -116,6 +117,7 @@ class Wire:
         self.sent: list[tuple[float, bytes, Address]] = []
         self.probed: list[tuple[float, Address]] = []
         self.fails: TransportFailed | None = None
+        self.gone = False
 
     def sentBy(self, remoteHost: str) -> Address:
         """Doug's address; none for a host that has no way."""
@@ -130,8 +132,8 @@ class Wire:
         self.sent.append((self.clock.seconds(), data, address))
 
     def isOpen(self, address: Address) -> bool:
-        """There are no connections."""
-        return False
+        """As ISIPTransport has it."""
+        return self.reliable and not self.gone
 
     def named(self, address: Address, host: str) -> None:
         """Nobody asks."""

@@ -488,6 +488,16 @@ class ReliableServerTests(LayerTestCase):
         self.assertEqual([to for _, _, to in self.wire.sent], [ALICE])
         self.assertEqual(len(self.layer), 0)
 
+    def test_responsesOfAConnectionThatIsGone(self) -> None:
+        """To the sender's address, at the port of its Via, or the usual one (18.2.2)."""
+        self.wire.gone = True
+        self.agent.answers = (200,)
+        for sentBy in ("10.0.0.5:5062", "10.0.0.5"):
+            via = f"SIP/2.0/TCP {sentBy};branch=z9hG4bK{len(sentBy)}"
+            self.arrive(request("OPTIONS", via=via, callID=sentBy))
+        hosts = [(ALICE[0], 5062), (ALICE[0], 5060)]
+        self.assertEqual([to for _, _, to in self.wire.sent], hosts)
+
     def test_aRefusalEndsWithItsACK(self) -> None:
         """Timers G and I are zero (17.2.1)."""
         self.agent.answers = (486,)

@@ -1,0 +1,122 @@
+"""Actors of the field that speak over connections.
+
+Lives here: StreamActor, which connects to the server or is connected to, one message or a thousand
+bytes at a time. Not here: what is said (actor.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from doug.testing import Lab
+from doug.testing.streams import MemoryConnector, MemoryStreamPort
+from shtoom.sip.framing import Framer, Whole
+from shtoom.sip.uri import hostPort
+from test.cases.actor import DOUG, Actor
+from test.cases.media import Address
+
+
+class StreamActor(Actor):
+    """An actor that has UDP as others, and says what it says over its connection while it has one.
+
+    connect() makes one, listen() accepts them; the last one that is up counts. wire: that; None:
+    there is none. wires: how many there were. rest: line ends between messages that it has heard.
+    contactPort: the port in its Contact, None for that of its own end of the connection.
+    namesTransport: does its Contact name TCP?
+    """
+
+    kind = "TCP"
+
+    def __init__(self, lab: Lab, name: str, host: str, rtp: int, *, server: Address = DOUG) -> None:
+        super().__init__(lab, name, host, rtp, server=server)
+        self.machine = lab.network.host(host)
+        self.wire: Any = None
+        self.wires = self.rest = 0
+        self.contactPort: int | None = 5060
+        self.namesTransport = True
+        self._port: MemoryStreamPort | None = None
+
+    @property
+    def contact(self) -> str:
+        """The URI in its Contact."""
+        if self.wire is None or not self.namesTransport:
+            return super().contact
+        port = self.contactPort or self.wire.transport.getHost().port
+        return f"sip:{self.name}@{hostPort(self.host, port)};transport={self.kind.lower()}"
+
+    @property
+    def transport(self) -> str:
+        """What it says in Via."""
+        return "UDP" if self.wire is None else self.kind
+
+    def connect(self, factory: Any = None) -> MemoryConnector:
+        """Connects to the server."""
+        if factory is None:
+            factory = ClientFactory()
+            factory.protocol = lambda: Wire(self)
+            factory.noisy = False
+        connector = self.machine.connectTCP(*self.server, factory, timeout=5)
+        self.lab.advance(0.01)
+        return connector
+
+    def listen(self, port: int = 5060) -> None:
+        """Accepts connections."""
+        self._port = self.machine.listenTCP(port, Factory.forProtocol(lambda: Wire(self)))
+
+    def deaf(self) -> None:
+        """Connections are refused from now on; those that are open stay."""
+        if self._port is not None:
+            self._port.stopListening()
+
+    def raw(self, data: bytes | str, sourcePort: int = 5060) -> None:
+        """These bytes, over the connection."""
+        if self.wire is None:
+            super().raw(data, sourcePort)
+        else:
+            self.wire.transport.write(data.encode() if isinstance(data, str) else data)
+
+    def overWire(self, data: bytes) -> None:
+        """A whole message has come over a connection."""
+        self.took(data, self.kind)
+
+    def hangUpWire(self) -> None:
+        """Closes its connection."""
+        self.wire.transport.loseConnection()
+        self.lab.advance(0.01)
+
+    def close(self) -> None:
+        """Off the network."""
+        self.deaf()
+        if self.wire is not None:
+            self.wire.transport.abortConnection()
+            self.lab.advance(0.01)
+        super().close()
+
+
+class Wire(Protocol):
+    """One connection of an actor."""
+
+    def __init__(self, actor: StreamActor) -> None:
+        self._actor, self._framer = actor, Framer()
+
+    def connectionMade(self) -> None:
+        """From Twisted."""
+        self._actor.wire = self
+        self._actor.wires += 1
+
+    def dataReceived(self, data: bytes) -> None:
+        """From Twisted."""
+        if not self._framer.within and data.strip() == b"":
+            self._actor.rest += 1
+            return
+        for piece in self._framer.received(data):
+            if isinstance(piece, Whole):
+                self._actor.overWire(piece.data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """From Twisted."""
+        if self._actor.wire is self:
+            self._actor.wire = None
