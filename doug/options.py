@@ -39,6 +39,7 @@ from doug.settings import (
 )
 from doug.trunks import Network, Trunk, parseRegister
 from doug.voiceapp import VoiceApp, checkArguments
+from shtoom.agent.gatekeeper import parseAlgorithms
 from shtoom.sip.hep import parseHEP
 from shtoom.sip.trace import parseSubject
 
@@ -243,6 +244,11 @@ class Options(usage.Options):
     def opt_realm(self, value: str) -> None:
         """The realm in which phones that register here have their passwords. [default: doug]"""
         self.given["realm"] = self._read("realm", value, parseWord)
+
+    def opt_digest(self, value: str) -> None:
+        """NAME,NAME... of SHA-512-256, SHA-256, MD5: how phones that register here may prove their
+        password. [default: SHA-256,MD5]"""
+        self.given["digest"] = self._read("digest", value, parseAlgorithms)
 
     def opt_registrations(self, value: str) -> None:
         """A file that keeps phones' registrations over a restart. [default: none does]"""

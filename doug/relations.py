@@ -61,7 +61,9 @@ class Relations:
             if settings.registrations is not None:
                 self._store = BindingStore(Path(settings.registrations), deferToThread)
             passwords = {user: phone.password for user, phone in phones.items()}
-            gatekeeper = Gatekeeper(settings.realm, passwords.get, rng.randbytes(32))
+            gatekeeper = Gatekeeper(
+                settings.realm, passwords.get, rng.randbytes(32), settings.digest
+            )
             self.registrar = Registrar(gatekeeper, phones.get, self._store, now, wallTime)
         self.admission = Admission(
             self.trunking,

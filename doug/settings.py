@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
+from shtoom.agent.gatekeeper import ALGORITHMS, parseAlgorithms
 from shtoom.exceptions import checkText
 from shtoom.sip.hep import parseHEP
 from shtoom.sip.trace import parseSubject
@@ -82,7 +83,8 @@ class Settings:
     Whom we know. trunks, phones: by name; phones are users that may register here. routes: which
     application a call is for, the first that fits, before apps. anonymous, allow, deny: see
     doug.admission. realm: in which phones have their passwords. registrations: the file that
-    phones' bindings are kept in over a restart, None for nowhere.
+    phones' bindings are kept in over a restart, None for nowhere. digest: the algorithms that
+    phones may answer by, of shtoom.agent.gatekeeper.KNOWN.
 
     Trace. traceSIP: whose SIP messages are written into the log: "all", IP addresses or networks,
     beginnings of Call-IDs. traceFull: whole messages, not a line each? traceNoDigits: are keys in
@@ -125,6 +127,7 @@ class Settings:
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
     realm: str = "doug"
+    digest: tuple[str, ...] = ALGORITHMS
     registrations: str | None = None
     traceSIP: tuple[str, ...] = ()
     traceFull: bool = False
@@ -149,6 +152,7 @@ class Settings:
         for pattern in self.dialOut:
             _check("dialOut", parsePattern, pattern)
         checkText("realm", self.realm)
+        _check("digest", parseAlgorithms, ",".join(self.digest))
         for subject in self.traceSIP:
             _check("traceSIP", parseSubject, subject)
         if self.hep is not None:

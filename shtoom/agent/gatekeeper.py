@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from shtoom.exceptions import MalformedMessage
+from shtoom.sip.digest import ALGORITHMS as COMPUTED
 from shtoom.sip.digest import ANSWERED_BY, Answer, Challenge, parseAnswer
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ MOST_SOURCES = 10_000
 """Sources whose wrong answers are remembered."""
 
 ALGORITHMS = ("SHA-256", "MD5")
-"""What is offered, best first (RFC 8760 2.4); a third would make each 401 larger."""
+"""What is offered if nothing else is wanted, best first (RFC 8760 2.4); each makes a 401 larger."""
+
+KNOWN = tuple(name.upper() for name in COMPUTED if not name.endswith("-sess"))
+"""What may be offered."""
 
 _NOBODY = "a password that nobody has"
 
@@ -63,11 +67,18 @@ class Gatekeeper:
 
     passwordOf: user -> password, None for a user that there is none of. secret: makes nonces that
     nobody else can; new ones after a restart make all nonces stale, no more. A nonce is bound to
-    the host that it was given to.
+    the host that it was given to. algorithms: what is offered, of KNOWN, in this order.
     """
 
-    def __init__(self, realm: str, passwordOf: Callable[[str], str | None], secret: bytes) -> None:
+    def __init__(
+        self,
+        realm: str,
+        passwordOf: Callable[[str], str | None],
+        secret: bytes,
+        algorithms: tuple[str, ...] = ALGORITHMS,
+    ) -> None:
         self.realm, self._passwordOf, self._secret = realm, passwordOf, secret
+        self.algorithms = algorithms
         self._given = 0
         self._counts: dict[str, int] = {}  # nonce -> the highest count that was taken
         self._staleBefore = float("-inf")
@@ -80,7 +91,7 @@ class Gatekeeper:
         nonce = self._nonce(host, now)
         return [
             (header, str(Challenge(self.realm, nonce, algorithm, ("auth",), stale=stale)))
-            for algorithm in ALGORITHMS
+            for algorithm in self.algorithms
         ]
 
     def judge(
@@ -144,7 +155,8 @@ class Gatekeeper:
                 answer = parseAnswer(value)
             except MalformedMessage:
                 continue
-            if answer.realm == self.realm and (answer.algorithm or "MD5").upper() in ALGORITHMS:
+            algorithm = (answer.algorithm or "MD5").upper()
+            if answer.realm == self.realm and algorithm in self.algorithms:
                 return answer
         return None
 
@@ -161,6 +173,19 @@ class Gatekeeper:
         self._wrong[host] = inARow, now + wait
         if len(self._wrong) > MOST_SOURCES:
             del self._wrong[next(iter(self._wrong))]
+
+
+def parseAlgorithms(text: str) -> tuple[str, ...]:
+    """'NAME,NAME...' in any case; ValueError says what is wrong."""
+    found: list[str] = []
+    for word in text.split(","):
+        name = word.strip().upper()
+        if name not in KNOWN:
+            raise ValueError(f"wanted names of {', '.join(KNOWN)}, got {word.strip()!r}")
+        if name in found:
+            raise ValueError(f"{name} is there twice")
+        found.append(name)
+    return tuple(found)
 
 
 def _signed(request: Request) -> tuple[str, bytes]:

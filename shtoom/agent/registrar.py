@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Peer
 
+MOST_ASKED = 1000
+"""Phones whose unanswered challenges are counted."""
+
 SHORTEST, USUAL, LONGEST = 60, 600, 3600
 """Seconds that a binding lasts: less is refused (423), more is shortened (10.3 step 7)."""
 
@@ -85,6 +88,7 @@ class Registrar:
         self._gatekeeper, self._phones, self._store = gatekeeper, phones, store
         self._now, self._wallTime = now, wallTime
         self._users: dict[str, list[Binding]] = {}
+        self._asked: dict[tuple[str, str], int] = {}  # host, user -> challenges without an answer
         if store is not None:
             self._users = {user: list(bindings) for user, bindings in store.load().items()}
 
@@ -103,7 +107,10 @@ class Registrar:
         """Does a binding lead there?"""
         flow = (peer.transport.name, *peer.address)
         return any(
-            (b.transport, b.host, b.port) == flow for user in self._users for b in self._live(user)
+            (b.transport, b.host, b.port) == flow
+            for user in self._users
+            if self._phones(user) is not None
+            for b in self._live(user)
         )
 
     def answer(self, request: Request, peer: Peer) -> Response:
@@ -116,10 +123,13 @@ class Registrar:
         if judgement.verdict is not Verdict.RIGHT:
             if judgement.verdict is Verdict.WRONG:
                 self._refused(request, peer, f"wrong password for {shown(judgement.user)}")
+            elif judgement.verdict is Verdict.MISSING:
+                self._unanswered(request, peer)
             stale = judgement.verdict is Verdict.STALE
             lines = self._gatekeeper.challenges(host, self._now(), stale=stale)
             return request.respond(401, headers=lines)
         user = request.toAddress.uri.user or ""
+        self._asked.pop((host, user), None)
         phone = self._phones(user)
         if phone is None or user != judgement.user:  # 10.3 step 4
             self._refused(request, peer, f"{shown(judgement.user)} may not register {shown(user)}")
@@ -202,6 +212,29 @@ class Registrar:
     def _outOfOrder(self, request: Request, binding: Binding) -> bool:
         """Is it older than what made the binding (10.3 step 7)?"""
         return request.callID == binding.callID and request.cseq.number <= binding.number
+
+    def _unanswered(self, request: Request, peer: Peer) -> None:
+        """A phone of ours asks again and again, and never tells its password: say why that may be.
+
+        Some that know MD5 alone give up at the sight of another algorithm (RFC 8760 2.4 has them
+        pass it over).
+        """
+        key = peer.address[0], request.toAddress.uri.user or ""
+        if self._phones(key[1]) is None:
+            return
+        count = self._asked.pop(key, 0) + 1
+        self._asked[key] = count
+        if len(self._asked) > MOST_ASKED:
+            del self._asked[next(iter(self._asked))]
+        if count == 2 and self._gatekeeper.algorithms != ("MD5",):
+            offered = ", ".join(self._gatekeeper.algorithms)
+            self.log.warn(
+                "{user} at {source} does not answer our challenge ({offered}): has it a password? "
+                "Old phones know MD5 alone, and take it if nothing else is offered: --digest=MD5",
+                user=shown(key[1]),
+                source=hostPort(*peer.address),
+                offered=offered,
+            )
 
     def _refused(self, request: Request, peer: Peer, why: str) -> None:
         self.log.warn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.agent import gatekeeper
-from shtoom.agent.gatekeeper import Gatekeeper, Verdict
+from shtoom.agent.gatekeeper import Gatekeeper, Verdict, parseAlgorithms
 from shtoom.sip.digest import Answering, parseAnswer, parseChallenges, strongest
 from shtoom.sip.message import Request
 from shtoom.sip.parser import parse
@@ -63,6 +63,31 @@ class GatekeeperTests(SynchronousTestCase):
         first, second = [value for _, value in self.gate.challenges(HOST, 0.0)]
         self.assertIn("algorithm=SHA-256", first)
         self.assertIn("algorithm=MD5", second)
+
+    def test_whatIsOfferedIsTakenAndNothingElse(self) -> None:
+        """In the order that was asked for."""
+        for names in (("SHA-512-256", "MD5"), ("MD5",), ("SHA-256",)):
+            self.gate = Gatekeeper("doug", USERS.get, b"secret", names)
+            lines = [value for _, value in self.gate.challenges(HOST, 0.0)]
+            self.assertEqual([c.algorithm for c in parseChallenges(lines)], list(names))
+            for number in range(len(names)):
+                lines = [value for _, value in self.gate.challenges(HOST, 0.0)]
+                challenge = parseChallenges(lines)[number]
+                answering = Answering(challenge, "alice", "wonder land", "1")
+                self.assertIs(self.judged(answering), Verdict.RIGHT, challenge.algorithm)
+        weak = Answering(challenge._replace(algorithm="MD5"), "alice", "wonder land", "2")
+        self.assertIs(self.judged(weak), Verdict.MISSING)
+
+    def test_namesOfAlgorithms(self) -> None:
+        self.assertEqual(parseAlgorithms("sha-256, MD5"), ("SHA-256", "MD5"))
+        for text, words in (
+            ("", "SHA-512-256, SHA-256, MD5"),
+            ("MD4", "got 'MD4'"),
+            ("MD5,md5", "MD5 is there twice"),
+            ("MD5-sess", "got 'MD5-sess'"),
+        ):
+            with self.assertRaisesRegex(ValueError, words):
+                parseAlgorithms(text)
 
     def test_MD5IsTakenToo(self) -> None:
         lines = [value for _, value in self.gate.challenges(HOST, 0.0)]

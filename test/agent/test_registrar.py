@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.agent.gatekeeper import PATIENCE, Gatekeeper
@@ -100,6 +101,26 @@ class RegistrarTests(SynchronousTestCase):
         self.assertEqual(response.code, 401)
         self.assertEqual(len(response.headerValues("WWW-Authenticate")), 2)
         self.assertEqual(self.where(), [])
+
+    def test_aPhoneThatDoesNotAnswerIsNamedOnce(self) -> None:
+        """The second time in a row, with what may be the matter; a stranger's name is no phone."""
+        with capturedLogs() as events:
+            for _ in range(4):
+                self.register("<sip:alice@10.0.0.1>", password="")
+            self.register("<sip:nobody@10.0.0.1>", user="nobody", password="")
+            self.register("<sip:nobody@10.0.0.1>", user="nobody", password="")
+        [words] = [formatEvent(event) for event in events]
+        self.assertIn(f"alice at {HOST}:{PORT} does not answer", words)
+        self.assertIn("--digest=MD5", words)
+
+    def test_aPhoneThatAnswersIsNotNamed(self) -> None:
+        """Each registration may begin with a challenge."""
+        with capturedLogs() as events:
+            for _ in range(4):
+                self.register("<sip:alice@10.0.0.1>", password="")
+                self.register("<sip:alice@10.0.0.1>")
+        words = [formatEvent(event) for event in events]
+        self.assertNotIn("does not answer", " ".join(words))
 
     def test_10_3_aBindingAndItsAnswer(self) -> None:
         response = self.register("<sip:alice@10.0.0.1:5062>;expires=120;q=0.5")
