@@ -23,7 +23,7 @@ from doug.negotiation import Negotiation, streamParameters
 from doug.scope import maker
 from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.extraheaders import OF_EACH, extraHeaders
-from shtoom.agent.fork import Fork
+from shtoom.agent.fork import Flow, Fork
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
 from shtoom.exceptions import CallFailed, CallNotAnswered
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from shtoom.agent.call import Call
     from shtoom.sdp.offeranswer import AgreedStream, Capabilities
     from shtoom.sip.message import Response
-    from shtoom.sip.transport import Peer
 
 __all__ = ["LegCall", "linesOf"]
 
@@ -106,7 +105,7 @@ class LegCall:
         self._earlyMedia = wishes.earlyMedia
         offer, headers, line = self.offers.offer(), linesOf(wishes.headers, ()), maker()
 
-        def place(uri: str, user: ICallUser, flow: Peer | None = None) -> OutboundCall:
+        def place(uri: str, user: ICallUser, flow: Flow | None = None) -> OutboundCall:
             return agent.placeCall(
                 uri,
                 offer,
@@ -123,7 +122,7 @@ class LegCall:
 
         if wishes.flows:
             self._fork = Fork(
-                wishes.flows, self, lambda flow, user: place(flow.uri, user, flow.peer), setMain
+                wishes.flows, self, lambda flow, user: place(flow.uri, user, flow), setMain
             )
         else:
             setMain(place(toURI, self))

@@ -99,8 +99,8 @@ class Relations:
         for binding in self.registrar.bindings(user):
             transport = agent.transportFor(binding.transport, binding.host)
             if transport is not None:
-                peer = Peer(transport, (binding.host, binding.port))
-                found.append(Flow(binding.contact, peer))
+                peer, *elsewhere = [Peer(transport, place) for place in binding.places()]
+                found.append(Flow(binding.contact, peer, tuple(elsewhere), binding.path))
         if not found:
             raise CallNotAnswered(f"{shown(user)} is not registered", 480)
         return tuple(found)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from shtoom.agent.call import Call
     from shtoom.agent.calluser import ICallUser
+    from shtoom.agent.fork import Flow
     from shtoom.agent.registrar import Registrar
     from shtoom.sip.message import Request, Response
     from shtoom.sip.resolver import Resolver
@@ -102,13 +103,13 @@ class UserAgent(Lines):
         headers: Iterable[tuple[str, str]] = (),
         timeout: float = 60.0,
         auth: tuple[str, str] | None = None,
-        flow: Peer | None = None,
+        flow: Flow | None = None,
     ) -> OutboundCall:
         """Dials. sdp: our offer. timeout: seconds to answer. headers: added to the INVITE.
 
         fromURI: a URI, "Name" <URI>, or "anonymous" (with Privacy: id). auth: user and password,
         for the host of toURI alone. flow: where to send the INVITE, whatever toURI says (a phone
-        that has registered from there). Redirections are followed, as far as mayDial lets.
+        that has registered here). Redirections are followed, as far as mayDial lets.
 
         Nothing is sent, and user hears nothing, before the next turn. A broken or unknown address
         comes to user.callRejected (InvalidSIPURL, HostNotKnown). Raises ValueError for CR, LF or

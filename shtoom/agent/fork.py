@@ -26,10 +26,15 @@ ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
 
 
 class Flow(NamedTuple):
-    """A device that registered here: the URI to call it by, and where its requests go."""
+    """A device that registered here: the URI to call it by, and where its requests go.
+
+    elsewhere: where to try if nobody is there. route: the proxies on the way (RFC 3327), for Route.
+    """
 
     uri: str
     peer: Peer
+    elsewhere: tuple[Peer, ...] = ()
+    route: tuple[str, ...] = ()
 
 
 @implementer(ICallUser)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from shtoom.agent.agent import UserAgent
+    from shtoom.agent.fork import Flow
     from shtoom.sip.message import Message, Request, Response
     from shtoom.sip.resolver import Place
     from shtoom.sip.transactions import ClientTransaction
@@ -94,6 +95,7 @@ class OutboundCall(Call):
         "_hop",
         "_peers",
         "_resolving",
+        "_route",
         "_targets",
         "_timer",
         "_transaction",
@@ -110,7 +112,7 @@ class OutboundCall(Call):
         dialling: Dialling,
         account: Account | None = None,
         *,
-        flow: Peer | None = None,
+        flow: Flow | None = None,
     ) -> None:
         super().__init__(agent, agent.newCallID(), CallState.RESOLVING)
         self.user, self.localSDP, self._dialling = user, sdp, dialling
@@ -119,6 +121,7 @@ class OutboundCall(Call):
         self._targets: Targets | None = None
         self._peers: list[Peer] = []  # where the current target leads, beside the one in use
         self._flow = flow
+        self._route: tuple[str, ...] = ()  # of the current target
         self._hop: URI | None = None  # what has led to the peer in use; None for a flow
         self._byTCP: Peer | None = None  # where an INVITE too large for UDP has gone instead
         self._asked = Asked()
@@ -145,14 +148,14 @@ class OutboundCall(Call):
             self._failed(failure)
             return
         self.state = CallState.RESOLVING
-        refusal = self.agent.mayDial(target)
+        flow, self._flow, self._route = self._flow, None, ()
+        refusal = self.agent.mayDial(target) if flow is None else None  # a phone of ours
         if refusal is not None:
             self._tryNext(refusal)
             return
-        flow, self._flow = self._flow, None
         self._hop = target if flow is None else None
         if flow is not None:  # what a redirection names is looked up as usual
-            self._peers = [flow]
+            self._peers, self._route = [flow.peer, *flow.elsewhere], flow.route
             self._resolved([], target)
             return
         resolving = self._resolving = self.agent.resolver.resolve(target, self.agent.transportNames)
@@ -210,6 +213,9 @@ class OutboundCall(Call):
             )
         else:
             request = _numbered(before).withURI(target).replacing("Contact", self.contact)
+            request = request.without("Route")
+        for value in self._route:
+            request = request.adding("Route", value)
         self._send(request, peer)
 
     def _send(self, request: Request, peer: Peer) -> None:

@@ -21,7 +21,7 @@ from shtoom.sip.uri import hostPort, parseURI
 if TYPE_CHECKING:
     from shtoom.sip.fields import NameAddress
     from shtoom.sip.message import Request, Response
-    from shtoom.sip.transport import Peer
+    from shtoom.sip.transport import Address, Peer
 
 MOST_ASKED = 1000
 """Phones whose unanswered challenges are counted."""
@@ -37,6 +37,7 @@ class Binding(NamedTuple):
     outlives a restart. callID, number: of the REGISTER that made it. q: how much it is liked, 0 to
     1. path: the way there (RFC 3327), topmost first. transport, host, port: where it registered
     from; requests go there, back over its flow (RFC 5626), since few phones are reached otherwise.
+    places(): that one, and where to try next.
     """
 
     contact: str
@@ -48,6 +49,19 @@ class Binding(NamedTuple):
     transport: str
     host: str
     port: int
+
+    def places(self) -> list[Address]:
+        """Its flow, then the port that it says it listens at, on the same host.
+
+        That is how a phone with a TCP connection of its own is reached when that is gone (we have
+        been started anew). No other host: a Contact may say anything, and is not to be believed.
+        """
+        found = [(self.host, self.port)]
+        contact = parseURI(self.contact)
+        own = contact.port or (5061 if self.transport == "TLS" else 5060)
+        if not self.path and contact.host.strip("[]") == self.host and own != self.port:
+            found.append((self.host, own))
+        return found
 
 
 class IBindingStore(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shtoom.agent.fork import Flow
 from shtoom.agent.hangup import CallState
 from shtoom.exceptions import (
     CallFailed,
@@ -14,6 +15,7 @@ from shtoom.exceptions import (
     TransportFailed,
     UserNotFound,
 )
+from shtoom.sip.transport import Peer
 from test.agent.support import ANSWER, OFFER, AgentTestCase, FarEnd, Listener
 
 OTHER = OFFER + b"a=x-other\r\n"
@@ -279,6 +281,48 @@ class OutboundTests(AgentTestCase):
         self.run_(32.1)
         self.assertIsInstance(self.rejection(listener), TransactionTimeout)
         self.assertNothingLeft()
+
+    def test_aFlow(self) -> None:
+        """A phone that has registered here is called where it registered from, along its Path.
+
+        What may be dialled elsewhere is no matter then.
+        """
+        self.agent.mayDial = lambda uri: CallRejected("not allowed", 403)
+        flow = Flow(
+            "sip:200@192.168.1.7", self.peerAt(self.trunk), (), ("<sip:p1;lr>", "<sip:p2;lr>")
+        )
+        self.dial("sip:200@192.168.1.7", flow=flow)
+        invite = self.trunk.request("INVITE")
+        self.assertEqual(str(invite.uri), "sip:200@192.168.1.7")
+        self.assertEqual(invite.headerValues("Route"), ["<sip:p1;lr>", "<sip:p2;lr>"])
+        self.trunk.answers().says(486)
+        self.assertEqual(self.trunk.request("ACK").headerValues("Route"), list(flow.route))
+        self.assertNothingLeft()
+
+    def test_aFlowThatIsGone(self) -> None:
+        """The next place that is known of it."""
+        second = FarEnd(self.wire, ("198.51.100.7", 5062), "second")
+        flow = Flow("sip:200@198.51.100.7", self.peerAt(self.trunk), (self.peerAt(second),))
+        self.wire.broken.add(self.trunk.address)
+        call, listener = self.dial(flow.uri, flow=flow)
+        self.run_(0.1)
+        second.answers().says(200, body=ANSWER)
+        self.assertEqual(listener.named("answered"), [ANSWER])
+        call.hangup()
+        self.assertNothingLeft()
+
+    def test_aRedirectionLeavesTheFlow(self) -> None:
+        """Its target is looked up as usual, and the Path was another's."""
+        flow = Flow("sip:200@192.168.1.7", self.peerAt(self.trunk), (), ("<sip:p1;lr>",))
+        self.dial(flow.uri, flow=flow)
+        other = FarEnd(self.wire, ("203.0.113.31", 5060), "other")
+        self.trunk.answers().says(302, contact=False, headers=(("Contact", "<sip:7@203.0.113.31>"),))
+        self.assertEqual(other.request("INVITE").headerValues("Route"), [])
+        other.answers().says(486)
+        self.assertNothingLeft()
+
+    def peerAt(self, end: FarEnd) -> Peer:
+        return Peer(self.wire, end.address)
 
     def test_aNetworkThatRefuses(self) -> None:
         """TransportFailed with the system's words."""

@@ -211,6 +211,22 @@ class RegistrarTests(SynchronousTestCase):
         self.register("<sip:alice@h1>;q=0.1", "<sip:alice@h2>;q=0.9")
         self.assertEqual(self.where(), ["sip:alice@h2", "sip:alice@h1"])
 
+    def test_whereAPhoneIsLookedFor(self) -> None:
+        """Over its flow, then at the port that it names, on its own host and no other."""
+        for contact, headers, own in (
+            (f"<sip:alice@{HOST}:5062>", {}, [5062]),
+            (f"<sip:alice@{HOST}>", {}, [5060]),
+            (f"<sip:alice@{HOST}:{PORT}>", {}, []),
+            ("<sip:alice@10.0.0.1:5062>", {}, []),
+            ("<sip:+1900@gateway.example.com>", {}, []),
+            (f"<sip:alice@{HOST}:5062>", {"Path": "<sip:p;lr>"}, []),
+        ):
+            self.store.users.clear()
+            self.registrar = self.build()
+            self.register(contact, **headers)
+            [binding] = self.build().bindings("alice")
+            self.assertEqual(binding.places(), [(HOST, port) for port in (PORT, *own)], contact)
+
     def test_RFC3327_thePathIsKept(self) -> None:
         response = self.register("<sip:alice@h>", Path="<sip:edge.example.com;lr>")
         self.assertEqual(response.header("Path"), "<sip:edge.example.com;lr>")
