@@ -31,14 +31,15 @@ from doug.leg import Leg
 from doug.options import Options, readConfigFile
 from doug.ownaddress import hasAddress
 from doug.process import HURRY
-from doug.settings import Routed, Settings
+from doug.reloading import merged
+from doug.routing import appFor, appsOf, routeFor
+from doug.settings import Settings
 from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import (
     CallFailed,
     MediaPortsExhausted,
     UserBusy,
-    UserNotFound,
 )
 from shtoom.media.disk import DiskThreads
 from shtoom.media.io import EpollMediaIO, IMediaIO
@@ -48,7 +49,6 @@ from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
-    from doug.trunking import LiveTrunk
     from shtoom.agent.inbound import InboundCall
     from shtoom.media.session import MediaSession
     from shtoom.sip.transport import Peer
@@ -127,6 +127,25 @@ class DougApplication:
             options.parseOptions(words)
             self.settings = options.settings(self._voiceappClass, self.settings)
 
+    def reload(self, settings: Settings) -> list[str]:
+        """Takes new settings; calls that are up go on as they are.
+
+        Applications, routes, limits, trunks, phones and lists are those from now on: trunks that
+        are new register, those that are gone unregister, others stay as they are. What counts at
+        the start alone stays as it was: its names are returned, and logged. Raises ValueError or
+        OSError, with nothing changed.
+        """
+        if self._voiceappClass is None and not settings.apps and not settings.routes:
+            raise ValueError("DougApplication: wanted an application, or some in settings.apps")
+        after, taken, left = merged(self.settings, settings)
+        if self._exchange is not None:
+            self._exchange.reload(after)
+        self.settings = after
+        self.log.info("new settings: {names}", names=", ".join(taken) or "all is as before")
+        if left:
+            self.log.warn("changed, but left until a restart: {names}", names=", ".join(left))
+        return left
+
     def start(self) -> None:
         """Opens the ports; from here on calls are answered. Raises StartFailed."""
         exchange = Exchange(
@@ -156,7 +175,7 @@ class DougApplication:
             "{apps} at {heard}, media ports {first} to {last}",
             apps=", ".join(
                 f"{app.__module__}.{app.__qualname__}" + (f" for {user}" if user else "")
-                for user, app in self._routes().items()
+                for user, app in appsOf(self.settings, self._voiceappClass).items()
             ),
             heard=", ".join(str(endpoint) for endpoint in heard),
             first=first,
@@ -246,7 +265,7 @@ class DougApplication:
 
         Returns its cookie. args: its attributes. ValueError if one is the name of a method.
         """
-        app = self._makeApp(self._appFor(""), args)
+        app = self._makeApp(appFor(self.settings, self._voiceappClass, ""), args)
         app.va_start(OutboundCallStartedEvent(None, args))
         return app.va_cookie
 
@@ -255,7 +274,7 @@ class DougApplication:
 
         Returns its cookie; as startVoiceApp otherwise.
         """
-        app = self._makeApp(self._appFor(""), args)
+        app = self._makeApp(appFor(self.settings, self._voiceappClass, ""), args)
         leg = self.placeLeg(app, toURI, DialWishes(fromURI))
         app.va_start(OutboundCallStartedEvent(leg, args))
         return app.va_cookie
@@ -327,7 +346,8 @@ class DougApplication:
             raise RuntimeError(f"call {call.callID} came without an INVITE")
         self._checkCalls(request.uri.user or "")
         caller = exchange.relations.admission.callerOf(request, peer)
-        route = self._routeFor(request.uri.user or "", caller.trunk)
+        name = caller.trunk.trunk.name if caller.trunk is not None else None
+        route = routeFor(self.settings, self._voiceappClass, request.uri.user or "", name)
         if caller.trunk is not None:
             caller.trunk.take(call)
         session = self._openSession(call, peer)
@@ -336,7 +356,7 @@ class DougApplication:
         except BaseException:
             session.close()
             raise
-        leg.trunk = caller.trunk.trunk.name if caller.trunk is not None else None
+        leg.trunk = name
         leg.phone = caller.phone
         app = self._makeApp(route.app, route.args)
         leg.hijackLeg(app)
@@ -435,27 +455,6 @@ class DougApplication:
         except Exception:
             self.log.failure("{app}: its result was not accepted", app=self._nameOf(cookie))
         self._apps.pop(cookie, None)
-
-    def _routes(self) -> dict[str, type[VoiceApp]]:
-        routes = dict(self.settings.apps)
-        if self._voiceappClass is not None:
-            routes.setdefault("", self._voiceappClass)
-        return routes
-
-    def _routeFor(self, user: str, trunk: LiveTrunk | None) -> Routed:
-        """The application for a call to that user, of that trunk."""
-        name = trunk.trunk.name if trunk is not None else None
-        for route in self.settings.routes:
-            if route.user in (None, user) and route.trunk in (None, name):
-                return route
-        return Routed(self._appFor(user))
-
-    def _appFor(self, user: str) -> type[VoiceApp]:
-        routes = self._routes()
-        appClass = routes.get(user) or routes.get("")
-        if appClass is None:
-            raise UserNotFound(f"No application for {user}" if user.isprintable() else None)
-        return appClass
 
     def _nameOf(self, cookie: str) -> str:
         app = self._apps.get(cookie)

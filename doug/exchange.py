@@ -132,6 +132,22 @@ class Exchange:
         self._ports: list[IListeningPort] = []
         self._ownPorts: frozenset[int] = frozenset()
 
+    def reload(self, settings: Settings) -> None:
+        """What is new in the settings holds from now on, but for what counts at the start alone.
+
+        Raises OSError, with nothing changed.
+        """
+        self.relations.reload(settings)
+        self.settings = settings
+        policy = self.agent.policy
+        policy.maxCalls, policy.maxEarlyCalls = settings.maxCalls, settings.maxEarlyCalls
+        policy.limitLoopback = settings.limitLoopback
+        self.agent.layer.mostUnanswered = settings.maxTransactions
+        if settings.sourceRate != self._gate.rate:
+            self._gate.setRate(settings.sourceRate)
+        self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
+        self.agent.mayDial = self.dialPlan.mayDial
+
     def listen(self) -> list[Endpoint]:
         """Opens the SIP ports; returns where. Raises StartFailed if one cannot be had."""
         heard = []

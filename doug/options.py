@@ -67,12 +67,24 @@ class Options(usage.Options):
         self.trunks: dict[str, Trunk] = {}
         self.networks: dict[str, list[Network]] = {"allow": [], "deny": []}
         self.config = Config()
+        self.configFile: Path | None = None
         self.check = False
 
     def opt_config(self, value: str) -> None:
-        """doug.toml, or another file of its form; what is said here goes before."""
+        """doug.toml, or another file of its form; what is said here goes before. SIGHUP reads it
+        anew."""
+        self.configFile = Path(value).absolute()  # the current folder may be another one later
+        self._readConfig(Path(value))
+
+    def reread(self) -> None:
+        """The file of --config anew; UsageError for a mistake, or if there is no such file."""
+        if self.configFile is None:
+            raise usage.UsageError("there is no --config=FILE that could be read anew")
+        self._readConfig(self.configFile)
+
+    def _readConfig(self, path: Path) -> None:
         try:
-            self.config = readConfig(Path(value))
+            self.config = readConfig(path)
         except ConfigError as e:
             raise usage.UsageError(str(e)) from None
 

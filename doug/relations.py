@@ -6,7 +6,7 @@ doug.admission, shtoom.agent.registrar).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
     from doug.settings import Settings
     from shtoom.agent.agent import UserAgent
+    from shtoom.agent.registrar import Phone
 
 __all__ = ["Relations"]
 
 
 class Relations:
-    """trunking: the trunks. admission: who may call. registrar: of phones; None without phones.
+    """trunking: the trunks. admission: who may call.
 
     wallTime: seconds since 1970, by which registrations outlive a restart. isOurs: do that host and
     port lead to this server? Raises OSError if the file of settings.registrations cannot be had.
@@ -50,31 +51,66 @@ class Relations:
         wallTime: Callable[[], float],
         isOurs: Callable[[str, int], bool],
     ) -> None:
-        phones, now = settings.phones, agent.reactor.seconds
-        self._agent, self._phones, self._realm = agent, phones, settings.realm
-        self._isOurs = isOurs
-        self.trunking = Trunking(agent, settings.trunks.values())
-        self.registrar: Registrar | None = None
+        self._agent, self._rng, self._deferToThread = agent, rng, deferToThread
+        self._wallTime, self._isOurs = wallTime, isOurs
+        self._phones: Mapping[str, Phone] = {}
+        self._realm = settings.realm
+        self._gatekeeper: Gatekeeper | None = None
+        self._registrar: Registrar | None = None
         self._store: BindingStore | None = None
-        gatekeeper = None
-        if phones:
-            if settings.registrations is not None:
-                self._store = BindingStore(Path(settings.registrations), deferToThread)
-            passwords = {user: phone.password for user, phone in phones.items()}
-            gatekeeper = Gatekeeper(
-                settings.realm, passwords.get, rng.randbytes(32), settings.digest
+        self.trunking = Trunking(agent, settings.trunks.values())
+        self._take(settings, self._storeFor(settings))
+
+    @property
+    def registrar(self) -> Registrar | None:
+        """Of phones; None without phones."""
+        return self._registrar if self._phones else None
+
+    def reload(self, settings: Settings) -> None:
+        """Other trunks, phones and lists from now on. Raises OSError, with nothing changed."""
+        store = self._storeFor(settings)
+        self.trunking.reload(settings.trunks.values())
+        self._take(settings, store)
+
+    def _storeFor(self, settings: Settings) -> BindingStore | None:
+        """Where bindings are kept. Raises OSError."""
+        if self._store is not None or settings.registrations is None or not settings.phones:
+            return self._store
+        return BindingStore(Path(settings.registrations), self._deferToThread)
+
+    def _take(self, settings: Settings, store: BindingStore | None) -> None:
+        """All but the trunks. Bindings of a phone that is gone stay where they are, and do not
+        count.
+        """
+        agent, now = self._agent, self._agent.reactor.seconds
+        if settings.phones and self._gatekeeper is None:
+            self._store = store
+            self._gatekeeper = Gatekeeper(
+                settings.realm, self._passwordOf, self._rng.randbytes(32), settings.digest
             )
-            self.registrar = Registrar(gatekeeper, phones.get, self._store, now, wallTime)
+            self._registrar = Registrar(
+                self._gatekeeper, self._phoneOf, self._store, now, self._wallTime
+            )
+        self._phones, self._realm = settings.phones, settings.realm
+        if self._gatekeeper is not None:
+            self._gatekeeper.realm, self._gatekeeper.algorithms = settings.realm, settings.digest
         self.admission = Admission(
             self.trunking,
-            gatekeeper,
-            phones.__contains__,
+            self._gatekeeper if self._phones else None,
+            self._phones.__contains__,
             now,
             anonymous=settings.anonymous,
             allow=settings.allow,
             deny=settings.deny,
         )
         agent.admit, agent.registrar = self.admission.admit, self.registrar
+
+    def _phoneOf(self, user: str) -> Phone | None:
+        return self._phones.get(user)
+
+    def _passwordOf(self, user: str) -> str | None:
+        phone = self._phones.get(user)
+        return None if phone is None else phone.password
 
     def start(self) -> None:
         """The ports are open: trunks register."""

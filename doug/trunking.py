@@ -38,6 +38,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveTrunk", "Trunking"]
 
+LEAVING = 5.0
+"""Seconds that a trunk which is configured no more has to unregister."""
+
+OF_ACCOUNT = (
+    *("host", "port", "transport", "register", "expires"),
+    *("user", "password", "authUser", "realm"),
+)
+"""What of a trunk makes another registration of it."""
+
 LOOK_UP = 300.0
 """Seconds between two look-ups of a trunk's addresses, which tell its calls from others."""
 
@@ -68,6 +77,7 @@ class LiveTrunk:
         self.addresses: frozenset[str] = frozenset()
         self.registration: Registration | None = None
         self._loops: list[LoopingCall] = []
+        self._stopped = False
         self._calls: set[Call] = set()
         if trunk.register:
             self.registration = Registration(
@@ -81,19 +91,45 @@ class LiveTrunk:
             )
 
     def start(self) -> None:
-        """Registers, pings, looks its addresses up."""
-        self._loop(self._lookUp, LOOK_UP)
-        if self.trunk.qualify is not None:
-            self._loop(self._ping, self.trunk.qualify)
+        """Registers, pings, looks its addresses up; nothing once it was stopped."""
+        if self._stopped:
+            return
+        self._begin()
         if self.registration is not None:
             self.registration.start()
 
-    def stop(self) -> Deferred[None]:
-        """Unregisters; fires when that is done. See Registration.stop()."""
+    def _begin(self) -> None:
+        self._loop(self._lookUp, LOOK_UP)
+        if self.trunk.qualify is not None:
+            self._loop(self._ping, self.trunk.qualify)
+
+    def _endLoops(self) -> None:
         for loop in self._loops:
             loop.stop()
         self._loops.clear()
+
+    def stop(self) -> Deferred[None]:
+        """Unregisters; fires when that is done. See Registration.stop()."""
+        self._stopped = True
+        self._endLoops()
         return self.registration.stop() if self.registration is not None else succeed(None)
+
+    def change(self, trunk: Trunk) -> bool:
+        """It is configured otherwise; False, and nothing done, if it needs another registration."""
+        if any(getattr(trunk, name) != getattr(self.trunk, name) for name in OF_ACCOUNT):
+            return False
+        before, self.trunk = self.trunk, trunk
+        if trunk.qualify != before.qualify and not self._stopped:
+            self.isUp = None
+            self._endLoops()
+            self._begin()
+        return True
+
+    def succeed(self, before: LiveTrunk) -> None:
+        """It takes the place of that one, and has its calls."""
+        self._calls = before._calls
+        if self.trunk.host == before.trunk.host:
+            self.addresses = before.addresses
 
     def abandon(self) -> None:
         """Waits for nothing any more."""
@@ -213,7 +249,7 @@ class LiveTrunk:
         self._found(False, failure.getErrorMessage())
 
     def _found(self, isUp: bool, reason: str) -> None:
-        if isUp is not self.isUp:
+        if isUp is not self.isUp and not self._stopped and self.trunk.qualify is not None:
             self.isUp = isUp
             if isUp:
                 self.log.info("{trunk} is up", trunk=str(self.trunk))
@@ -251,24 +287,59 @@ class Trunking:
         trunks: Iterable[Trunk],
         onChange: Callable[[LiveTrunk], None] = lambda trunk: None,
     ) -> None:
-        self._agent = agent
+        self._agent, self._onChange = agent, onChange
         self.trunks = {trunk.name: LiveTrunk(agent, trunk, onChange) for trunk in trunks}
+        self._leaving: dict[LiveTrunk, Deferred[None]] = {}
 
     def start(self) -> None:
         """All begin."""
         for trunk in self.trunks.values():
             trunk.start()
 
+    def reload(self, trunks: Iterable[Trunk]) -> None:
+        """These and no others from now on: new ones begin, those that are gone unregister.
+
+        One that registers otherwise than before does so once it has unregistered.
+        """
+        before, self.trunks = self.trunks, {}
+        for trunk in trunks:
+            old = before.pop(trunk.name, None)
+            if old is not None and old.change(trunk):
+                self.trunks[trunk.name] = old
+                continue
+            new = self.trunks[trunk.name] = LiveTrunk(self._agent, trunk, self._onChange)
+            if old is None:
+                new.start()
+            else:
+                new.succeed(old)
+                self._leave(old, new.start)
+        for old in before.values():
+            self._leave(old, lambda: None)
+
+    def _leave(self, trunk: LiveTrunk, then: Callable[[], None]) -> None:
+        late = self._agent.reactor.callLater(LEAVING, trunk.abandon)
+
+        def gone(_: object) -> None:
+            self._leaving.pop(trunk, None)
+            if late.active():
+                late.cancel()
+            then()
+
+        left: Deferred[None] = Deferred()
+        self._leaving[trunk] = left
+        trunk.stop().addCallback(gone).chainDeferred(left)
+
     async def stop(self, limit: float) -> None:
         """All unregister, within `limit` seconds or not at all."""
-        left = DeferredList([trunk.stop() for trunk in self.trunks.values()])
+        ending = [trunk.stop() for trunk in self.trunks.values()]
+        left = DeferredList([*ending, *self._leaving.values()])
         late = self._agent.reactor.callLater(limit, self._abandon)
         await left
         if late.active():
             late.cancel()
 
     def _abandon(self) -> None:
-        for trunk in self.trunks.values():
+        for trunk in (*self.trunks.values(), *self._leaving):
             trunk.abandon()
 
     def to(self, uri: URI) -> LiveTrunk | None:

@@ -51,14 +51,14 @@ class CallPolicy:
     ) -> None:
         self._rng = rng
         self.maxCalls, self.maxEarlyCalls = maxCalls, maxEarlyCalls
-        self._limitLoopback = limitLoopback
+        self.limitLoopback = limitLoopback
         self.isTrunk: Callable[[str], bool] = lambda host: False
         self.draining = False
         self.isOverloaded: Callable[[], bool] = lambda: False
 
     def trusts(self, host: str) -> bool:
         """Is that source free of the limits of a source? host: an IP address."""
-        if not self._limitLoopback and (host.startswith("127.") or host == "::1"):
+        if not self.limitLoopback and (host.startswith("127.") or host == "::1"):
             return True
         return self.isTrunk(host)
 

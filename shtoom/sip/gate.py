@@ -12,6 +12,12 @@ from collections.abc import Callable
 from enum import Enum
 from itertools import islice
 
+LIMITED = (
+    "{host} sends more than {rate:g} requests a second (--source-rate): refused or dropped; if it "
+    "is a gateway of yours, raise that limit, else block it in the firewall"
+)
+"""For the log."""
+
 MOST_SOURCES = 10_000
 """Sources that are kept; who was silent for longest is forgotten, as if it had a full bucket."""
 
@@ -77,9 +83,14 @@ class Gate:
         isLive: Callable[[bytes], bool],
         isOverloaded: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.rate = rate
         self._trusts, self._isLive, self._isOverloaded = trusts, isLive, isOverloaded
-        self._requests, self._answers = TokenBuckets(rate), TokenBuckets(ANSWERS)
+        self._answers = TokenBuckets(ANSWERS)
+        self.setRate(rate)
+
+    def setRate(self, rate: float) -> None:
+        """That many requests a second from now on; all sources begin anew."""
+        self.rate = rate
+        self._requests = TokenBuckets(rate)
 
     def weigh(self, datagram: bytes, host: str, now: float) -> Verdict:
         """What is to become of it. host: the IP address that it came from. now: seconds."""

@@ -5,7 +5,8 @@ imported as late as `--reactor` asks for. Not here: options and service (doug.ta
 """
 
 import os
-from signal import SIGUSR2
+from functools import partial
+from signal import SIGHUP, SIGUSR2
 from typing import Any
 
 from twisted.application.service import IService, IServiceMaker
@@ -35,12 +36,15 @@ class DougServiceMaker:
 
         from doug.application import StartFailed
         from doug.process import onSignal, stopOnce, tellInOneLine, tune
+        from doug.reloading import reread
         from doug.tap import makeService
 
         tellInOneLine(StartFailed, "twistd doug")
         stopOnce(reactor)
         service = makeService(options, reactor)
         onSignal(reactor, SIGUSR2, service.application.toggleTrace)
+        if options.configFile is not None:  # else it ends the process, as it always did
+            onSignal(reactor, SIGHUP, partial(reread, options, service.application))
         tune(reactor)  # now that the application is imported
         return service
 
