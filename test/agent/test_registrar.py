@@ -213,14 +213,15 @@ class RegistrarTests(SynchronousTestCase):
 
     def test_whereAPhoneIsLookedFor(self) -> None:
         """Over its flow, then at the port that it names, on its own host and no other."""
-        for contact, headers, own in (
+        table: list[tuple[str, dict[str, Any], list[int]]] = [
             (f"<sip:alice@{HOST}:5062>", {}, [5062]),
             (f"<sip:alice@{HOST}>", {}, [5060]),
             (f"<sip:alice@{HOST}:{PORT}>", {}, []),
             ("<sip:alice@10.0.0.1:5062>", {}, []),
             ("<sip:+1900@gateway.example.com>", {}, []),
             (f"<sip:alice@{HOST}:5062>", {"Path": "<sip:p;lr>"}, []),
-        ):
+        ]
+        for contact, headers, own in table:
             self.store.users.clear()
             self.registrar = self.build()
             self.register(contact, **headers)
