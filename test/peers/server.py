@@ -21,7 +21,8 @@ class Doug(Process):
     """`twistd doug` serving one application; its folder is the current one of the server.
 
     app: "module.Class". script: run this script of scripts/ instead, with the same options. files:
-    how many descriptors it may have, hard limit included; None for as many as we may.
+    how many descriptors it may have, hard limit included; None for as many as we may. port: 0 for
+    a free one.
     """
 
     program = sys.executable
@@ -35,9 +36,10 @@ class Doug(Process):
         args: Iterable[str] = (),
         rtpPorts: str = RTP_PORTS,
         files: int | None = None,
+        port: int = 0,
     ) -> None:
         super().__init__()
-        self.port = freePort()
+        self.port = port or freePort()
         self.target = f"{HOST}:{self.port}"
         self._command = [f"--listen=udp:{self.target}", f"--rtp-ports={rtpPorts}", *args]
         if script:

@@ -1,0 +1,168 @@
+"""Doug as the registrar of real phones: they register, call and are called, over a restart too."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.testing.ear import readSound
+from doug.testing.hearing import toneShare
+from test.peers.peers import HOST, Baresip, PeerError, freePort, waitFor
+from test.peers.server import Doug
+from test.peers.softphones import Linphone
+from test.peers.test_outbound import INVITE
+
+CONFIGURATION = """\
+[server]
+anonymous = "app"
+digest = "MD5"
+registrations = "{folder}/registrations.sqlite"
+
+[phone.alice]
+password = "a-secret"
+
+[[route]]
+user = "echo"
+app = "test.peers.apps.Echo"
+"""
+APP = "test.peers.apps.Dials"
+
+
+class RegistrarTests(SynchronousTestCase):
+    """alice has an account here; `echo` is the application that she calls, any other call has her
+    dialled."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        if why := Baresip.missing():
+            self.skipTest(why)
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.folder = self.folder.resolve()
+        self.configuration = self.folder / "doug.toml"
+        self.configuration.write_text(CONFIGURATION.format(folder=self.folder))
+        self.port, self.tcp = freePort(), freePort()
+
+    def doug(self) -> Doug:
+        """The server, at the same ports each time."""
+        doug = Doug(
+            APP,
+            port=self.port,
+            args=[
+                f"--config={self.configuration}",
+                f"--listen=tcp:{HOST}:{self.tcp}",
+                f"--args=target=sip:alice@{HOST}:{self.port}",
+            ],
+        )
+        self.addCleanup(doug.stop)
+        doug.start()
+        return doug
+
+    def phone(self, transport: str = "udp", password: str = "a-secret") -> Baresip:
+        port = self.tcp if transport == "tcp" else self.port
+        phone = Baresip(
+            "alice",
+            registrar=f"{HOST}:{port}",
+            password=password,
+            transport=transport,
+            trace=True,
+        )
+        self.addCleanup(phone.stop)
+        phone.start()
+        return phone
+
+    def calls(self, phone: Baresip, transport: str = "udp") -> None:
+        """She calls the echo: with her password, and hears herself."""
+        port = self.tcp if transport == "tcp" else self.port
+        phone.dial(f"sip:echo@{HOST}:{port};transport={transport}")
+        phone.waitEvent("CALL_ESTABLISHED")
+        time.sleep(1.2)
+        phone.hangup()
+        phone.waitEvent("CALL_CLOSED")
+        challenged = phone.log().partition("INVITE sip:echo")[2]
+        self.assertIn("SIP/2.0 401", challenged)
+        waitFor("the recording", lambda: len(readSound(phone.heard()[-1])) > 8000, 2.0)
+        heard = readSound(phone.heard()[-1])
+        self.assertGreater(toneShare(heard[3200:8000], 440), 0.9)
+
+    def isCalled(self, doug: Doug, phone: Baresip) -> None:
+        """The application dials her, and hangs up when she has answered."""
+        results = doug.dir / "dialled.txt"
+        before = len(results.read_text()) if results.exists() else 0
+
+        def words() -> str:
+            return results.read_text()[before:] if results.exists() else ""
+
+        self.trigger(doug)
+        phone.waitEvent("CALL_ESTABLISHED")
+        phone.waitEvent("CALL_CLOSED")
+        waitFor("the end", lambda: "ended: " in words())
+        self.assertIn("answered\n", words())
+
+    def trigger(self, doug: Doug) -> None:
+        """Any call, upon which the application dials."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+            caller.bind((HOST, 0))
+            text = INVITE.format(target=doug.target, port=caller.getsockname()[1])
+            caller.sendto(text.encode(), (HOST, doug.port))
+
+    def test_overUDPAndOverARestart(self) -> None:
+        """It calls, is called, and is called by the next server without a word in between."""
+        doug = self.doug()
+        phone = self.phone()
+        phone.waitRegistered()
+        self.calls(phone)
+        self.isCalled(doug, phone)
+        doug.stop()
+        before = phone.log().count("REGISTER sip:")
+        doug = self.doug()
+        self.isCalled(doug, phone)
+        self.assertEqual(phone.log().count("REGISTER sip:"), before)
+        self.assertNotIn("Traceback", doug.log())
+
+    def test_overTCPAndOverARestart(self) -> None:
+        """The connection of the registration is gone: a new one to the phone's own port."""
+        doug = self.doug()
+        phone = self.phone("tcp")
+        phone.waitRegistered()
+        self.calls(phone, "tcp")
+        self.isCalled(doug, phone)
+        doug.stop()
+        doug = self.doug()
+        self.isCalled(doug, phone)
+        self.assertNotIn("Traceback", doug.log())
+
+    def test_aWrongPassword(self) -> None:
+        """It is refused, and neither log says which one it was."""
+        doug = self.doug()
+        phone = self.phone(password="guessed")
+        with self.assertRaisesRegex(PeerError, "refused with 4"):
+            phone.waitRegistered()
+        doug.waitLog("wrong password for alice")
+        self.assertNotIn("guessed", doug.log())
+
+    def test_linphone(self) -> None:
+        """It registers, calls, hears itself, and is called."""
+        if why := Linphone.missing():
+            self.skipTest(why)
+        doug = self.doug()
+        phone = Linphone("alice", password="a-secret", registrar=doug.target)
+        self.addCleanup(phone.stop)
+        phone.start()
+        phone.register()
+        phone.say(f"call sip:echo@{doug.target}")
+        phone.waitLog("Media streams established")
+        time.sleep(1.0)
+        phone.say("terminate")
+        waitFor("the end", (doug.dir / "ended.txt").exists)
+        heard = readSound(phone.heard)  # some of it is silence
+        shares = [toneShare(heard[at : at + 3200], 440) for at in range(0, len(heard), 800)]
+        self.assertGreater(max(shares), 0.9)
+        self.trigger(doug)
+        results = doug.dir / "dialled.txt"
+        waitFor("the end", lambda: results.exists() and "ended: " in results.read_text(), 8.0)
+        self.assertIn("answered\n", results.read_text())
