@@ -31,6 +31,7 @@ from doug.settings import (
     parseCodecs,
     parseCount,
     parseEndpoint,
+    parseFloor,
     parseNetwork,
     parsePortRange,
     parseRate,
@@ -177,6 +178,15 @@ class Options(usage.Options):
         self.given["rtpTimeout"] = self._read("rtp-timeout", value, parseSeconds)
 
     def opt_max_legs(self, value: str) -> None:
+    def opt_session_expires(self, value: str) -> None:
+        """Seconds after which a call whose far end is gone ends (RFC 4028, where that knows it);
+        each is asked at half time. 0: not asked for. [default: 1800]"""
+        self.given["sessionExpires"] = int(self._read("session-expires", value, parseSeconds))
+
+    def opt_min_se(self, value: str) -> None:
+        """Seconds below which nobody may ask to be refreshed (RFC 4028). [default: 90]"""
+        self.given["minSE"] = self._read("min-se", value, parseFloor)
+
         """Legs of one application, beyond which it cannot dial. [default: 50]"""
         self.given["maxLegs"] = self._read("max-legs", value, parseCount)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
 from shtoom.agent.gatekeeper import ALGORITHMS, parseAlgorithms
+from shtoom.agent.sessiontimer import LEAST
 from shtoom.exceptions import checkText
 from shtoom.sip.hep import parseHEP
 from shtoom.sip.trace import parseSubject
@@ -74,6 +75,8 @@ class Settings:
     drainTimeout: seconds that calls may go on at shutdown. maxTransactions: requests without an
     answer. maxMessage: bytes of a SIP message. sourceRate: requests a second of one source
     outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
+    sessionExpires: seconds after which a call whose far end is gone ends, as it is asked to refresh
+    it (RFC 4028), 0 for not asking; minSE: below which nobody may ask.
     machine, too?
 
     TLS. certificate, privateKey: files (PEM); the key is in the certificate's if None. tlsCA: a
@@ -115,6 +118,8 @@ class Settings:
     maxTransactions: int = 10_000
     maxMessage: int = 65536
     sourceRate: float = 50.0
+    sessionExpires: int = 1800
+    minSE: int = LEAST
     limitLoopback: bool = False
     trunks: Mapping[str, Trunk] = field(default_factory=dict)
     phones: Mapping[str, Phone] = field(default_factory=dict)
@@ -150,6 +155,7 @@ class Settings:
         if self.gateway is not None:
             _check("gateway", parseGateway, self.gateway)
         for pattern in self.dialOut:
+        _check("minSE", parseFloor, str(self.minSE), self.minSE)
             _check("dialOut", parsePattern, pattern)
         checkText("realm", self.realm)
         _check("digest", parseAlgorithms, ",".join(self.digest))
@@ -269,3 +275,11 @@ def _amount(text: str, wanted: str) -> float:
     if not 0 <= amount < inf:
         raise ValueError(f"wanted {wanted}")
     return amount
+def parseFloor(text: str) -> int:
+    """Whole seconds of a session, as many as RFC 4028 wants at least; ValueError."""
+    seconds = parseCount(text)
+    if seconds < LEAST:
+        raise ValueError(f"wanted {LEAST} seconds or more (RFC 4028 4)")
+    return seconds
+
+

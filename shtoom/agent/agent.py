@@ -25,6 +25,7 @@ from shtoom.agent.lines import Lines
 from shtoom.agent.options import capabilities, refusal, refused
 from shtoom.agent.outbound import OutboundCall
 from shtoom.agent.policy import CallPolicy, Refusal
+from shtoom.agent.sessiontimer import SessionPolicy, tooBrief
 from shtoom.exceptions import CallFailed, MalformedMessage, ServiceUnavailable
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.shown import shown
@@ -67,7 +68,7 @@ class UserAgent(Lines):
     registrar: where phones register; None refuses them (405). admit: asked of each INVITE and
     OPTIONS outside of dialogs that the policy would take; what it returns is what they get.
     mayDial: asked before each address that a call of ours goes to, the targets of redirections
-    included; what it returns is why it may not.
+    included; what it returns is why it may not. sessionPolicy: of session timers (RFC 4028).
     """
 
     log = Logger()
@@ -89,6 +90,7 @@ class UserAgent(Lines):
         self._quietLog = QuietLog(self.log, reactor.seconds)
         self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
+        self.sessionPolicy = SessionPolicy()
         self.registrar: Registrar | None = None
         self.admit: Callable[[Request, Peer], Response | None] = lambda request, peer: None
 
@@ -239,6 +241,8 @@ class UserAgent(Lines):
                 source=hostPort(*transaction.peer.address),
                 called=shown(request.uri),
                 rule=why.rule,
+        elif (brief := tooBrief(request, self.sessionPolicy)) is not None:
+            transaction.respond(_tagged(brief, toTag))
                 reason=why.reason,
                 remedy=why.remedy,
             )

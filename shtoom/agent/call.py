@@ -19,6 +19,8 @@ from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.extraheaders import extraHeaders
 from shtoom.agent.hangup import Action, CallState, Happening, whatNow
 from shtoom.agent.options import capabilities
+from shtoom.agent.refreshing import Refreshing
+from shtoom.agent.reinvite import LOST
 from shtoom.agent.reoffer import Reoffers
 from shtoom.exceptions import CallFailed, CallNotAnswered, MalformedMessage
 from shtoom.sip.body import bodyParts
@@ -58,6 +60,7 @@ class Call:
     findings: what was odd about the signalling, in words with the remedy, for the call's verdict.
     unacknowledged: that no ACK came to a 200 of ours, and for how long it was waited for.
     account: who we are to the host dialled, None if it was told no password.
+    session: its session timer, None once it is left.
     """
 
     __slots__ = (
@@ -75,6 +78,7 @@ class Call:
         "remoteSDP",
         "reoffers",
         "request",
+        "session",
         "state",
         "unacknowledged",
         "user",
@@ -96,6 +100,7 @@ class Call:
         self.unacknowledged = ""
         self.account: Account | None = None
         self.reoffers: Reoffers | None = Reoffers(self)
+        self.session: Refreshing | None = Refreshing(self)
         self._gone: list[Deferred[None]] = []
         self._parting: Parting | None = None
 
@@ -151,6 +156,9 @@ class Call:
         if self.reoffers is not None:
             reoffers, self.reoffers = self.reoffers, None
             reoffers.stop()
+        if self.session is not None:
+            self.session.stop()
+            self.session = None
         self.act(step.action, self._parting)
         self._tellEnd(ending)
         if step.state is CallState.ENDED:
@@ -179,30 +187,33 @@ class Call:
         info = self.dialog.request("INFO", None, (), body, contentType)
         return self.agent.ask(self.dialog, info, self.peer, self.findings, self.account)
 
-    def reoffer(self, offer: bytes | Callable[[], bytes]) -> Deferred[bytes]:
+    def reoffer(self, offer: bytes | Callable[[], bytes], ifLost: str = LOST) -> Deferred[bytes]:
         """Offers another description (re-INVITE, 14.1); fires with the far end's answer.
 
         offer: it, or what makes it, called at each sending. Where both sides do so at once it is
         tried again; it waits for the end of an offer of the far end. Fails with CallFailed: 491 if
         another offer of ours is under way, 481 if the call is not up; the far end's refusal, with
-        which the call goes on as it was; the end of the call, which no answer at all is as well.
+        which the call goes on as it was; the end of the call, which no answer at all is as well:
+        for the reason ifLost.
         """
         if self.reoffers is None:
             return fail(CallFailed("an offer needs a call that is up", 481))
-        return self.reoffers.send((lambda: offer) if isinstance(offer, bytes) else offer)
+        makeOffer = (lambda: offer) if isinstance(offer, bytes) else offer
+        return self.reoffers.send(makeOffer, ifLost)
 
-    def allows(self, method: str) -> bool:
+    def allows(self, method: str, *, unsaid: bool = True) -> bool:
         """May the peer be sent such a request? By the Allow of its INVITE or 2xx (RFC 3261 20.5).
 
-        Without that header, or with one that cannot be read, it has not said what it can do.
+        unsaid: the answer without that header, or with one that cannot be read: it has not said
+        what it can do.
         """
         said = self.introduction
         if said is None or said.header("Allow") is None:
-            return True
+            return unsaid
         try:
             return method in said.headerValues("Allow")
         except MalformedMessage:
-            return True
+            return unsaid
 
     @property
     def introduction(self) -> Message | None:
@@ -258,10 +269,10 @@ class Call:
         self.unacknowledged = failure.reason
         self.leave(Happening.NO_ACK, CallEnding(failure.reason, failure.sipCode, False))
 
-    def refreshTarget(self, request: Request) -> None:
-        """A target refresh was accepted: the peer's new Contact counts (RFC 3261 12.2.2)."""
+    def refreshTarget(self, message: Request | Response) -> None:
+        """A target refresh was accepted: the peer's new Contact counts (RFC 3261 12.2)."""
         if self.dialog is not None:
-            self.dialog.refreshTarget(request)
+            self.dialog.refreshTarget(message)
 
     def dialogOf(self, request: Request) -> Dialog | None:
         """The dialog that the request belongs to; an outbound call may have several early ones."""

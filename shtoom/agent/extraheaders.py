@@ -15,10 +15,10 @@ OF_EACH = (
 )
 """Headers that nobody else writes, whatever the message is: two of them, and it is malformed."""
 
-OF_A_DIALOG = (*OF_EACH, "Contact")
+OF_A_DIALOG = (*OF_EACH, "Contact", "Session-Expires")
 """Of responses that make a dialog. A refusal may well name another Contact (RFC 3261 21.3)."""
 
-OF_AN_INVITE = (*OF_A_DIALOG, "Allow", "Supported", "Require")
+OF_AN_INVITE = (*OF_A_DIALOG, "Allow", "Supported", "Require", "Min-SE")
 
 _NONE = Headers.trusted(())
 

@@ -80,10 +80,11 @@ class InboundCall(Call):
         if self._tooLate("200") or self._transaction is None or self.request is None:
             return
         self.localSDP = sdp
+        session = () if self.session is None else self.session.accept(self.request)
         response = self.request.respond(
             200,
             toTag=self._localTag,
-            headers=(("Contact", self.contact), ALLOW, SUPPORTED, *lines),
+            headers=(("Contact", self.contact), ALLOW, SUPPORTED, *session, *lines),
             body=sdp,
             contentType="application/sdp",
         )

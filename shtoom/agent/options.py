@@ -24,7 +24,7 @@ NOT_SERVED = ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", 
 """Methods that RFCs define and nobody serves here: 405; any other word is 501 (21.4.6, 21.5.2)."""
 SCHEMES = ("sip", "sips", "tel")
 LONGEST_SCHEME = 40  # characters of one that an answer repeats
-EXTENSIONS: tuple[str, ...] = ()
+EXTENSIONS: tuple[str, ...] = ("timer",)
 """Option tags of RFC 3261 19.2 that are understood."""
 BODIES = ("application/sdp", "multipart/mixed")
 

@@ -19,6 +19,7 @@ from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.credentials import Account, Asked, NoAnswer
 from shtoom.agent.dialling import Dialling, readable, refusedBy
 from shtoom.agent.hangup import Action, CallState, Happening
+from shtoom.agent.sessiontimer import MOST_RAISES, raisedBy, withSession
 from shtoom.agent.targets import Targets
 from shtoom.exceptions import (
     CallFailed,
@@ -94,6 +95,7 @@ class OutboundCall(Call):
         "_flow",
         "_hop",
         "_peers",
+        "_raises",
         "_resolving",
         "_route",
         "_targets",
@@ -125,6 +127,7 @@ class OutboundCall(Call):
         self._hop: URI | None = None  # what has led to the peer in use; None for a flow
         self._byTCP: Peer | None = None  # where an INVITE too large for UDP has gone instead
         self._asked = Asked()
+        self._raises = 0  # of its session's interval
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Early] = {}
         self._resolving: Deferred[list[Place]] | None = None
@@ -203,7 +206,7 @@ class OutboundCall(Call):
             self._tryNext(failure)
             return
         if before is None:
-            request = self._dialling.invite(
+            invite = self._dialling.invite(
                 target,
                 caller,
                 callID=self.callID,
@@ -211,6 +214,7 @@ class OutboundCall(Call):
                 product=self.agent.product,
                 sdp=self.localSDP or b"",
             )
+            request = withSession(invite, self.agent.sessionPolicy)
         else:
             request = _numbered(before).withURI(target).replacing("Contact", self.contact)
             request = request.without("Route")
@@ -277,6 +281,8 @@ class OutboundCall(Call):
                 remark = self._challenged(response, self.account)
                 if remark is None:
                     return
+            elif response.code == 422 and self._raised(response):
+                return
             elif response.code < 400:
                 remark = self._targets.redirected(response)
                 self._peers.clear()
@@ -300,6 +306,17 @@ class OutboundCall(Call):
             return str(why)
         self._send(_numbered(self.request), self.peer)
         return None
+
+    def _raised(self, response: Response) -> bool:
+        """Once more with the interval that a 422 asks for (RFC 4028 7.3), if that is more."""
+        if self.request is None or self.peer is None or self._raises >= MOST_RAISES:
+            return False
+        request = raisedBy(response, self.request)
+        if request is None:
+            return False
+        self._raises += 1
+        self._send(_numbered(request), self.peer)
+        return True
 
     def _provisional(self, response: Response) -> None:
         if self.state is CallState.CALLING:
@@ -341,6 +358,8 @@ class OutboundCall(Call):
             self._stopTimer()
             self.state = CallState.CONFIRMED
             self._acknowledge(dialog)
+            if self.session is not None:
+                self.session.accepted(response)
             if self.user is not None:
                 self.tell(self.user.callAnswered)
 

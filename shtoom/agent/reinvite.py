@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MOST_TRIES = 5
 """How often one offer is made where the far end asks to wait; after that it is given up."""
 
+LOST = "the far end knows no such call any more"
+"""Why a call is over whose far end did not answer, or answered so:"""
+
 OVER = (408, 481)
 """Refusals that say that the far end has no such call any more (14.1, 12.2.1.2)."""
 
@@ -51,6 +54,7 @@ class Reinvite:
     __slots__ = (
         "_asked",
         "_call",
+        "_ifLost",
         "_limit",
         "_makeOffer",
         "_peer",
@@ -62,8 +66,8 @@ class Reinvite:
         "answer",
     )
 
-    def __init__(self, call: Call, makeOffer: Callable[[], bytes]) -> None:
-        self._call = call
+    def __init__(self, call: Call, makeOffer: Callable[[], bytes], ifLost: str = LOST) -> None:
+        self._call, self._ifLost = call, ifLost
         self._makeOffer: Callable[[], bytes] | None = makeOffer  # None when it is over
         self._sdp = b""
         self._asked = Asked()
@@ -96,7 +100,8 @@ class Reinvite:
             call.crashed(Failure())
             return
         self._tries += 1
-        headers = (ALLOW, SUPPORTED)
+        session = () if call.session is None else call.session.lines()
+        headers = (ALLOW, SUPPORTED, *session)
         self._request = call.dialog.request(
             "INVITE", call.contact, headers, self._sdp, "application/sdp"
         )
@@ -124,6 +129,8 @@ class Reinvite:
             return  # stopped: the layer has acknowledged it
         elif code in (401, 407) and self._challenged(response):
             return
+        elif code == 422 and self._call.session and self._call.session.raised(response):
+            self._later(0)  # once more, with the interval that was asked for (RFC 4028 7.3)
         elif self._tries < MOST_TRIES and (wait := self._waitFor(response)) is not None:
             self._later(wait)
         elif code in OVER:
@@ -175,6 +182,8 @@ class Reinvite:
         call.agent.acknowledge(call.dialog, request, self._peer, call.findings, call.account)
         if self.answer.called:
             return  # stopped
+        if call.session is not None:
+            call.session.accepted(response)
         sdp = sdpBody(response)
         if sdp is None:
             self._failed(CallFailed(f"the {response.code} had no session description", 488))
@@ -219,7 +228,7 @@ class Reinvite:
 
     def _lost(self, failure: CallFailed) -> None:
         """Nobody is there who knows the call: it ends (14.1)."""
-        reason = f"the far end knows no such call any more: {failure.reason}"
+        reason = f"{self._ifLost}: {failure.reason}"
         self._over()
         if self._call.state is CallState.CONFIRMED:
             self._call.leave(Happening.HANGUP, CallEnding(reason, failure.sipCode, False))

@@ -17,13 +17,14 @@ from shtoom.agent.calluser import CallEnding
 from shtoom.agent.hangup import CallState, Happening
 from shtoom.agent.options import ALLOW, SUPPORTED, refused
 from shtoom.agent.reinvite import Reinvite
+from shtoom.agent.sessiontimer import tooBrief
 from shtoom.exceptions import CallFailed
 from shtoom.sip.body import sdpBody
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from shtoom.agent.call import Call
+    from shtoom.agent.call import Call, HeaderLines
     from shtoom.agent.calluser import ICallUser
     from shtoom.sip.message import Request
     from shtoom.sip.transactions import ServerTransaction
@@ -43,14 +44,14 @@ class Reoffers:
         self._awaitsAnswer = False
         self.ours: Reinvite | None = None
 
-    def send(self, makeOffer: Callable[[], bytes]) -> Deferred[bytes]:
+    def send(self, makeOffer: Callable[[], bytes], ifLost: str) -> Deferred[bytes]:
         """Makes an offer of ours; see Call.reoffer()."""
         call = self._call
         if call is None or call.state is not CallState.CONFIRMED:
             return fail(CallFailed("an offer needs a call that is up", 481))
         if self.ours:
             return fail(CallFailed("another offer is under way", 491))
-        self.ours = Reinvite(call, makeOffer)
+        self.ours = Reinvite(call, makeOffer, ifLost)
         answer = self.ours.answer
         self.ours.send()
         return answer
@@ -67,10 +68,14 @@ class Reoffers:
             return
         sdp = sdpBody(request)
         request.contact  # noqa: B018 - one that cannot be read is refused before anything is done
+        brief = tooBrief(request, call.agent.sessionPolicy)
+        if brief is not None:
+            transaction.respond(brief)
+            return
         glare = self.ours is not None and not self.ours.waiting
         if request.method == "UPDATE" and sdp is None:  # refreshes the target, nothing else
             call.refreshTarget(request)
-            headers = (("Contact", call.contact),)
+            headers = (("Contact", call.contact), SUPPORTED, *_session(call, request))
             transaction.respond(request.respond(200, headers=headers))
         elif self._open is not None or call.state in (CallState.TRYING, CallState.RINGING):
             wait = str(call.agent.rng.randint(0, 10))  # 14.2
@@ -137,7 +142,7 @@ class Reoffers:
         call.refreshTarget(request)
         response = request.respond(
             200,
-            headers=(("Contact", call.contact), ALLOW, SUPPORTED),
+            headers=(("Contact", call.contact), ALLOW, SUPPORTED, *_session(call, request)),
             body=mine,
             contentType="application/sdp",
         )
@@ -175,6 +180,12 @@ class Reoffers:
         call.agent.settle(transaction, request.respond(code))
         if pending is not None:
             pending.cancel()
+
+
+def _session(call: Call, request: Request) -> HeaderLines:
+    """Of the session timer, for the 2xx to that request."""
+    up = call.session is not None and call.state in (CallState.ANSWERED, CallState.CONFIRMED)
+    return call.session.accept(request) if call.session is not None and up else ()
 
 
 def _mine(user: ICallUser, call: Call, theirs: bytes | None) -> Deferred[bytes]:

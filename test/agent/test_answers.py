@@ -93,7 +93,7 @@ class RefusalTests(AnswerCase):
 
     def test_420ForAnExtensionThatIsRequired(self) -> None:
         """Unsupported has what is not known, all of it, in order (8.2.2.3)."""
-        for required in ("100rel", "timer, replaces", "x.y.z,100rel , a"):
+        for required in ("100rel", "norefersub, replaces", "x.y.z,100rel , a"):
             answer = self.asked("INVITE", {"Require": required}, body=self.alice.offer)
             wanted = [tag.strip() for tag in required.split(",")]
             self.assertEqual((answer.code, answer.headerValues("Unsupported")), (420, wanted))

@@ -163,6 +163,6 @@ class EarlyCases(FieldCase):
         call.ackRefusal()
         self.assertEqual(self.desk, [])
         call = self.ringing(with_={"Supported": "100rel, timer"})
-        self.assertIsNone(self.accept(call).header("Require"))
+        self.assertEqual(self.accept(call).header("Require"), "timer")
         self.hangUp(call)
         self.assertStillWell()
