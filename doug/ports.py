@@ -11,17 +11,13 @@ from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorSocket, IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from doug.settings import Endpoint, Settings
-from doug.tls import Certificates, words
+from doug.tls import Certificates, TLSEndpoint, words
 from shtoom.sip.gate import Gate
 from shtoom.sip.probe import Probes
 from shtoom.sip.stream import StreamTransport
@@ -41,7 +37,7 @@ BACKLOG = 512
 
 
 class SIPPorts:
-    """Opens ports for one user agent. gate: of datagrams. localAddressFor: as for UDPTransport."""
+    """Opens ports for one user agent. gate: of sources. localAddressFor: as for UDPTransport."""
 
     def __init__(
         self,
@@ -88,6 +84,8 @@ class SIPPorts:
             localAddressFor=self._localAddressFor,
             isWanted=self._agent.isWanted,
             words=words if secure else Failure.getErrorMessage,
+            gate=self._gate,
+            longest=self._settings.maxMessage,
         )
         factory: Any = transport.factory
         if secure:
@@ -103,8 +101,7 @@ class SIPPorts:
 
     def _connectTLS(self, address: Address, host: str) -> IStreamClientEndpoint:
         options = self._certificates.connecting(host)
-        endpoint: IStreamClientEndpoint = wrapClientTLS(options, self._connectTCP(address, host))
-        return endpoint
+        return TLSEndpoint(options, self._connectTCP(address, host), self._reactor)
 
 
 def _listenUDP(reactor: Any, endpoint: Endpoint, protocol: UDPTransport) -> IListeningPort:

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLContextFactory
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLContextFactory,
+    IStreamClientEndpoint,
+)
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -35,6 +39,7 @@ else:
     _missing = None
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from doug.settings import Settings
@@ -121,6 +126,21 @@ class Certificates:
             raise TLSFailed(f"TLS needs an extra: pip install 'doug[tls]' ({_missing})")
 
 
+@implementer(IStreamClientEndpoint)
+class TLSEndpoint:
+    """TLS over what another endpoint makes. options: of Certificates.connecting(). clock: what
+    small writes are gathered by; Twisted's own wrapper takes the process's reactor."""
+
+    def __init__(self, options: Any, plain: IStreamClientEndpoint, clock: Any) -> None:
+        self._options, self._plain, self._clock = options, plain, clock
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        """As IStreamClientEndpoint has it; the handshake comes after that."""
+        wrapped: Any = TLSMemoryBIOFactory(self._options, True, protocolFactory, self._clock)
+        made: Deferred[Any] = self._plain.connect(wrapped)
+        return made.addCallback(lambda protocol: protocol.wrappedProtocol)
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 class _Unverified:
     """Makes connections to a host whose certificate is not looked at."""
@@ -181,7 +201,9 @@ class _Context:
             options = CertificateOptions(
                 privateKey=key, certificate=first, extraCertChain=chain, **_LATEST
             )
-            return options.getContext()
+            context = options.getContext()
+            context.set_options(SSL.OP_NO_RENEGOTIATION)  # older ones of OpenSSL allow it
+            return context
         except (OSError, SSL.Error, ValueError) as e:
             raise TLSFailed(f"{path}: {_reason(e)}") from e
 

@@ -42,6 +42,9 @@ WRONG_PASSWORD_WAIT = 30.0
 REFUSALS = (401, 403, 404, 407)
 """Answers that say so."""
 
+SOONEST = 10.0
+"""Seconds from one registration to the next for connections that get lost."""
+
 MARGIN = 34.0
 """Seconds before the end by which a refresh begins: it may take 32 until it is given up."""
 
@@ -103,6 +106,7 @@ class Registration:
         self.seenAs: Address | None = None
         self.sent = self.refreshed = self.failures = 0
         self._callID, self._number = agent.newCallID(), 0
+        self._since = 0.0  # when it was made last
         self._doing: Deferred[None] = succeed(None)
         self._again: IDelayedCall | None = None
         self._looking: IDelayedCall | None = None
@@ -110,6 +114,7 @@ class Registration:
     def start(self) -> None:
         """Registers, and keeps it so. Again: nothing."""
         if self.state is RegistrationState.IDLE:
+            self._agent.registrations.add(self)
             self._change(RegistrationState.TRYING)
             self._begin()
 
@@ -117,6 +122,21 @@ class Registration:
         """Registers anew now: a flow is lost, an address has changed."""
         if self.state in (RegistrationState.REGISTERED, RegistrationState.FAILED):
             self._begin()
+
+    def flowLost(self) -> None:
+        """The connection that it was made over is gone: calls could not come in.
+
+        A registrar that closes it each time is asked each SOONEST seconds.
+        """
+        if self.state is RegistrationState.REGISTERED:
+            wait = max(0.0, self._since + SOONEST - self._now())
+            self.log.info(
+                "registration {name}: the connection is gone, it registers anew in {wait:.0f} s",
+                name=self.name,
+                wait=wait,
+            )
+            self._halt()
+            self._again = self._agent.reactor.callLater(wait, self._begin)
 
     def stop(self) -> Deferred[None]:
         """Unregisters, if it is registered; fires when that is done, or has failed: never fails.
@@ -154,7 +174,7 @@ class Registration:
         response, peer = await self._everywhere(self.expires)
         if response.code >= 300:
             raise refusedBy(response, "no such account, or no permission to register it")
-        self.peer = peer
+        self.peer, self._since = peer, self._now()
         granted = self._granted(response)
         self.until = self._now() + granted
         self.refreshed += 1
@@ -356,6 +376,8 @@ class Registration:
         if state is self.state:
             return
         self.state = state
+        if state is RegistrationState.ENDED:
+            self._agent.registrations.discard(self)
         if state in (RegistrationState.REGISTERED, RegistrationState.ENDED):
             self.log.info(
                 "registration {name}: {state}{seconds}",

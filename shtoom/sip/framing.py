@@ -7,7 +7,7 @@ is in a message (parser.py), sockets and their limits in time (stream.py).
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.message import Request
@@ -45,18 +45,65 @@ class Broken(NamedTuple):
     data: bytes = b""
 
 
-Piece = Whole | Ping | Broken
+class Say(NamedTuple):
+    """To be sent as it is: part of the framing itself."""
+
+    data: bytes
+
+
+class Over(NamedTuple):
+    """Nothing more will come: to be closed when all is sent."""
+
+    reason: str
+
+
+Piece = Whole | Ping | Broken | Say | Over
+
+
+class IFramer(Protocol):
+    """What finds the messages in what comes on one connection, and writes them as it wants them.
+
+    begun: may there be messages, or is there a handshake before? pings: is ping() anything?
+    within: has something begun that is not complete?
+    """
+
+    begun: bool
+    pings: bool
+
+    @property
+    def within(self) -> bool: ...
+
+    def received(self, data: bytes) -> list[Piece]:
+        """The pieces that are complete with these bytes. Nothing comes after a Broken or Over."""
+
+    def wrap(self, message: bytes) -> bytes:
+        """A message, to be sent."""
+
+    def ping(self) -> bytes:
+        """To be sent now and then, so that nobody between forgets the connection."""
 
 
 class Framer:
     """What comes on one connection. However it is cut into reads, the same pieces come out.
 
-    within: has a message begun that is not complete?
+    longest: bytes of a message. within: has a message begun that is not complete?
     """
 
-    __slots__ = ("_broken", "_buffer", "_head", "_length", "_line", "_seen")
+    __slots__ = (
+        "_broken",
+        "_buffer",
+        "_head",
+        "_length",
+        "_line",
+        "_longest",
+        "_seen",
+        "begun",
+        "pings",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = MAX_BYTES) -> None:
+        self.begun, self.pings = True, False
+        self._longest = longest
         self._buffer = bytearray()
         self._seen = 0  # so many bytes of it hold no end of a head
         self._head = 0  # length of the head with its empty line, 0: not complete
@@ -89,6 +136,14 @@ class Framer:
             self._buffer.clear()
         return pieces
 
+    def wrap(self, message: bytes) -> bytes:
+        """As it is."""
+        return message
+
+    def ping(self) -> bytes:
+        """There is none: those who open a connection keep it."""
+        return b""
+
     def _blank(self) -> list[Piece]:
         """Line ends before a start line are skipped, two of them are a ping."""
         rest = self._buffer.lstrip(_BLANK)
@@ -104,15 +159,15 @@ class Framer:
         self._line = b""
         buffer = self._buffer
         if not self._head:
-            end = buffer.find(_END, max(0, self._seen - len(_END)), MAX_BYTES)
+            end = buffer.find(_END, max(0, self._seen - len(_END)), self._longest)
             if end < 0:
                 self._seen = len(buffer)
-                if len(buffer) < MAX_BYTES:
+                if len(buffer) < self._longest:
                     return None
-                wanted = f"an empty line within {MAX_BYTES} bytes"
+                wanted = f"an empty line within {self._longest} bytes"
                 raise MalformedMessage("message", wanted, bytes(buffer[:BEGINNING]))
             self._head = end + len(_END)
-            self._length = self._head + _bodyLength(bytes(buffer[: self._head]))
+            self._length = self._head + _bodyLength(bytes(buffer[: self._head]), self._longest)
         if len(buffer) < self._length:
             return None
         whole = Whole(bytes(buffer[: self._length]))
@@ -121,14 +176,14 @@ class Framer:
         return [whole]
 
 
-def _bodyLength(head: bytes) -> int:
+def _bodyLength(head: bytes, longest: int) -> int:
     """What the head says of its body; MalformedMessage if that does not tell where it ends."""
     found = {int(value) for value in _LENGTH.findall(_FOLD.sub(b" ", head[:-2]))}
     if len(found) == 1:
         length = found.pop()
-        if len(head) + length <= MAX_BYTES:
+        if len(head) + length <= longest:
             return length
-        fault = MalformedMessage("message", f"at most {MAX_BYTES} bytes", f"{len(head) + length}")
+        fault = MalformedMessage("message", f"at most {longest} bytes", f"{len(head) + length}")
         fault.code = 513
     else:
         fault = MalformedMessage(

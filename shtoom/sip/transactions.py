@@ -8,7 +8,7 @@ user agent).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,7 @@ class TransactionLayer:
     malformed that was not sent).
     mostUnanswered: requests that wait for their final response; beyond, new ones outside dialogs
     get 503. trace: is shown each message that is sent or received; None: nobody wants to see it.
+    onFlowLost: told of the peers of connections that are over.
     len(layer): transactions, those that only absorb repeats included.
     """
 
@@ -97,6 +98,7 @@ class TransactionLayer:
         self.unanswered = self.unacknowledged = 0
         self.mostUnanswered = MOST_UNANSWERED
         self.trace: Trace | None = None
+        self.onFlowLost: Callable[[Peer], None] = lambda peer: None
         self._stopped = False
         self.seconds = reactor.seconds
         self._rng = rng
@@ -253,6 +255,12 @@ class TransactionLayer:
         now = self.seconds()
         for transaction in [t for t in self._clients.values() if t.peer == peer]:
             transaction.unreachable(failure, now)
+
+    def flowLost(self, failure: TransportFailed, peer: Peer) -> None:
+        """The connection with `peer` is over, and requests with it that had no response."""
+        if not self._stopped:
+            self.unreachable(failure, peer)
+            self.onFlowLost(peer)
 
     def _responseReceived(self, response: Response, peer: Peer) -> None:
         if len(response.vias) != 1:  # 8.1.3.3: on its way to somebody else

@@ -29,6 +29,9 @@ SIP_PORT = 5060
 SIPS_PORT = 5061
 """The same, over TLS."""
 
+SECURE = ("TLS", "WSS")
+"""The transports that are."""
+
 _WILDCARDS = ("", "0.0.0.0", "::")
 _DISCARD_PORT = 9
 
@@ -89,7 +92,7 @@ class Receiver(Protocol):
 
 def defaultPort(name: str) -> int:
     """The port of an address by that transport that names none (RFC 3261 18.2.2, 19.1.2)."""
-    return SIPS_PORT if name in ("TLS", "WSS") else SIP_PORT
+    return SIPS_PORT if name in SECURE else SIP_PORT
 
 
 def markReceived(request: Request, source: Address) -> Request:

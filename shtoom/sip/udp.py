@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from shtoom.exceptions import MalformedMessage, TransportFailed
-from shtoom.sip.gate import Gate, Verdict
+from shtoom.sip.gate import LIMITED, Gate, Verdict
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import MAX_BYTES, isKeepAlive, parse
 from shtoom.sip.probe import Probes
@@ -181,13 +181,7 @@ class UDPTransport(DatagramProtocol):
 
     def _limited(self, gate: Gate, peer: Peer) -> None:
         self.counts["limited"] += 1
-        self._quietLog.warn(
-            "limited",
-            "{host} sends more than {rate:g} requests a second (--source-rate): refused or "
-            "dropped; if it is a gateway of yours, raise that limit, else block it in the firewall",
-            host=peer.address[0],
-            rate=gate.rate,
-        )
+        self._quietLog.warn("limited", LIMITED, host=peer.address[0], rate=gate.rate)
 
     def _malformed(self, error: MalformedMessage, datagram: bytes, peer: Peer) -> None:
         self.counts["malformed"] += 1

@@ -35,6 +35,8 @@ class Heard:
         self.malformed: list[MalformedMessage] = []
         self.failures: list[tuple[str, Address]] = []
         self.fault: Exception | None = None
+        self.lost: list[Address] = []
+        self.refused: list[str] = []
 
     def messageReceived(self, message: Request | Response, peer: Peer) -> None:
         self.messages.append((message, peer))
@@ -46,6 +48,13 @@ class Heard:
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         self.failures.append((failure.reason, peer.address))
+
+    def flowLost(self, failure: TransportFailed, peer: Peer) -> None:
+        self.unreachable(failure, peer)
+        self.lost.append(peer.address)
+
+    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+        self.refused.append(reason)
 
 
 class Wire(FakeTransport):
@@ -177,6 +186,17 @@ class StreamTests(SynchronousTestCase):
         net.client.send(PLAIN, SERVER)
         self.assertRaises(TransportFailed, net.client.send, PLAIN, SERVER)
 
+    def test_muchThatWaitsIsSentAtOnce(self) -> None:
+        """More than a connection's own buffer."""
+        net = Net()
+        net.slow = Deferred()
+        count = 3 * 65536 // len(PLAIN)
+        for _ in range(count):
+            net.client.send(PLAIN, SERVER)
+        net.slow.callback(None)
+        net.flush()
+        self.assertEqual(len(net.atServer.messages), count)
+
     def test_aRefusedConnectionIsTold(self) -> None:
         net = Net()
         net.refuses = True
@@ -238,6 +258,20 @@ class StreamTests(SynchronousTestCase):
             net.pass_(0.3)
         self.assertEqual(net.server.counts["slow"], 1)
         self.assertEqual(len(net.server), 0)
+
+    def test_aConnectionOverWhichMuchGoesIsNoSlowOne(self) -> None:
+        """Each message has its own time, though always one has begun."""
+        net = Net()
+        net.connect()
+        half = len(PLAIN) // 2
+        net.pumps[0].clientIO.write(PLAIN[:half])
+        for _ in range(10):
+            net.pass_(10)
+            net.pumps[0].clientIO.write(PLAIN[half:] + PLAIN[:half])
+            net.flush()
+        self.assertEqual((len(net.server), len(net.atServer.messages)), (1, 11))
+        net.pass_(31)
+        self.assertEqual((len(net.server), net.server.counts["slow"]), (0, 1))
 
     def test_anIdleConnectionIsClosed(self) -> None:
         net = Net()
