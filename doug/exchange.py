@@ -26,9 +26,9 @@ from doug.tracing import Tracing
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.lag import LagWatch
 from shtoom.agent.policy import CallPolicy
+from shtoom.agent.sessiontimer import SessionPolicy
 from shtoom.exceptions import TransportFailed
 from shtoom.media.clock import MediaClock
-from shtoom.agent.sessiontimer import SessionPolicy
 from shtoom.media.disk import Disk
 from shtoom.media.inband import Inband
 from shtoom.media.io import IMediaIO
@@ -99,10 +99,10 @@ class Exchange:
                 limitLoopback=settings.limitLoopback,
             ),
         )
+        self.agent.sessionPolicy = SessionPolicy(settings.sessionExpires, settings.minSE)
         self._lag = LagWatch(reactor)
         self.agent.policy.isOverloaded = self._lag.isOverloaded
         self.agent.layer.mostUnanswered = settings.maxTransactions
-        self.agent.sessionPolicy = SessionPolicy(settings.sessionExpires, settings.minSE)
         self._gate = Gate(
             settings.sourceRate,
             trusts=self.agent.policy.trusts,

@@ -140,15 +140,15 @@ class Options(usage.Options):
             raise usage.UsageError(f"--idle={value}: wanted one of {', '.join(IDLE)}")
         self.given["idle"] = value
 
-    def opt_info_keys(self) -> None:
-        """Send keys as SIP INFO, not as tones, to phones that take no telephone-events."""
-        self.given["infoKeys"] = True
     def opt_hold_music(self, value: str) -> None:
         """A sound file for those on hold, none: silence. [default: a tune of Doug's own]"""
         self.given["holdMusic"] = (
             None if value == "none" else self._read("hold-music", value, parseWord)
         )
 
+    def opt_info_keys(self) -> None:
+        """Send keys as SIP INFO, not as tones, to phones that take no telephone-events."""
+        self.given["infoKeys"] = True
 
     def opt_max_calls(self, value: str) -> None:
         """Calls at a time; more hear 503. USER=N: to that user; more hear 486; repeatable.
@@ -177,7 +177,6 @@ class Options(usage.Options):
         """Seconds without a packet that end a call that is not on hold, 0: none. [default: 60]"""
         self.given["rtpTimeout"] = self._read("rtp-timeout", value, parseSeconds)
 
-    def opt_max_legs(self, value: str) -> None:
     def opt_session_expires(self, value: str) -> None:
         """Seconds after which a call whose far end is gone ends (RFC 4028, where that knows it);
         each is asked at half time. 0: not asked for. [default: 1800]"""
@@ -187,6 +186,7 @@ class Options(usage.Options):
         """Seconds below which nobody may ask to be refreshed (RFC 4028). [default: 90]"""
         self.given["minSE"] = self._read("min-se", value, parseFloor)
 
+    def opt_max_legs(self, value: str) -> None:
         """Legs of one application, beyond which it cannot dial. [default: 50]"""
         self.given["maxLegs"] = self._read("max-legs", value, parseCount)
 

@@ -60,11 +60,11 @@ class Settings:
     advertise: the IP address that phones reach us by, None for what the route to each phone says.
     codecs: names as in SDP, in our order of liking; all that are here, the cheapest first.
     idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
+    holdMusic: a sound file for a far end that an application puts on hold; "" for Doug's own tune,
+    None for nothing.
     infoKeys: are keys sent as SIP INFO, not as tones, to who takes no telephone-events?
     apps: called user -> application, beside the default one. args: attributes of all applications.
     dialOut: patterns of what may be dialled, () for everything; gateway: HOST[:PORT] that tel:
-    holdMusic: a sound file for a far end that an application puts on hold; "" for Doug's own tune,
-    None for nothing.
     addresses are dialled at, None for nowhere (see doug.dialplan).
 
     Limits. maxCalls: None for as many as there are media ports. userCalls: called user -> calls
@@ -72,11 +72,11 @@ class Settings:
     maxCallDuration: seconds, 0 for none. maxRecording: seconds of one file, 0 for none.
     rtpTimeout: seconds without a packet that end a call, 0 for none; not on hold. maxLegs: of
     one application that dials. maxQueuedEvents, pendingLimit (seconds): see VoiceApp.
+    sessionExpires: seconds after which a call whose far end is gone ends, as it is asked to refresh
+    it (RFC 4028), 0 for not asking; minSE: below which nobody may ask.
     drainTimeout: seconds that calls may go on at shutdown. maxTransactions: requests without an
     answer. maxMessage: bytes of a SIP message. sourceRate: requests a second of one source
     outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
-    sessionExpires: seconds after which a call whose far end is gone ends, as it is asked to refresh
-    it (RFC 4028), 0 for not asking; minSE: below which nobody may ask.
     machine, too?
 
     TLS. certificate, privateKey: files (PEM); the key is in the certificate's if None. tlsCA: a
@@ -99,6 +99,7 @@ class Settings:
     advertise: str | None = None
     codecs: tuple[str, ...] = codecs.names()
     idle: str = "sparse"
+    holdMusic: str | None = ""
     infoKeys: bool = False
     apps: Mapping[str, type[VoiceApp]] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
@@ -107,7 +108,6 @@ class Settings:
     maxCalls: int | None = None
     userCalls: Mapping[str, int] = field(default_factory=dict)
     maxEarlyCalls: int = 200
-    holdMusic: str | None = ""
     maxCallDuration: float = 14400.0
     maxRecording: float = 0.0
     rtpTimeout: float = 60.0
@@ -115,11 +115,11 @@ class Settings:
     maxQueuedEvents: int = 1000
     pendingLimit: float = 60.0
     drainTimeout: float = 30.0
+    sessionExpires: int = 1800
+    minSE: int = LEAST
     maxTransactions: int = 10_000
     maxMessage: int = 65536
     sourceRate: float = 50.0
-    sessionExpires: int = 1800
-    minSE: int = LEAST
     limitLoopback: bool = False
     trunks: Mapping[str, Trunk] = field(default_factory=dict)
     phones: Mapping[str, Phone] = field(default_factory=dict)
@@ -152,10 +152,10 @@ class Settings:
         if self.anonymous not in ANONYMOUS:
             wanted = ", ".join(ANONYMOUS)
             raise ValueError(f"anonymous: wanted one of {wanted}, got {self.anonymous!r}")
+        _check("minSE", parseFloor, str(self.minSE), self.minSE)
         if self.gateway is not None:
             _check("gateway", parseGateway, self.gateway)
         for pattern in self.dialOut:
-        _check("minSE", parseFloor, str(self.minSE), self.minSE)
             _check("dialOut", parsePattern, pattern)
         checkText("realm", self.realm)
         _check("digest", parseAlgorithms, ",".join(self.digest))
@@ -262,6 +262,14 @@ def parseSeconds(text: str) -> float:
     return _amount(text, "seconds, 0 or more, such as 30")
 
 
+def parseFloor(text: str) -> int:
+    """Whole seconds of a session, as many as RFC 4028 wants at least; ValueError."""
+    seconds = parseCount(text)
+    if seconds < LEAST:
+        raise ValueError(f"wanted {LEAST} seconds or more (RFC 4028 4)")
+    return seconds
+
+
 def parseRate(text: str) -> float:
     """So many a second, 0 or more; ValueError says what is wrong."""
     return _amount(text, "a number a second, 0 or more, such as 50")
@@ -275,11 +283,3 @@ def _amount(text: str, wanted: str) -> float:
     if not 0 <= amount < inf:
         raise ValueError(f"wanted {wanted}")
     return amount
-def parseFloor(text: str) -> int:
-    """Whole seconds of a session, as many as RFC 4028 wants at least; ValueError."""
-    seconds = parseCount(text)
-    if seconds < LEAST:
-        raise ValueError(f"wanted {LEAST} seconds or more (RFC 4028 4)")
-    return seconds
-
-

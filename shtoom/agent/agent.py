@@ -86,11 +86,11 @@ class UserAgent(Lines):
     ) -> None:
         super().__init__(reactor, self, resolver, rng, timers)
         self.user, self.product = user, product
+        self.sessionPolicy = SessionPolicy()
         self.policy = policy if policy is not None else CallPolicy(rng)
         self._quietLog = QuietLog(self.log, reactor.seconds)
         self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
-        self.sessionPolicy = SessionPolicy()
         self.registrar: Registrar | None = None
         self.admit: Callable[[Request, Peer], Response | None] = lambda request, peer: None
 
@@ -224,6 +224,8 @@ class UserAgent(Lines):
             transaction.respond(_tagged(said, toTag))
         elif request.method == "OPTIONS":
             transaction.respond(capabilities(request, toTag))
+        elif (brief := tooBrief(request, self.sessionPolicy)) is not None:
+            transaction.respond(_tagged(brief, toTag))
         else:
             self._newCall(transaction, request)
 
@@ -241,8 +243,6 @@ class UserAgent(Lines):
                 source=hostPort(*transaction.peer.address),
                 called=shown(request.uri),
                 rule=why.rule,
-        elif (brief := tooBrief(request, self.sessionPolicy)) is not None:
-            transaction.respond(_tagged(brief, toTag))
                 reason=why.reason,
                 remedy=why.remedy,
             )
