@@ -37,7 +37,8 @@ class Caller(NamedTuple):
 class Admission:
     """The rules of one server.
 
-    gatekeeper: of the phones' realm; None without phones. isPhone: is there a phone of that user?
+    gatekeeper: of phones and trunks with passwords; None without these. isPhone: is there a phone
+    of that user?
     anonymous: what becomes of callers whom nobody knows: "app", "reject", or "auto", which rejects
     them as soon as a trunk or a phone is configured: a server that can dial out is worth the search
     for it. allow, deny: networks; a source in `deny`, or not in `allow` if
@@ -67,7 +68,8 @@ class Admission:
     def admit(self, request: Request, peer: Peer) -> Response | None:
         """What a request that may not be served is answered; None: it may.
 
-        A phone is asked for its password, at each call: its address proves nothing.
+        Phones, and trunks that are told by it, are asked for their password, at each call: the
+        address proves nothing.
         """
         host = peer.address[0]
         rule = self._listed(host)
@@ -75,7 +77,7 @@ class Admission:
             return self._refuse(request, peer, "access", rule, "see allow and deny in [server]")
         if request.method == "OPTIONS" or self._trunking.of(request, peer) is not None:
             return None
-        if self._gatekeeper is not None and self._claimsPhone(request):
+        if self._gatekeeper is not None and self._asks(self._gatekeeper, request):
             return self._ask(self._gatekeeper, request, peer)
         if self._open:
             return None
@@ -92,18 +94,32 @@ class Admission:
         trunk = self._trunking.of(request, peer)
         if trunk is not None:
             return Caller(trunk)
-        user = request.fromAddress.uri.user
-        claims = self._gatekeeper is not None and self._claimsPhone(request)
-        return Caller(None, user if claims else None)
+        gatekeeper = self._gatekeeper
+        if gatekeeper is None or not self._asks(gatekeeper, request):
+            return Caller()
+        return self._known(request, gatekeeper.named(request) or "") or Caller()
 
-    def _claimsPhone(self, request: Request) -> bool:
-        """Is the caller, by its own words, one of the phones?"""
-        return self._isPhone(request.fromAddress.uri.user or "")
+    def _asks(self, gatekeeper: Gatekeeper, request: Request) -> bool:
+        """Has it to know a password? If it says that it is a phone, or names the user of a trunk;
+        and whoever else is to be refused, where a trunk's calls may come from anywhere.
+        """
+        if self._isPhone(request.fromAddress.uri.user or ""):
+            return True
+        if self._trunking.ofUser(gatekeeper.named(request) or "") is not None:
+            return True
+        return not self._open and self._trunking.hasPasswords
+
+    def _known(self, request: Request, user: str) -> Caller | None:
+        """Whose call it is that knows the password of that user. A phone is no other phone."""
+        if self._isPhone(user):
+            return Caller(None, user) if user == request.fromAddress.uri.user else None
+        trunk = self._trunking.ofUser(user)
+        return None if trunk is None else Caller(trunk)
 
     def _ask(self, gatekeeper: Gatekeeper, request: Request, peer: Peer) -> Response | None:
         host, user = peer.address[0], request.fromAddress.uri.user
         judgement = gatekeeper.judge(request, host, self._now())
-        if judgement.verdict is Verdict.RIGHT and judgement.user == user:
+        if judgement.verdict is Verdict.RIGHT and self._known(request, judgement.user):
             return None
         if judgement.verdict is Verdict.WAIT:
             why = f"too many wrong passwords, for {judgement.wait:.0f} s more"

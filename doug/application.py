@@ -348,11 +348,14 @@ class DougApplication:
         caller = exchange.relations.admission.callerOf(request, peer)
         name = caller.trunk.trunk.name if caller.trunk is not None else None
         route = routeFor(self.settings, self._voiceappClass, request.uri.user or "", name)
+        codecs = None
         if caller.trunk is not None:
+            caller.trunk.checkFree()
             caller.trunk.take(call)
+            codecs = caller.trunk.trunk.codecs
         session = self._openSession(call, peer)
         try:
-            leg = Leg(self, session, call)
+            leg = Leg(self, session, call, exchange.capabilities(peer, session.port, codecs))
         except BaseException:
             session.close()
             raise
@@ -375,9 +378,10 @@ class DougApplication:
             exchange.checkPlacing()
             self._checkLegs(app)
             address = exchange.dialPlan.address(toURI)
-            trunk = exchange.relations.trunking.toAddress(address)
+            trunk, codecs = exchange.relations.trunking.toAddress(address), None
             if trunk is not None:
                 trunk.checkFree()
+                codecs = trunk.trunk.codecs
                 wishes = trunk.wishes(wishes)
             else:
                 wishes = replace(wishes, flows=exchange.relations.flowsTo(address))
@@ -390,7 +394,7 @@ class DougApplication:
             leg.hijackLeg(app)
             leg.failed(failure)
             return leg
-        leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port))
+        leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port, codecs))
         try:
             leg.dialled(toURI, wishes.fromURI)
             placed = leg.dial(exchange.agent, address, wishes)

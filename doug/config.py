@@ -11,12 +11,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from doug.dialplan import parseGateway
 from doug.settings import parseCodecs
-from doug.trunks import IDENTITIES, TRANSPORTS, Trunk
+from doug.trunks import IDENTITIES, INBOUND, TRANSPORTS, Trunk
 from shtoom.agent.registrar import Phone
 from shtoom.sip.shown import shown
 
@@ -152,7 +153,8 @@ class _Reader:
             identity=keys.get("identity", _oneOf(IDENTITIES), "from"),
             qualify=keys.get("qualify", _number(5)),
             maxCalls=keys.get("max-calls", _number(1)),
-            refer=keys.get("refer", _yesOrNo, False),
+            maxRate=keys.get("max-rate", _rate),
+            inbound=keys.get("inbound", _oneOf(INBOUND), "address"),
         )
         if trunk.register and trunk.user is None:
             self._fail(("trunk", name, "register"), "wanted a user, too: who registers?")
@@ -276,6 +278,12 @@ def _number(least: int) -> Callable[[Any], int]:
         return value
 
     return read
+
+
+def _rate(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < inf:
+        raise ValueError("wanted a number a second, above 0, without quotes")
+    return float(value)
 
 
 def _oneOf(words: tuple[str, ...]) -> Callable[[Any], str]:

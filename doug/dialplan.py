@@ -24,6 +24,7 @@ _PATTERN = re.compile(r"(?:[^@:\s<>]*@)?(?:\[[0-9A-Fa-f:.*]+\]|[A-Za-z0-9.*_-]+)
 class DialWishes:
     """How an application wants a call to be placed; see VoiceApp.placeCall.
 
+    realm: the only one in which auth is told, None for that of the first challenge.
     flows: the devices of a phone that is registered here; () for any other address.
     """
 
@@ -32,6 +33,7 @@ class DialWishes:
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     earlyMedia: bool = False
+    realm: str | None = None
     flows: tuple[Flow, ...] = ()
 
 

@@ -206,12 +206,16 @@ class Exchange:
         except OSError as e:
             raise TransportFailed(f"no media socket on {host}: {e.strerror or e}") from e
 
-    def capabilities(self, peer: Peer, port: int) -> Capabilities:
-        """What a new call with that peer may agree on. port: of its media session."""
+    def capabilities(
+        self, peer: Peer, port: int, codecs: tuple[str, ...] | None = None
+    ) -> Capabilities:
+        """What a new call with that peer may agree on. port: of its media session. codecs: None
+        for those of the server.
+        """
         address, _ = peer.transport.sentBy(peer.address[0])
         self._addresses.begin()
         return Capabilities(
-            codecs=self.settings.codecs,
+            codecs=codecs if codecs is not None else self.settings.codecs,
             events=True,
             address=address,
             port=port,

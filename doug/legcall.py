@@ -114,6 +114,7 @@ class LegCall:
                 headers=headers,
                 timeout=wishes.timeout,
                 auth=wishes.auth,
+                realm=wishes.realm,
                 flow=flow,
             )
 

@@ -83,11 +83,13 @@ class Relations:
         count.
         """
         agent, now = self._agent, self._agent.reactor.seconds
-        if settings.phones and self._gatekeeper is None:
-            self._store = store
+        guarded = [t for t in settings.trunks.values() if t.inbound == "password"]
+        if (settings.phones or guarded) and self._gatekeeper is None:
             self._gatekeeper = Gatekeeper(
                 settings.realm, self._passwordOf, self._rng.randbytes(32), settings.digest
             )
+        if settings.phones and self._registrar is None and self._gatekeeper is not None:
+            self._store = store
             self._registrar = Registrar(
                 self._gatekeeper, self._phoneOf, self._store, now, self._wallTime
             )
@@ -96,7 +98,7 @@ class Relations:
             self._gatekeeper.realm, self._gatekeeper.algorithms = settings.realm, settings.digest
         self.admission = Admission(
             self.trunking,
-            self._gatekeeper if self._phones else None,
+            self._gatekeeper if self._phones or guarded else None,
             self._phones.__contains__,
             now,
             anonymous=settings.anonymous,
@@ -109,8 +111,10 @@ class Relations:
         return self._phones.get(user)
 
     def _passwordOf(self, user: str) -> str | None:
-        phone = self._phones.get(user)
-        return None if phone is None else phone.password
+        phone, trunk = self._phones.get(user), self.trunking.ofUser(user)
+        if phone is not None:
+            return phone.password
+        return None if trunk is None else trunk.trunk.password
 
     def start(self) -> None:
         """The ports are open: trunks register."""
@@ -133,7 +137,7 @@ class Relations:
         agent = self._agent
         found = []
         for binding in self.registrar.bindings(user):
-            transport = agent.transportFor(binding.transport, binding.host)
+            transport = agent.transportFor(binding.transport, binding.host, binding.port)
             if transport is not None:
                 peer, *elsewhere = [Peer(transport, place) for place in binding.places()]
                 found.append(Flow(binding.contact, peer, tuple(elsewhere), binding.path))

@@ -20,8 +20,15 @@ from shtoom.agent.credentials import Account
 from shtoom.agent.dialling import ANONYMOUS
 from shtoom.agent.lines import Outcome
 from shtoom.agent.registration import Registration, RegistrationState
-from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed, UserBusy
+from shtoom.exceptions import (
+    CallFailed,
+    MalformedMessage,
+    ServiceUnavailable,
+    TransportFailed,
+    UserBusy,
+)
 from shtoom.sip.fields import NameAddress
+from shtoom.sip.gate import TokenBuckets
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request
 from shtoom.sip.transport import Peer
@@ -55,6 +62,9 @@ IDENTITY_HEADERS = {
     "remote-party-id": "Remote-Party-ID",
 }
 
+FORGOTTEN = (403, 481)
+"""Answers to a call of ours that may mean that the trunk does not know us any more."""
+
 _DOWN = (408, 503)
 """Answers to a ping that say that nobody is there to take a call."""
 
@@ -79,6 +89,7 @@ class LiveTrunk:
         self._loops: list[LoopingCall] = []
         self._stopped = False
         self._calls: set[Call] = set()
+        self._rate: TokenBuckets | None = None
         if trunk.register:
             self.registration = Registration(
                 agent,
@@ -127,7 +138,7 @@ class LiveTrunk:
 
     def succeed(self, before: LiveTrunk) -> None:
         """It takes the place of that one, and has its calls."""
-        self._calls = before._calls
+        self._calls, self._rate = before._calls, before._rate
         if self.trunk.host == before.trunk.host:
             self.addresses = before.addresses
 
@@ -144,16 +155,32 @@ class LiveTrunk:
         return [call for call in calls if call is not None]
 
     def take(self, call: Call) -> None:
-        """One more call of it, until that is gone. Raises CallFailed if it has too many."""
-        self.checkFree()
+        """One more call of it, until that is gone."""
         self._calls.add(call)
-        call.whenGone().addCallback(lambda _: self._calls.discard(call))
+        call.whenGone().addCallback(lambda _: self._gone(call))
+
+    def _gone(self, call: Call) -> None:
+        self._calls.discard(call)
+        failure = call.failure
+        if failure is not None and failure.sipCode in FORGOTTEN and self.registration is not None:
+            self.registration.doubt(f"a call was refused ({failure.sipCode})")
 
     def checkFree(self) -> None:
-        """Raises CallFailed if it has as many calls as it may (486: the server has room)."""
-        most = self.trunk.maxCalls
+        """May it have one more call now? Raises CallFailed if it has as many as it may (486: the
+        server has room), or if they come too fast (503: others of the far end may take them).
+        """
+        most, rate, now = self.trunk.maxCalls, self.trunk.maxRate, self._agent.reactor.seconds()
         if most is not None and len(self._calls) >= most:
             raise UserBusy(f"{most} calls of trunk {self.trunk.name} are up (its max-calls)")
+        if rate is None:
+            return
+        if self._rate is None or self._rate.rate != rate:
+            self._rate = TokenBuckets(rate)
+        if not self._rate.take(None, now):
+            raise ServiceUnavailable(
+                f"more than {rate:g} new calls a second of trunk {self.trunk.name} (its max-rate)",
+                retryAfter=self._agent.policy.retryAfter(),
+            )
 
     def wishes(self, wishes: DialWishes) -> DialWishes:
         """As an application wants a call, with what the trunk wants: our password, and who calls.
@@ -172,6 +199,7 @@ class LiveTrunk:
             wishes,
             fromURI=caller if caller is not None else mine,
             auth=wishes.auth if wishes.auth is not None else trunk.credentials,
+            realm=wishes.realm if wishes.auth is not None else trunk.realm,
             headers=headers,
         )
 
@@ -199,7 +227,9 @@ class LiveTrunk:
 
     def _account(self) -> Account | None:
         credentials = self.trunk.credentials
-        return None if credentials is None else Account(*credentials, self._agent.rng)
+        if credentials is None:
+            return None
+        return Account(*credentials, self._agent.rng, self.trunk.realm)
 
     def _loop(self, run: Callable[[], Deferred[None]], seconds: float) -> None:
         loop = LoopingCall(run)
@@ -250,9 +280,11 @@ class LiveTrunk:
 
     def _found(self, isUp: bool, reason: str) -> None:
         if isUp is not self.isUp and not self._stopped and self.trunk.qualify is not None:
-            self.isUp = isUp
+            wasDown, self.isUp = self.isUp is False, isUp
             if isUp:
                 self.log.info("{trunk} is up", trunk=str(self.trunk))
+                if wasDown and self.registration is not None:  # it may have been started anew
+                    self.registration.refresh()
             else:
                 self.log.warn("{trunk} is down: {reason}", trunk=str(self.trunk), reason=reason)
             self._onChange(self)
@@ -362,14 +394,35 @@ class Trunking:
         return any(trunk.sends(host) for trunk in self.trunks.values())
 
     def of(self, request: Request, peer: Peer) -> LiveTrunk | None:
-        """The trunk that a request from there is of; of several, the one whose user it is for."""
+        """The trunk that a request from there is of; of several, the one whose user it is for.
+
+        None for one whose calls need a password (see ofUser).
+        """
         host = peer.address[0]
-        sending = [trunk for trunk in self.trunks.values() if trunk.sends(host)]
+        sending = [
+            trunk
+            for trunk in self.trunks.values()
+            if trunk.trunk.inbound == "address" and trunk.sends(host)
+        ]
         users = (request.uri.user, request.toAddress.uri.user)
         for trunk in sending:
             if trunk.trunk.user is not None and trunk.trunk.user in users:
                 return trunk
         return sending[0] if sending else None
+
+    def ofUser(self, user: str) -> LiveTrunk | None:
+        """The trunk whose calls are told by a password, and by that user name."""
+        for trunk in self.trunks.values():
+            credentials = trunk.trunk.credentials
+            if trunk.trunk.inbound == "password" and credentials is not None:
+                if credentials[0] == user:
+                    return trunk
+        return None
+
+    @property
+    def hasPasswords(self) -> bool:
+        """Are there trunks whose calls are told by a password?"""
+        return any(trunk.trunk.inbound == "password" for trunk in self.trunks.values())
 
     def unregistered(self) -> list[LiveTrunk]:
         """Those that want to be registered and are not."""

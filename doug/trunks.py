@@ -19,6 +19,7 @@ Network = IPv4Network | IPv6Network
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 IDENTITIES = ("from", "p-asserted-identity", "remote-party-id")
+INBOUND = ("address", "password")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Trunk:
     expires: seconds that a registration is asked for. networks: addresses that calls of this trunk
     come from, beside those of host; trusted without a password. codecs: names, None for the
     server's. identity: the header that names the caller to the trunk, and by which it does to us.
-    qualify: seconds between two OPTIONS pings, None for none. maxCalls: at a time, None: no limit.
-    refer: are the trunk's REFERs followed?
+    qualify: seconds between two OPTIONS pings, None for none. maxCalls: at a time, maxRate: new
+    ones a second, both ways together; None: no limit. inbound: how its calls are told: "address",
+    or "password": user and password, asked of whoever calls as that user, wherever from.
     """
 
     name: str
@@ -50,7 +52,8 @@ class Trunk:
     identity: str = "from"
     qualify: float | None = None
     maxCalls: int | None = None
-    refer: bool = False
+    maxRate: float | None = None
+    inbound: str = "address"
 
     def __post_init__(self) -> None:
         """ValueError names the value that could not be sent as it is; passwords are not shown."""
@@ -61,6 +64,10 @@ class Trunk:
         if self.transport not in TRANSPORTS:
             wanted = ", ".join(TRANSPORTS)
             raise ValueError(f"transport: wanted one of {wanted}, got {self.transport!r}")
+        if self.inbound not in INBOUND:
+            raise ValueError(f"inbound: wanted one of {', '.join(INBOUND)}, got {self.inbound!r}")
+        if self.inbound == "password" and self.credentials is None:
+            raise ValueError("inbound: wanted user and password, too: what is asked for?")
         for what in ("user", "authUser", "realm"):
             value = getattr(self, what)
             if value is not None:

@@ -105,12 +105,14 @@ class UserAgent(Lines):
         headers: Iterable[tuple[str, str]] = (),
         timeout: float = 60.0,
         auth: tuple[str, str] | None = None,
+        realm: str | None = None,
         flow: Flow | None = None,
     ) -> OutboundCall:
         """Dials. sdp: our offer. timeout: seconds to answer. headers: added to the INVITE.
 
         fromURI: a URI, "Name" <URI>, or "anonymous" (with Privacy: id). auth: user and password,
-        for the host of toURI alone. flow: where to send the INVITE, whatever toURI says (a phone
+        for the host of toURI alone; realm: the only one in which they are told, None for that of
+        the first challenge. flow: where to send the INVITE, whatever toURI says (a phone
         that has registered here). Redirections are followed, as far as mayDial lets.
 
         Nothing is sent, and user hears nothing, before the next turn. A broken or unknown address
@@ -119,7 +121,7 @@ class UserAgent(Lines):
         that is not above 0, and for an auth that is no such pair.
         """
         dialling = Dialling(toURI, fromURI, displayName, headers, timeout)
-        call = OutboundCall(self, sdp, user, dialling, accountOf(auth, self.rng), flow=flow)
+        call = OutboundCall(self, sdp, user, dialling, accountOf(auth, self.rng, realm), flow=flow)
         self.remember(call)
         return call
 

@@ -39,15 +39,15 @@ class Account:
 
     A digest given to anybody else could be passed on, or searched for the password at leisure. So
     the answer goes only to a host of trust(), where the address that the application dialled led,
-    and only for the realm of the first challenge from there.
+    and only for `realm`; None: for that of the first challenge from there.
     """
 
-    __slots__ = ("_answering", "_hosts", "_password", "_realm", "_rng", "user")
+    __slots__ = ("_answering", "_hosts", "_isPinned", "_password", "_realm", "_rng", "user")
 
-    def __init__(self, user: str, password: str, rng: Random) -> None:
+    def __init__(self, user: str, password: str, rng: Random, realm: str | None = None) -> None:
         self.user, self._password, self._rng = user, password, rng
         self._hosts: set[str] = set()
-        self._realm: str | None = None
+        self._realm, self._isPinned = realm, realm is not None
         self._answering: dict[str, Answering] = {}  # by the header that the answer stands in
 
     def trust(self, peer: Peer) -> None:
@@ -104,9 +104,10 @@ class Account:
             raise NoAnswer(f"a password is asked for by a broken challenge: {error}") from None
         mine = [c for c in challenges if self._realm in (None, c.realm)]
         if challenges and not mine:
+            which = "it is for" if self._isPinned else "it was told in"
             raise NoAnswer(
-                f"a password is asked for in the realm {shown(challenges[0].realm)}, after one in "
-                f"{shown(self._realm)}: it is given for one realm only"
+                f"a password is asked for in the realm {shown(challenges[0].realm)}, and {which} "
+                f"{shown(self._realm)} alone"
             )
         challenge = strongest(mine)
         if challenge is None:
@@ -139,8 +140,10 @@ class Asked:
         nonces.append(challenge.nonce)
 
 
-def accountOf(auth: tuple[str, str] | None, rng: Random) -> Account | None:
-    """From placeCall's argument. ValueError, without the value in it, for what is no such pair."""
+def accountOf(
+    auth: tuple[str, str] | None, rng: Random, realm: str | None = None
+) -> Account | None:
+    """From placeCall's arguments. ValueError, without the value in it, for what is no such pair."""
     if auth is None:
         return None
     pair = isinstance(auth, tuple | list) and len(auth) == 2
@@ -149,7 +152,7 @@ def accountOf(auth: tuple[str, str] | None, rng: Random) -> Account | None:
     user, password = auth
     if not user or not _isSendable(user) or not _isSendable(password):
         raise ValueError("auth: wanted user and password without CR, LF or NUL")
-    return Account(user, password, rng)
+    return Account(user, password, rng, realm)
 
 
 def _isSendable(text: str) -> bool:

@@ -121,6 +121,11 @@ class Gatekeeper:
         self._wrong.pop(host, None)
         return Judgement(Verdict.RIGHT, answer.username)
 
+    def named(self, request: Request) -> str | None:
+        """The user that its credentials for this realm name, right or wrong; None without any."""
+        answer = self._answerOf(request, "Authorization")
+        return None if answer is None else answer.username
+
     # Nonces
 
     def _nonce(self, host: str, now: float) -> str:

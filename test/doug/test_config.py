@@ -28,6 +28,7 @@ user = "4930123456"
 password = "s3cret # no remark"
 register = true
 qualify = 30
+max-rate = 2.5
 networks = ["203.0.113.0/24", "2001:db8::/32"]
 codecs = ["pcma", "pcmu"]
 identity = "p-asserted-identity"
@@ -95,6 +96,7 @@ class ConfigTests(SynchronousTestCase):
                 password="s3cret # no remark",
                 register=True,
                 qualify=30,
+                maxRate=2.5,
                 networks=(ip_network("203.0.113.0/24"), ip_network("2001:db8::/32")),
                 codecs=("PCMA", "PCMU"),
                 identity="p-asserted-identity",
@@ -150,6 +152,11 @@ class ConfigTests(SynchronousTestCase):
             (trunk + "networks = '203.0.113.0/24'\n", 3, ("networks", "list of networks")),
             (trunk + "networks = ['203.0.113.1/24']\n", 3, ("networks", "host bits")),
             (trunk + "codecs = ['opus9']\n", 3, ("codecs", "opus9")),
+            (trunk + "refer = true\n", 3, ("refer", "there is no such key")),
+            (trunk + "max-rate = 0\n", 3, ("max-rate", "above 0")),
+            (trunk + "max-rate = '5'\n", 3, ("max-rate", "without quotes")),
+            (trunk + "inbound = 'both'\n", 3, ("inbound", "address, password")),
+            (trunk + "inbound = 'password'\n", 1, ("x", "user and password, too")),
             ('[trunk.x]\nhost = "a b"\n', 2, ("host", "wanted HOST[:PORT]")),
             ('[trunk.x]\nhost = "a.b"\nuser = "a\\nb"\n', 3, ("user", "one line")),
             ("[phone.a]\nmax-contacts = 3\n", 1, ("password is missing",)),
