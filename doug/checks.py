@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 
-from doug.settings import Settings
+from doug.settings import AUTO, Settings
+from shtoom.agent.routing import isInside
 from shtoom.media.convert import missing
 from shtoom.sip.transport import localAddressFor
 
@@ -90,6 +91,18 @@ def portWarnings(
 
 def addressWarnings(settings: Settings, localAddress: Callable[[str], str]) -> Iterator[str]:
     """localAddress: tells the address of this machine towards a host, or raises OSError."""
+    fixed = settings.fixedAddress
+    if fixed is not None and isInside(fixed) and not ip_address(fixed).is_loopback:
+        yield (
+            f"phones are told that this server is at {fixed} (--advertise), which they cannot "
+            "reach from outside its network: if they are to, name its public address"
+        )
+    if settings.advertise == AUTO and not any(t.register for t in settings.trunks.values()):
+        yield (
+            "--advertise=auto takes the address that registrars see, and no trunk registers: "
+            "phones are told the address on the way to each; name the public one with "
+            "--advertise=ADDRESS, or a STUN server with --advertise=stun:HOST"
+        )
     if settings.advertise is not None:
         return
     named: set[str] = set()

@@ -19,11 +19,13 @@ from doug._version import __version__
 from doug.dialplan import DialPlan
 from doug.ownaddress import AddressWatch, LocalAddress
 from doug.ports import SIPPorts, portTrouble
+from doug.publicaddress import PublicAddress
 from doug.relations import Relations
 from doug.settings import Endpoint, Settings
 from doug.tls import TLSFailed
 from doug.tracing import Tracing
 from shtoom.agent.agent import IUserAgentUser, UserAgent
+from shtoom.agent.keepalive import FlowKeeper
 from shtoom.agent.lag import LagWatch
 from shtoom.agent.policy import CallPolicy
 from shtoom.agent.sessiontimer import SessionPolicy
@@ -46,6 +48,7 @@ from shtoom.sip.uri import parseURI
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IListeningPort
 
+    from shtoom.agent.registration import Registration
     from shtoom.media.session import MediaSession
 
 A_TURN = 4096  # bytes that a SIP port reads in one turn of the reactor: then sound has its own
@@ -121,7 +124,16 @@ class Exchange:
         self.prompts = PromptCache(deferToThread)
         self.disk = Disk(reactor, deferToDisk)
         self._localAddressFor = LocalAddress(localAddressFor)
-        self._addresses = AddressWatch(reactor, self.agent, hasAddress, settings.advertise)
+        self._public = PublicAddress(self.agent, settings, self._registrations)
+        self.agent.onSeen = self._public.seen
+        self._addresses = AddressWatch(
+            reactor,
+            self.agent,
+            lambda host: self._public.isTold(host) or hasAddress(host),
+            settings.fixedAddress,
+        )
+        self._flows = FlowKeeper(self.agent)
+        self.agent.onRegister = self._flows.begin
         self.relations = Relations(
             self.agent, settings, rng, deferToThread, wallTime=wallTime, isOurs=self._isOurs
         )
@@ -163,12 +175,18 @@ class Exchange:
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
+            self._public.take(transport)
             bound = port.getHost().port  # type: ignore[attr-defined]
             self._ownPorts |= {bound}
             heard.append(endpoint._replace(port=bound))
         self.tracing.start()
-        self.relations.start()
+        self._flows.begin()
+        self._public.start().addCallback(lambda _: self.relations.start())
         return heard
+
+    def _registrations(self) -> list[Registration]:
+        trunks = self.relations.trunking.trunks.values()
+        return [trunk.registration for trunk in trunks if trunk.registration is not None]
 
     def peerFor(self, toURI: str) -> Peer:
         """By which of our ports a call to that URI leaves, as far as can be told before it does.
@@ -242,13 +260,14 @@ class Exchange:
     def _isLocal(self, host: str) -> bool:
         """Is it an address of this machine, or the one that phones reach it by?"""
         try:
-            return host in (self.settings.advertise, self._localAddressFor(host))
+            return self._public.isTold(host) or host == self._localAddressFor(host)
         except OSError:  # no way there
             return False
 
     def timers(self) -> list[IDelayedCall]:
         """What is to come by itself, without any call: registrations, connections."""
-        found = self.relations.timers()
+        found = [*self.relations.timers(), *self.tracing.timers()]
+        found += [*self._flows.timers(), *self._public.timers()]
         for transport in self._hosts:
             if isinstance(transport, StreamTransport):
                 found += transport.timers()
@@ -259,6 +278,8 @@ class Exchange:
         self.agent.layer.stop()
         self._lag.stop()
         self._addresses.stop()
+        self._flows.stop()
+        self._public.stop()
         self.media.close()
         self.io.close()
         self.prompts.clear()

@@ -27,7 +27,7 @@ from doug.settings import (
     Endpoint,
     Routed,
     Settings,
-    parseAddress,
+    parseAdvertise,
     parseCodecs,
     parseCount,
     parseEndpoint,
@@ -116,8 +116,9 @@ class Options(usage.Options):
         self.given["rtpPorts"] = self._read("rtp-ports", value, parsePortRange)
 
     def opt_advertise(self, value: str) -> None:
-        """The IP address that phones reach this server by, if it is not its own (NAT, cloud)."""
-        self.given["advertise"] = self._read("advertise", value, parseAddress)
+        """The IP address that phones reach this server by, if it is not its own (NAT, cloud);
+        stun:HOST[:PORT] asks a STUN server, auto takes what registrars see."""
+        self.given["advertise"] = self._read("advertise", value, parseAdvertise)
 
     def opt_codecs(self, value: str) -> None:
         """NAME,NAME... of pcmu, pcma, g722: what calls may use, the best first. [default: all]"""

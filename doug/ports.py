@@ -61,7 +61,7 @@ class SIPPorts:
     def _openUDP(self, endpoint: Endpoint) -> tuple[ISIPTransport, IListeningPort]:
         transport = UDPTransport(
             self._agent.layer,
-            self._settings.advertise,
+            self._settings.fixedAddress,
             self._localAddressFor,
             self._reactor.seconds,
             Probes(self._reactor, endpoint.host),
@@ -80,7 +80,7 @@ class SIPPorts:
             self._agent.layer,
             self._reactor,
             self._connectTLS if secure else self._connectTCP,
-            advertise=self._settings.advertise,
+            advertise=self._settings.fixedAddress,
             localAddressFor=self._localAddressFor,
             isWanted=self._agent.isWanted,
             words=words if secure else Failure.getErrorMessage,

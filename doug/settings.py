@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 TRANSPORTS = ("udp", "tcp", "tls")
 IDLE = ("sparse", "silence", "none")
 ANONYMOUS = ("auto", "app", "reject")
+AUTO = "auto"
+STUN_PORT = 3478
 SIP_PORT = 5060
 
 
@@ -57,7 +59,8 @@ class Settings:
     """All of them have a default. ValueError for an address, codec or pattern that is none.
 
     listen: where SIP is heard. rtpPorts: first and last UDP port for media, the even ones are used.
-    advertise: the IP address that phones reach us by, None for what the route to each phone says.
+    advertise: the IP address that phones reach us by, "stun:HOST[:PORT]", "auto" (what a registrar
+    sees), None for what the route to each phone says.
     codecs: names as in SDP, in our order of liking; all that are here, the cheapest first.
     idle: what a leg sends that plays nothing: "sparse" (a frame a second), "silence", "none".
     holdMusic: a sound file for a far end that an application puts on hold; "" for Doug's own tune,
@@ -144,7 +147,8 @@ class Settings:
         for endpoint in self.listen:
             _check("listen", parseEndpoint, str(endpoint), endpoint)
         if self.advertise is not None:
-            _check("advertise", ip_address, self.advertise)
+            isAddress = self.fixedAddress is not None
+            _check("advertise", ip_address if isAddress else parseAdvertise, self.advertise)
         for name in self.codecs:
             _check("codecs", parseCodecs, name, (name,))
         if self.idle not in IDLE:
@@ -163,6 +167,13 @@ class Settings:
             _check("traceSIP", parseSubject, subject)
         if self.hep is not None:
             parseHEP(self.hep)  # whose error does not show the password
+
+
+    @property
+    def fixedAddress(self) -> str | None:
+        """The address that everybody is told, if it is one."""
+        named = self.advertise
+        return None if named is None or named == AUTO or stunServer(named) else named
 
 
 def _check(name: str, parse: Callable[[str], object], value: str, wanted: object = None) -> None:
@@ -233,6 +244,32 @@ def parseAddress(text: str) -> str:
         raise ValueError(
             "wanted an IP address: session descriptions carry no names that every phone looks up"
         ) from None
+
+
+def parseAdvertise(text: str) -> str:
+    """An IP address, 'stun:HOST[:PORT]' or 'auto'; ValueError says what is wrong."""
+    if text == AUTO or stunServer(text):
+        return text
+    if text.startswith("stun:"):
+        raise ValueError("wanted stun:HOST[:PORT], such as stun:stun.example.net:3478")
+    return parseAddress(text)
+
+
+def stunServer(advertise: str | None) -> tuple[str, int] | None:
+    """Host and port of 'stun:HOST[:PORT]', an IPv6 host in brackets; None for anything else."""
+    kind, _, where = (advertise or "").partition(":")
+    if kind != "stun":
+        return None
+    host, port = where, str(STUN_PORT)
+    if not where.endswith("]") and ":" in where:
+        host, _, port = where.rpartition(":")
+    try:
+        parseGateway(host)
+    except ValueError:
+        return None
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        return None
+    return host.strip("[]"), int(port)
 
 
 def parseWord(text: str) -> str:

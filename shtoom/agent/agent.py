@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from shtoom.agent.calluser import ICallUser
     from shtoom.agent.fork import Flow
     from shtoom.agent.registrar import Registrar
+    from shtoom.agent.registration import Registration
     from shtoom.sip.message import Request, Response
     from shtoom.sip.resolver import Resolver
     from shtoom.sip.transactions import ServerTransaction
@@ -65,8 +66,10 @@ class UserAgent(Lines):
     user: takes the calls that come in. rng: makes tags, Call-IDs and branches; a seeded one makes
     a run repeatable. product: for the User-Agent header. layer: what transports deliver to.
     calls: those that are not over. policy: which new ones are taken; everybody's, if None.
-    registrar: where phones register; None refuses them (405). admit: asked of each INVITE and
-    OPTIONS outside of dialogs that the policy would take; what it returns is what they get.
+    registrar: where phones register; None refuses them (405). onRegister: told after each
+    REGISTER that it has answered. onSeen: told when a registrar of ours has seen us at another
+    address than before. admit: asked of each INVITE and OPTIONS outside of dialogs that the policy
+    would take; what it returns is what they get.
     mayDial: asked before each address that a call of ours goes to, the targets of redirections
     included; what it returns is why it may not. sessionPolicy: of session timers (RFC 4028).
     """
@@ -92,6 +95,8 @@ class UserAgent(Lines):
         self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
         self.registrar: Registrar | None = None
+        self.onRegister: Callable[[], None] = lambda: None
+        self.onSeen: Callable[[Registration], None] = lambda registration: None
         self.admit: Callable[[Request, Peer], Response | None] = lambda request, peer: None
 
     def placeCall(
@@ -218,6 +223,7 @@ class UserAgent(Lines):
             call.requestReceived(transaction, request)
         elif request.method == "REGISTER" and self.registrar is not None:
             transaction.respond(_tagged(self.registrar.answer(request, transaction.peer), toTag))
+            self.onRegister()
         elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE need a dialog
             transaction.respond(request.respond(481, toTag=toTag))
         elif (why := self._notTaken(transaction, request)) is not None:

@@ -117,6 +117,10 @@ class Registrar:
         found = {user: len(self.bindings(user)) for user in self._users}
         return {user: count for user, count in found.items() if count}
 
+    def everywhere(self) -> list[Binding]:
+        """All bindings that are in force."""
+        return [binding for user in self._users for binding in self.bindings(user)]
+
     def isReachedBy(self, peer: Peer) -> bool:
         """Does a binding lead there?"""
         flow = (peer.transport.name, *peer.address)

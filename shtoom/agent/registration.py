@@ -55,6 +55,13 @@ LOOK_AGAIN = 25.0
 """Seconds between two keep-alives, and two looks whether our own address has changed: routers
 forget a silent UDP flow after 30."""
 
+SOON = 0.1
+"""Seconds until the first look after somebody has seen us elsewhere; each one that follows soon
+doubles them."""
+
+MOST_LEFT = 5
+"""Addresses of before that a REGISTER takes back."""
+
 MOST_RAISED = 3
 """How often one REGISTER is sent anew for a 423, each with a longer time."""
 
@@ -107,6 +114,8 @@ class Registration:
         self.sent = self.refreshed = self.failures = 0
         self._callID, self._number = agent.newCallID(), 0
         self._since = 0.0  # when it was made last
+        self._left: list[URI] = []
+        self._hasty, self._moves, self._movedAt = False, 0, -LOOK_AGAIN
         self._doing: Deferred[None] = succeed(None)
         self._again: IDelayedCall | None = None
         self._looking: IDelayedCall | None = None
@@ -137,6 +146,15 @@ class Registration:
             )
             self._halt()
             self._again = self._agent.reactor.callLater(wait, self._begin)
+
+    def lookSoon(self) -> None:
+        """We may be reached elsewhere now: looks so in a moment, and registers anew if it is so.
+
+        Later where that happens again and again.
+        """
+        self._hasty = True
+        if self._looking is not None and self._looking.active():
+            self._looking.reset(self._lookAfter())
 
     def stop(self) -> Deferred[None]:
         """Unregisters, if it is registered; fires when that is done, or has failed: never fails.
@@ -179,10 +197,21 @@ class Registration:
         self.until = self._now() + granted
         self.refreshed += 1
         self.failures = 0
+        self._left.clear()
         self._see(response)
         self._change(RegistrationState.REGISTERED)
         self._again = self._agent.reactor.callLater(self._refreshAfter(granted), self._begin)
-        self._looking = self._agent.reactor.callLater(LOOK_AGAIN, self._look)
+        self._looking = self._agent.reactor.callLater(self._lookAfter(), self._look)
+
+    def _lookAfter(self) -> float:
+        """Seconds until the next look."""
+        if not self._hasty:
+            return LOOK_AGAIN
+        now, before = self._now(), self._movedAt
+        self._hasty, self._movedAt = False, now
+        self._moves = min(self._moves + 1, 10) if now - before < 2 * LOOK_AGAIN else 0
+        wait: float = SOON * 2**self._moves
+        return min(LOOK_AGAIN, wait)
 
     async def _leave(self) -> None:
         if self.peer is not None:
@@ -266,8 +295,10 @@ class Registration:
         contact = self.contact
         if contact is None or expires:
             contact = parseNameAddress(agent.contactFor(peer, self.address.user)).uri
+            self._leaveBehind(contact)
             self.contact = contact
         self._number += 1
+        gone = (f"{NameAddress('', uri)};expires=0" for uri in self._left)
         return Request(
             "REGISTER",
             self.registrar,
@@ -278,13 +309,19 @@ class Registration:
                     ("To", str(NameAddress("", self.address))),
                     ("Call-ID", self._callID),
                     ("CSeq", f"{self._number} REGISTER"),
-                    ("Contact", str(NameAddress("", contact))),
+                    ("Contact", ", ".join((str(NameAddress("", contact)), *gone))),
                     ("Expires", str(expires)),
                     ALLOW,
                     ("User-Agent", agent.product),
                 )
             ),
         )
+
+    def _leaveBehind(self, contact: URI) -> None:
+        """We move to `contact`: the binding of before is taken back, or calls would come twice."""
+        self._left = [uri for uri in self._left if not sameBinding(uri, contact)]
+        if self.contact is not None and not sameBinding(self.contact, contact):
+            self._left = [*self._left, self.contact][-MOST_LEFT:]
 
     # What an answer says
 
@@ -331,6 +368,7 @@ class Registration:
                     before=hostPort(*before),
                 )
                 self.onChange(self)
+            self._agent.onSeen(self)
 
     def _refreshAfter(self, granted: int) -> float:
         """Seconds: early, and not all registrations at the same time."""

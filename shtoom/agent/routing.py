@@ -29,6 +29,12 @@ def literal(host: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
+def isInside(host: str) -> bool:
+    """Does that IP address mean something to neighbours only? A name does not."""
+    address = literal(host.partition("%")[0])
+    return address is not None and any(address in network for network in _INSIDE)
+
+
 def observedInstead(host: str, seenAt: str) -> str | None:
     """Why requests for `host` had better go to `seenAt`, where the peer's packets come from.
 
@@ -37,7 +43,7 @@ def observedInstead(host: str, seenAt: str) -> str | None:
     named, seen = literal(host), literal(seenAt)
     if named is None or seen is None or named == seen:
         return None
-    if any(named in network for network in _INSIDE):
+    if isInside(host):
         return (
             f"the peer says it is at {host}, which cannot be reached from other networks; its "
             f"packets came from {seenAt}, so requests in the call go there (set its public address "

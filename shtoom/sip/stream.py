@@ -31,9 +31,11 @@ from shtoom.sip.transport import (
     ISIPTransport,
     Peer,
     Receiver,
+    Told,
     localAddressFor,
     markReceived,
     ownAddress,
+    toldNothing,
 )
 from shtoom.sip.uri import hostPort
 
@@ -111,6 +113,7 @@ class StreamTransport:
         self.secure = name in SECURE
         self.longest, self._gate = longest, gate
         self.framing = framing if framing is not None else partial(Framer, longest)
+        self.told: Told = toldNothing
         self.counts: Counter[str] = Counter()
         self.factory = Accepting(self)
         self._connect, self._localAddressFor = connect, localAddressFor
@@ -134,6 +137,9 @@ class StreamTransport:
         """As ISIPTransport has it."""
         if self._bound is None or self._closed:
             raise TransportFailed(f"no {self.name} port is open here")
+        told = self.told(remoteHost)
+        if told is not None:
+            return told[0], told[1] or self._bound[1]
         return ownAddress(self._bound, remoteHost, self.advertise, self._localAddressFor)
 
     def isOpen(self, address: Address) -> bool:

@@ -32,6 +32,10 @@ SIPS_PORT = 5061
 SECURE = ("TLS", "WSS")
 """The transports that are."""
 
+Told = Callable[[str], tuple[str, int | None] | None]
+"""What a peer at that host is told of a port, before all else: a host, and a port unless it is the
+one that is bound."""
+
 _WILDCARDS = ("", "0.0.0.0", "::")
 _DISCARD_PORT = 9
 
@@ -125,6 +129,10 @@ def responseAddress(via: Via, source: Address) -> Address:
     if via.rport is not None:
         return source
     return source[0], via.port if via.port is not None else SIP_PORT
+
+
+def toldNothing(host: str) -> None:
+    """Nobody knows better."""
 
 
 def ownAddress(

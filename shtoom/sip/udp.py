@@ -25,14 +25,17 @@ from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import MAX_BYTES, isKeepAlive, parse
 from shtoom.sip.probe import Probes
 from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.stun import isSTUN
 from shtoom.sip.transport import (
     Address,
     ISIPTransport,
     Peer,
     Receiver,
+    Told,
     localAddressFor,
     markReceived,
     ownAddress,
+    toldNothing,
 )
 from shtoom.sip.uri import hostPort
 
@@ -56,6 +59,7 @@ class UDPTransport(DatagramProtocol):
 
     advertise: the address that peers are told instead of our own (no brackets). localAddressFor:
     tells the address of ours that leads to a host, asked when the port is bound to all of them.
+    told, an attribute: knows better than both. onSTUN: takes STUN and where it came from.
     seconds: the time, for the limit of one log line a second for each reason.
     probes: ask whether anybody is there; None leaves it to the timers of a request. gate: whom not
     to hear; None: nobody. longest: bytes of a message that is read.
@@ -82,6 +86,8 @@ class UDPTransport(DatagramProtocol):
         self.receiver, self.advertise = receiver, advertise
         self._probes, self._gate, self._longest, self._seconds = probes, gate, longest, seconds
         self.counts: Counter[str] = Counter()
+        self.told: Told = toldNothing
+        self.onSTUN: Callable[[bytes, Address], None] | None = None
         self._localAddressFor = localAddressFor
         self._quietLog = QuietLog(self.log, seconds)
         self._bound: Address | None = None
@@ -101,6 +107,15 @@ class UDPTransport(DatagramProtocol):
 
     def sentBy(self, remoteHost: str) -> Address:
         """As ISIPTransport has it."""
+        if self._bound is None:
+            raise TransportFailed("the UDP port is closed")
+        told = self.told(remoteHost)
+        if told is not None:
+            return told[0], told[1] or self._bound[1]
+        return self.routed(remoteHost)
+
+    def routed(self, remoteHost: str) -> Address:
+        """As sentBy, by `advertise` and the route there alone."""
         if self._bound is None:
             raise TransportFailed("the UDP port is closed")
         return ownAddress(self._bound, remoteHost, self.advertise, self._localAddressFor)
@@ -156,6 +171,9 @@ class UDPTransport(DatagramProtocol):
     def _received(self, datagram: bytes, peer: Peer) -> None:
         if isKeepAlive(datagram):
             self.counts["keepAlive"] += 1
+            return
+        if self.onSTUN is not None and isSTUN(datagram):
+            self.onSTUN(datagram, peer.address)
             return
         verdict = Verdict.PASS
         if self._gate is not None:

@@ -230,7 +230,45 @@ class RegistrationTests(AgentTestCase):
         self.answer()
         self.wire.address = ("192.0.2.77", 5060)
         self.run_(LOOK_AGAIN + 1)
-        self.assertEqual(self.requests()[-1].header("Contact"), "<sip:u1@192.0.2.77:5060>")
+        now = "<sip:u1@192.0.2.77:5060>"
+        self.assertEqual(self.requests()[-1].header("Contact"), f"{now}, {OWN};expires=0")
+        self.answer()
+        self.run_(600)
+        self.assertEqual(self.requests()[-1].header("Contact"), now)
+
+    def test_addressesOfBeforeAreTakenBackUntilThatIsAnswered(self) -> None:
+        """Some of them; one that is ours again is not."""
+        self.register(600)
+        self.answer()
+        for last in (*range(71, 78), 72):
+            self.wire.address = (f"192.0.2.{last}", 5060)
+            self.registration.refresh()
+            self.run_(1)
+        _, *gone = self.requests()[-1].headerValues("Contact")
+        wanted = [f"<sip:u1@192.0.2.{last}:5060>;expires=0" for last in (73, 74, 75, 76, 77)]
+        self.assertEqual(gone, wanted)
+
+    def test_lookSoon(self) -> None:
+        """In a moment; ever later where each registration is seen elsewhere."""
+        self.register(600)
+        self.answer()
+        times: list[float] = []
+        for number in range(12):
+            self.wire.address = ("192.0.2.77", 5000 + number)
+            self.registration.lookSoon()
+            before = self.clock.seconds()
+            count = len(self.requests())
+            while len(self.requests()) == count:
+                self.run_(0.1)
+            times.append(round(self.clock.seconds() - before, 1))
+            self.answer()
+        self.assertLess(times[0], 0.3)
+        self.assertEqual(sorted(times), times)
+        self.assertGreater(times[-1], LOOK_AGAIN - 1)
+        count = len(self.requests())
+        self.registration.lookSoon()
+        self.run_(LOOK_AGAIN)
+        self.assertEqual(len(self.requests()), count)  # it has not moved
 
     def test_seenAs(self) -> None:
         registration = self.register(60)
