@@ -62,7 +62,7 @@ IDENTITY_HEADERS = {
     "remote-party-id": "Remote-Party-ID",
 }
 
-FORGOTTEN = (403, 481)
+FORGOTTEN = (403, 404, 481)
 """Answers to a call of ours that may mean that the trunk does not know us any more."""
 
 _DOWN = (408, 503)

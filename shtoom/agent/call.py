@@ -60,7 +60,8 @@ class Call:
     findings: what was odd about the signalling, in words with the remedy, for the call's verdict.
     unacknowledged: that no ACK came to a 200 of ours, and for how long it was waited for.
     account: who we are to the host dialled, None if it was told no password.
-    session: its session timer, None once it is left.
+    session: its session timer, None once it is left. failure: why a call of ours came to nothing,
+    in the far end's words; None for any other.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Call:
         "callID",
         "contact",
         "dialog",
+        "failure",
         "findings",
         "localSDP",
         "peer",
@@ -97,6 +99,7 @@ class Call:
         self.localSDP: bytes | None = None
         self.remoteSDP: bytes | None = None
         self.findings: list[str] = []
+        self.failure: CallFailed | None = None
         self.unacknowledged = ""
         self.account: Account | None = None
         self.reoffers: Reoffers | None = Reoffers(self)

@@ -368,6 +368,7 @@ class OutboundCall(Call):
             self.agent.acknowledge(dialog, self.request, self.peer, self.findings, self.account)
 
     def _failed(self, failure: CallFailed) -> None:
+        self.failure = failure
         self.leave(Happening.REFUSED, failure)
 
     # The way out

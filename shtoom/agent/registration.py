@@ -45,6 +45,9 @@ REFUSALS = (401, 403, 404, 407)
 SOONEST = 10.0
 """Seconds from one registration to the next for connections that get lost."""
 
+BELIEVED = 30.0
+"""Seconds for which a registration is not doubted."""
+
 MARGIN = 34.0
 """Seconds before the end by which a refresh begins: it may take 32 until it is given up."""
 
@@ -146,6 +149,16 @@ class Registration:
             )
             self._halt()
             self._again = self._agent.reactor.callLater(wait, self._begin)
+
+    def doubt(self, why: str) -> None:
+        """There is a sign that the registrar has forgotten us: registers anew.
+
+        Not for signs that come soon after: those may mean something else.
+        """
+        isOld = self._now() - self._since > BELIEVED
+        if self.state is RegistrationState.REGISTERED and isOld:
+            self.log.info("registration {name}: {why}, it registers anew", name=self.name, why=why)
+            self._begin()
 
     def lookSoon(self) -> None:
         """We may be reached elsewhere now: looks so in a moment, and registers anew if it is so.
@@ -373,7 +386,7 @@ class Registration:
     def _refreshAfter(self, granted: int) -> float:
         """Seconds: early, and not all registrations at the same time."""
         if granted < SHORT:
-            return max(1.0, granted * self._agent.rng.uniform(0.4, 0.6))
+            return max(1.0, granted * self._agent.rng.uniform(0.4, 0.55))
         return min(granted * self._agent.rng.uniform(0.75, 0.9), granted - MARGIN)
 
     # Between two rounds
