@@ -9,7 +9,6 @@ NOT_YET = {
     "dns-001": "SRV",
     "early-004": "100rel, as the caller",
     "early-006": "100rel, as the caller",
-    "register-004": "registration",
     "transfer-001": "REFER",
     "transfer-002": "REFER",
     "transfer-003": "REFER",
