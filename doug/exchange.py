@@ -275,7 +275,7 @@ class Exchange:
 
     async def close(self) -> None:
         """Closes all ports and connections; calls are left as they are."""
-        self.agent.layer.stop()
+        self.agent.stop()
         self._lag.stop()
         self._addresses.stop()
         self._flows.stop()

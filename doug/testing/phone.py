@@ -219,7 +219,7 @@ class Phone:
             call.close()
         self.clock.close()
         self.io.close()
-        self.agent.layer.stop()
+        self.agent.stop()
         self.port.stopListening()
         if self._streams is not None:
             self._streams.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from doug.testing.network import MemoryHost, MemoryPort
     from doug.testing.streams import MemoryConnector, MemoryStreamPort
+
+MOST_VOID = 50
+"""Places of cancelled calls that are kept at least: to clear up for fewer takes longer."""
 
 
 @implementer(IDelayedCall)
@@ -63,6 +66,7 @@ class VirtualCall:
         self._mustBeActive()
         self.cancelled = True
         self.func, self.args, self.kw = None, (), {}
+        self._reactor._cancelled()
 
     def reset(self, secondsFromNow: float) -> None:
         """Due so many seconds from now instead."""
@@ -102,6 +106,7 @@ class VirtualReactor:
         self._now = 0.0
         self._made = 0
         self._heap: list[tuple[float, int, VirtualCall]] = []
+        self._void = 0  # places of it that calls had which were cancelled, about
         self.host: MemoryHost | None = None
         self.names: dict[str, list[str]] = {}
         self.threadJobs = 0
@@ -150,6 +155,14 @@ class VirtualReactor:
     def stall(self, seconds: float) -> None:
         """Time passes and nothing runs, as when a handler blocks: what falls due is late."""
         self._now += seconds
+
+    def _cancelled(self) -> None:
+        """As Twisted's reactors do: those far ahead do not pile up."""
+        self._void += 1
+        if self._void > MOST_VOID and self._void > len(self._heap) // 2:
+            self._heap[:] = [entry for entry in self._heap if entry[2].active()]
+            heapify(self._heap)
+            self._void = 0
 
     def _move(self, call: VirtualCall, time: float) -> None:
         call.time = time

@@ -154,7 +154,7 @@ class UserAgent(Lines):
         return DeferredList(gone).addCallback(self._stopLayer)
 
     def _stopLayer(self, _: object) -> None:
-        self.layer.stop()
+        self.stop()
 
     # What comes in (ITransactionUser)
 

@@ -137,6 +137,13 @@ class Lines:
         params = () if peer.transport.name == "UDP" else (("transport", peer.transport.name),)
         return f"<{URI('sip', user, None, host, port, params, ())}>"
 
+    def stop(self) -> None:
+        """Nothing is sent or refreshed any more; calls are left as they are."""
+        self.layer.stop()
+        for call in self.calls:
+            if call.session is not None:
+                call.session.stop()
+
     # Who a message is for
 
     def remember(self, call: Call) -> None:

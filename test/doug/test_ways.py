@@ -250,6 +250,7 @@ class AnsweredTests(WayTestCase):
         self.desk[0].leg.hangupCall()
         self.lab.advance(1.0)
         call.close()
+        call.phone.agent.stop()
         call.phone.calls.clear()
         self.assertOver(CallEndedEvent)
 
