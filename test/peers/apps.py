@@ -13,8 +13,10 @@ from doug.events import (
     IGNORE_EVENT,
     CallAnsweredEvent,
     CallEndedEvent,
+    CallHeldEvent,
     CallProgressEvent,
     CallRejectedEvent,
+    CallResumedEvent,
     CallStartedEvent,
     DTMFReceivedEvent,
     Event,
@@ -70,6 +72,26 @@ class Echo(Answering):
         echo = EchoSource()
         self.leg.mediaPlay(echo)
         self.leg.mediaRecord(echo)
+
+
+class HeldEcho(Echo):
+    """An echo that notes when it is put on hold, and taken off again."""
+
+    def begin(self, event: Any) -> Any:
+        super().begin(event)
+        return self.waiting()
+
+    def waiting(self) -> Any:
+        """What it waits for all the time."""
+        return [
+            (CallHeldEvent, self.held),
+            (CallResumedEvent, self.held),
+            (CallEndedEvent, self.over),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def held(self, event: Any) -> Any:
+        note("held.txt", event.getEventName())
 
 
 class Announce(Answering):

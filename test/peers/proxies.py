@@ -39,9 +39,9 @@ class Kamailio(Process):
     program = "kamailio"
     package = "kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules"
 
-    def __init__(self, config: str, **fields: Any) -> None:
+    def __init__(self, config: str, port: int = 0, **fields: Any) -> None:
         super().__init__()
-        self.port = freePort()
+        self.port = port or freePort()
         self.uri = f"{HOST}:{self.port}"
         self.wsPort = self.tlsPort = 0
         modules = next((folder for folder in MODULES if os.path.isdir(folder)), MODULES[0])
@@ -57,14 +57,20 @@ class Kamailio(Process):
 
     @classmethod
     def registrar(
-        cls, users: dict[str, str], *, appUri: str = "sip:127.0.0.1:9", appPrefix: str = "app-"
+        cls,
+        users: dict[str, str],
+        *,
+        appUri: str = "sip:127.0.0.1:9",
+        appPrefix: str = "app-",
+        port: int = 0,
     ) -> Kamailio:
         """Registrar and proxy. users: name -> password. Calls to a name that begins with appPrefix
-        go to appUri, whose own requests are not challenged.
+        go to appUri, whose own requests are not challenged. port: 0 for a free one.
         """
         lines = "\n".join(f'    $sht(users=>{name}) = "{word}";' for name, word in users.items())
         return cls(
             "registrar",
+            port,
             USER_LINES=lines,
             APP_URI=appUri,
             APP_PREFIX=appPrefix,

@@ -29,9 +29,12 @@ class TrunkTests(SynchronousTestCase):
         self.addCleanup(self.proxy.stop)
         self.proxy.start()
 
-    def doug(self, app: str, *args: str, password: str = "d-secret") -> Doug:
-        account = f"--register=sip:doug:{password}@{self.proxy.uri}"
-        doug = Doug(f"test.peers.apps.{app}", args=[account, *args])
+    def doug(
+        self, app: str, *args: str, password: str = "d-secret", transport: str = "udp"
+    ) -> Doug:
+        account = f"--register=sip:doug:{password}@{self.proxy.uri};transport={transport}"
+        tcp = [f"--listen=tcp:{HOST}:0"] if transport == "tcp" else []
+        doug = Doug(f"test.peers.apps.{app}", args=[account, *tcp, *args])
         self.addCleanup(doug.stop)
         doug.start()
         return doug
@@ -62,6 +65,25 @@ class TrunkTests(SynchronousTestCase):
         self.assertTone(alice)
         doug.stop()
         self.assertNotIn(f":{doug.port}", self.proxy.rpc("ul.dump"))
+
+    def test_overTCPWithHold(self) -> None:
+        """Registered over TCP, called over that connection; held and resumed through the proxy."""
+        doug = self.doug("HeldEcho", transport="tcp")
+        doug.waitLog("registered for")
+        self.assertIn("transport=tcp", self.proxy.rpc("ul.dump").lower())
+        alice = self.alice()
+        alice.dial(f"sip:doug@{self.proxy.uri}")
+        alice.waitEvent("CALL_ESTABLISHED")
+        notes = doug.dir / "held.txt"
+        time.sleep(1.8)  # to hear the tone: baresip records nothing after a hold
+        alice.hold()
+        waitFor("the hold", notes.exists)
+        alice.resume()
+        waitFor("its end", lambda: len(notes.read_text().split()) == 2)
+        self.assertEqual(notes.read_text().split(), ["CallHeldEvent", "CallResumedEvent"])
+        alice.hangup()
+        alice.waitEvent("CALL_CLOSED")
+        self.assertTone(alice)
 
     def test_dialsThroughTheProxy(self) -> None:
         """The 407 is answered with the trunk's password, and the caller is the trunk's user."""
