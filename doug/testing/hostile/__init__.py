@@ -10,13 +10,13 @@
 Each is a Phone of doug.testing whose user acts by itself (HostilePhone says how); its docstring
 tells what is odd about it and what is right. They have the numbers of a catalogue of 64.
 
-Lives here: the catalogue. Not here: the phones themselves (messages, courses, offers, packets),
-what they share (base).
+Lives here: the catalogue. Not here: the phones themselves (messages, courses, offers, sessions,
+packets), what they share (base).
 """
 
 from __future__ import annotations
 
-from doug.testing.hostile import courses, messages, offers, packets
+from doug.testing.hostile import courses, messages, offers, packets, sessions
 from doug.testing.hostile.base import HostilePhone
 
 __all__ = ["HOSTILE_PHONES", "NOT_YET", "HostilePhone", "all"]
@@ -39,6 +39,8 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
         offers.OffersTheSame,
         offers.HoldsTwice,
         offers.Glare,
+        sessions.AsksTooOften,
+        sessions.NeverRefreshed,
         courses.AsksWhileItWaits,
         courses.Notifies,
         courses.AnswersTheCancel,
@@ -83,8 +85,6 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
 """Number in the catalogue -> class, in the order of the numbers."""
 
 NOT_YET: dict[int, str] = {
-    16: "session timer",
-    17: "session timer",
     27: "reliable provisional responses",
     49: "registration",
     50: "registration",
