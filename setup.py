@@ -11,7 +11,7 @@ exec((HERE / "doug" / "_version.py").read_text(), VERSION)
 EXTRAS = {
     "g722": ["G722>=1.2.4"],
     "formats": ["soundfile>=0.13"],
-    "standard": ["doug[tls,g722,formats]"],  # what most want
+    "standard": ["doug[tls,websocket,g722,formats]"],  # what most want
     "dev": [
         "hypothesis>=6.100",
         "coverage[toml]>=7.5",
@@ -24,6 +24,7 @@ EXTRAS = {
         "build>=1.2",
     ],
     "tls": ["twisted[tls]>=25.5"],
+    "websocket": ["twisted[websocket]>=25.5"],
     "docs": [
         "sphinx>=8.1",
         "myst-parser>=4.0",

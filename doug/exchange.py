@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from doug._version import __version__
 from doug.dialplan import DialPlan
 from doug.ownaddress import AddressWatch, LocalAddress
-from doug.ports import SIPPorts, portTrouble
+from doug.ports import PortFailed, SIPPorts, portTrouble
 from doug.publicaddress import PublicAddress
 from doug.relations import Relations
 from doug.settings import Endpoint, Settings
@@ -170,7 +170,7 @@ class Exchange:
                 transport, port = self._sipPorts.open(endpoint)
             except CannotListenError as e:
                 raise StartFailed(f"--listen={endpoint}: {portTrouble(e)}") from e
-            except TLSFailed as e:
+            except (TLSFailed, PortFailed) as e:
                 raise StartFailed(f"--listen={endpoint}: {e}") from e
             self._ports.append(port)
             self._hosts[transport] = endpoint.host

@@ -33,6 +33,7 @@ from doug.settings import (
     parseEndpoint,
     parseFloor,
     parseNetwork,
+    parseOrigin,
     parsePortRange,
     parseRate,
     parseSeconds,
@@ -62,6 +63,7 @@ class Options(usage.Options):
         self.given: dict[str, Any] = {}
         self.args: dict[str, str] = {}
         self.listen: list[Endpoint] = []
+        self.origins: list[str] = []
         self.dialOut: list[str] = []
         self.traceSIP: list[str] = []
         self.userCalls: dict[str, int] = {}
@@ -107,7 +109,7 @@ class Options(usage.Options):
         self.apps[user] = name
 
     def opt_listen(self, value: str) -> None:
-        """udp[:HOST]:PORT, tcp… or tls… where SIP is heard, port 0: any; repeatable.
+        """udp[:HOST]:PORT, tcp, tls, ws or wss: where SIP is heard, port 0: any; repeatable.
         [default: udp:*:5060]"""
         self.listen.append(self._read("listen", value, parseEndpoint))
 
@@ -240,6 +242,12 @@ class Options(usage.Options):
         """Take whatever certificate others have."""
         self.given["tlsVerify"] = False
 
+    def opt_ws_origin(self, value: str) -> None:
+        """A web site whose pages may connect by WebSocket, https://HOST; repeatable.
+
+        [default: those of any site]"""
+        self.origins.append(self._read("ws-origin", value, parseOrigin))
+
     def opt_register(self, value: str) -> None:
         """sip:USER:PASSWORD@HOST[:PORT] of an account to register, a trunk; repeatable."""
         try:
@@ -326,6 +334,7 @@ class Options(usage.Options):
         given = dict(self.given)
         lists: dict[str, list[Any]] = dict(self.networks)
         lists.update(listen=self.listen, dialOut=self.dialOut, traceSIP=self.traceSIP)
+        lists.update(wsOrigins=self.origins)
         given.update((name, tuple(found)) for name, found in lists.items() if found)
         if self.userCalls:
             given["userCalls"] = self.userCalls

@@ -1,4 +1,4 @@
-"""The ports where SIP is heard, and how connections are made: UDP, TCP, TLS.
+"""The ports where SIP is heard, and how connections are made: UDP, TCP, TLS, WebSocket.
 
 Lives here: opening them by what --listen says, and why one cannot be had. Not here: what comes in
 (shtoom.sip.udp, shtoom.sip.stream), certificates (doug.tls), which ports there are (doug.exchange).
@@ -18,10 +18,12 @@ from twisted.python.failure import Failure
 
 from doug.settings import Endpoint, Settings
 from doug.tls import Certificates, TLSEndpoint, words
+from shtoom.sip import websocket
+from shtoom.sip.framing import IFramer
 from shtoom.sip.gate import Gate
 from shtoom.sip.probe import Probes
 from shtoom.sip.stream import StreamTransport
-from shtoom.sip.transport import Address, ISIPTransport
+from shtoom.sip.transport import SECURE, WEB, Address, ISIPTransport
 from shtoom.sip.udp import MAX_DATAGRAM, UDPTransport
 
 if TYPE_CHECKING:
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 
     from shtoom.agent.agent import UserAgent
 
-__all__ = ["SIPPorts", "portTrouble"]
+__all__ = ["PortFailed", "SIPPorts", "portTrouble"]
+
+
+class PortFailed(Exception):
+    """A port that needs something which is not here; the text is one line with the remedy."""
+
 
 A_TURN = 4096  # bytes that a SIP port reads in one turn of the reactor: then sound has its own
 CONNECT = 5  # seconds that a connection has to come about: a call waits meanwhile
@@ -53,7 +60,7 @@ class SIPPorts:
         self._certificates = Certificates(settings)
 
     def open(self, endpoint: Endpoint) -> tuple[ISIPTransport, IListeningPort]:
-        """Raises CannotListenError, or TLSFailed for certificates that cannot be used."""
+        """Raises CannotListenError, TLSFailed for certificates that cannot be used, PortFailed."""
         if endpoint.transport == "udp":
             return self._openUDP(endpoint)
         return self._openStream(endpoint)
@@ -74,18 +81,23 @@ class SIPPorts:
         return transport, port
 
     def _openStream(self, endpoint: Endpoint) -> tuple[ISIPTransport, IListeningPort]:
-        secure = endpoint.transport == "tls"
+        name = endpoint.transport.upper()
+        secure, web = name in SECURE, name in WEB
+        if web and (why := websocket.missing()) is not None:
+            raise PortFailed(why)
+        connect = None if web else self._connectTLS if secure else self._connectTCP
         transport = StreamTransport(
-            endpoint.transport.upper(),
+            name,
             self._agent.layer,
             self._reactor,
-            self._connectTLS if secure else self._connectTCP,
+            connect,
             advertise=self._settings.fixedAddress,
             localAddressFor=self._localAddressFor,
             isWanted=self._agent.isWanted,
             words=words if secure else Failure.getErrorMessage,
             gate=self._gate,
             longest=self._settings.maxMessage,
+            framing=self._webSocket if web else None,
         )
         factory: Any = transport.factory
         if secure:
@@ -93,6 +105,9 @@ class SIPPorts:
         port = _listenTCP(self._reactor, endpoint, factory)
         transport.bound((endpoint.host, port.getHost().port))  # type: ignore[attr-defined]
         return transport, port
+
+    def _webSocket(self) -> IFramer:
+        return websocket.WebSocketFramer(self._settings.wsOrigins, self._settings.maxMessage)
 
     def _connectTCP(self, address: Address, host: str) -> IStreamClientEndpoint:
         make = TCP6ClientEndpoint if ":" in address[0] else TCP4ClientEndpoint

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from doug.voiceapp import VoiceApp
     from shtoom.agent.registrar import Phone
 
-TRANSPORTS = ("udp", "tcp", "tls")
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 IDLE = ("sparse", "silence", "none")
 ANONYMOUS = ("auto", "app", "reject")
 AUTO = "auto"
@@ -84,7 +84,7 @@ class Settings:
 
     TLS. certificate, privateKey: files (PEM); the key is in the certificate's if None. tlsCA: a
     file of those who may sign certificates of others, the system's if None. tlsVerify: are those
-    looked at?
+    looked at? wsOrigins: the web sites whose pages may connect by WebSocket, () for all.
 
     Whom we know. trunks, phones: by name; phones are users that may register here. routes: which
     application a call is for, the first that fits, before apps. anonymous, allow, deny: see
@@ -131,6 +131,7 @@ class Settings:
     privateKey: str | None = None
     tlsCA: str | None = None
     tlsVerify: bool = True
+    wsOrigins: tuple[str, ...] = ()
     anonymous: str = "auto"
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
@@ -270,6 +271,14 @@ def stunServer(advertise: str | None) -> tuple[str, int] | None:
     if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         return None
     return host.strip("[]"), int(port)
+
+
+def parseOrigin(text: str) -> str:
+    """'SCHEME://HOST[:PORT]', as browsers name a site; ValueError says what is wrong."""
+    scheme, _, host = text.partition("://")
+    if not scheme or not host or any(c in host for c in "/?# \r\n\0"):
+        raise ValueError("wanted SCHEME://HOST[:PORT], such as https://phone.example.com")
+    return text
 
 
 def parseWord(text: str) -> str:

@@ -66,6 +66,7 @@ class UserAgent(Lines):
     user: takes the calls that come in. rng: makes tags, Call-IDs and branches; a seeded one makes
     a run repeatable. product: for the User-Agent header. layer: what transports deliver to.
     calls: those that are not over. policy: which new ones are taken; everybody's, if None.
+    registrations: those of ours that go on.
     registrar: where phones register; None refuses them (405). onRegister: told after each
     REGISTER that it has answered. onSeen: told when a registrar of ours has seen us at another
     address than before. admit: asked of each INVITE and OPTIONS outside of dialogs that the policy
@@ -95,6 +96,8 @@ class UserAgent(Lines):
         self._toldRegister = False
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
         self.registrar: Registrar | None = None
+        self.registrations: set[Registration] = set()
+        self.layer.onFlowLost = self._flowLost
         self.onRegister: Callable[[], None] = lambda: None
         self.onSeen: Callable[[Registration], None] = lambda registration: None
         self.admit: Callable[[Request, Peer], Response | None] = lambda request, peer: None
@@ -131,9 +134,15 @@ class UserAgent(Lines):
         return call
 
     def isWanted(self, peer: Peer) -> bool:
-        """As Lines has it, or has a phone registered over it?"""
+        """As Lines has it, or has a phone registered over it, or we?"""
+        if any(registration.peer == peer for registration in self.registrations):
+            return True
         registrar = self.registrar
         return super().isWanted(peer) or (registrar is not None and registrar.isReachedBy(peer))
+
+    def _flowLost(self, peer: Peer) -> None:
+        for registration in [each for each in self.registrations if each.peer == peer]:
+            registration.flowLost()
 
     def shutdown(self) -> Deferred[None]:
         """Refuses new calls and leaves all others; fires when that is done.

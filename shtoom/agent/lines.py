@@ -26,7 +26,7 @@ from shtoom.sip.message import Response
 from shtoom.sip.runner import Runner
 from shtoom.sip.shown import shown
 from shtoom.sip.transactions import IClientTransactionUser, ITransactionUser, TransactionLayer
-from shtoom.sip.transport import ISIPTransport, Peer
+from shtoom.sip.transport import WEB, ISIPTransport, Peer
 from shtoom.sip.uri import URI
 
 if TYPE_CHECKING:
@@ -115,9 +115,13 @@ class Lines:
         """The transports that are open, those that were added first before."""
         return list(dict.fromkeys(transport.name for transport in self._transports))
 
-    def transportFor(self, name: str, host: str) -> ISIPTransport | None:
-        """The transport of that name that reaches `host`, one of its address family first."""
+    def transportFor(self, name: str, host: str, port: int = 0) -> ISIPTransport | None:
+        """The transport of that name that reaches `host`: the one that has a connection with it at
+        that port, if any; one of its address family first."""
         named = [t for t in self._transports if t.name == name]
+        for transport in named if port else ():
+            if transport.isOpen((host, port)):
+                return transport
         sameFamily = (t for t in named if _leads(t, host))
         return next(sameFamily, named[0] if named else None)
 
@@ -125,7 +129,7 @@ class Lines:
         """The places that `uri` leads to, as far as a transport of ours goes there."""
         found = []
         for host, port, name in places:
-            transport = self.transportFor(name, host)
+            transport = self.transportFor(name, host, port)
             if transport is not None:
                 transport.named((host, port), uri.param("maddr") or uri.host)
                 found.append(Peer(transport, (host, port)))
@@ -134,7 +138,8 @@ class Lines:
     def contactFor(self, peer: Peer, user: str | None = None) -> str:
         """The value of our Contact header towards that peer: an address by which it reaches us."""
         host, port = peer.transport.sentBy(peer.address[0])
-        params = () if peer.transport.name == "UDP" else (("transport", peer.transport.name),)
+        name = peer.transport.name
+        params = () if name == "UDP" else (("transport", "ws" if name in WEB else name),)
         return f"<{URI('sip', user, None, host, port, params, ())}>"
 
     def stop(self) -> None:

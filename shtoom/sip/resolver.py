@@ -26,6 +26,7 @@ from zope.interface import implementer
 from shtoom.exceptions import HostNotKnown
 from shtoom.sip.names import NAPTR, SRV, INames, NoNames
 from shtoom.sip.shown import shown
+from shtoom.sip.transport import WEB
 from shtoom.sip.uri import isHostName
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Resolver:
             return succeed([(literal, port, transport)])
         if not isHostName(host):  # a maddr may be anything
             return fail(HostNotKnown(f"{shown(host)} is no host name"))
+        if transport in WEB and host.lower().endswith(".invalid"):  # RFC 7118 5: that is no name
+            return fail(HostNotKnown(f"{shown(host)} is reached by its own connection alone"))
         names = self._names
         if names is None or "." not in host.rstrip("."):
             return _LookUp(self._reactor, host, port, transport).done

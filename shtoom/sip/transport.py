@@ -29,12 +29,15 @@ SIP_PORT = 5060
 SIPS_PORT = 5061
 """The same, over TLS."""
 
-SECURE = ("TLS", "WSS")
-"""The transports that are."""
-
 Told = Callable[[str], tuple[str, int | None] | None]
 """What a peer at that host is told of a port, before all else: a host, and a port unless it is the
 one that is bound."""
+
+SECURE = ("TLS", "WSS")
+"""The transports that are."""
+
+WEB = ("WS", "WSS")
+"""Those that only peers can make connections of (RFC 7118)."""
 
 _WILDCARDS = ("", "0.0.0.0", "::")
 _DISCARD_PORT = 9

@@ -110,6 +110,11 @@ class Actor:
         return "UDP"
 
     @property
+    def sentBy(self) -> str:
+        """Its address in Via."""
+        return hostPort(self.host, 5060)
+
+    @property
     def contact(self) -> str:
         """The URI in its Contact."""
         return f"sip:{self.name}@{hostPort(self.host, 5060)}"
@@ -334,9 +339,9 @@ class Dialogue:
         branch = branch or self.actor.newBranch()
         if method == "INVITE":
             self.branch, self.uri, self.inviteCSeq = branch, uri, cseq
-        host, tag = self.actor.host, f";tag={self.remoteTag}" if self.remoteTag else ""
+        tag = f";tag={self.remoteTag}" if self.remoteTag else ""
         lines = [
-            ("Via", f"SIP/2.0/{self.actor.transport} {hostPort(host, 5060)};branch={branch};rport"),
+            ("Via", f"SIP/2.0/{self.actor.transport} {self.actor.sentBy};branch={branch};rport"),
             ("Max-Forwards", "70"),
             *(("Route", route) for route in self.routes),
             ("From", f"{self.local};tag={self.tag}" if self.tag else self.local),

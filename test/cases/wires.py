@@ -14,9 +14,19 @@ from twisted.python.failure import Failure
 from doug.testing import Lab
 from doug.testing.streams import MemoryConnector, MemoryStreamPort
 from shtoom.sip.framing import Framer, Whole
+from shtoom.sip.transport import WEB
 from shtoom.sip.uri import hostPort
 from test.cases.actor import DOUG, Actor
 from test.cases.media import Address
+
+try:
+    from test.support.webclient import WebClient
+except ImportError:  # the extra websocket is not there
+    WebClient = None  # type: ignore[assignment,misc]
+
+
+INVALID = "df7jal23ls0d.invalid"
+"""The address of a browser (RFC 7118 5)."""
 
 
 class StreamActor(Actor):
@@ -35,6 +45,7 @@ class StreamActor(Actor):
         self.machine = lab.network.host(host)
         self.wire: Any = None
         self.wires = self.rest = 0
+        self.web: WebClient | None = None  # of its WebSocket
         self.contactPort: int | None = 5060
         self.namesTransport = True
         self._port: MemoryStreamPort | None = None
@@ -44,8 +55,15 @@ class StreamActor(Actor):
         """The URI in its Contact."""
         if self.wire is None or not self.namesTransport:
             return super().contact
+        if self.kind in WEB:
+            return f"sip:{self.name}@{INVALID};transport=ws"
         port = self.contactPort or self.wire.transport.getHost().port
         return f"sip:{self.name}@{hostPort(self.host, port)};transport={self.kind.lower()}"
+
+    @property
+    def sentBy(self) -> str:
+        """Its address in Via."""
+        return super().sentBy if self.wire is None or self.kind not in WEB else INVALID
 
     @property
     def transport(self) -> str:
@@ -120,3 +138,52 @@ class Wire(Protocol):
         """From Twisted."""
         if self._actor.wire is self:
             self._actor.wire = None
+
+
+class WebWire(Protocol):
+    """A connection of an actor by WebSocket, as a browser has it: its address is nobody's."""
+
+    def __init__(self, actor: StreamActor, origin: str | None = None) -> None:
+        self._actor = actor
+        self.web = WebClient(origin=origin)
+        self._wire: Any = None
+
+    def connectionMade(self) -> None:
+        """From Twisted."""
+        self._wire, self.transport = self.transport, self  # type: ignore[assignment]
+        self._actor.web = self.web
+        self._wire.write(self.web.hello)
+
+    def dataReceived(self, data: bytes) -> None:
+        """From Twisted."""
+        answer = self.web.received(data)
+        if answer:
+            self._wire.write(answer)
+        if self.web.accepted is not None and self._actor.wire is None:
+            self._actor.wire = self
+            self._actor.wires += 1
+        heard, self.web.messages = self.web.messages, []
+        for message in heard:
+            if message.strip():
+                self._actor.overWire(message)
+            else:
+                self._actor.rest += 1
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """From Twisted."""
+        if self._actor.wire is self:
+            self._actor.wire = None
+
+    # What an actor does with the transport of its wire
+
+    def write(self, data: bytes) -> None:
+        """A message."""
+        self._wire.write(self.web.say(data.decode()))
+
+    def loseConnection(self) -> None:
+        """Closes it, without a word."""
+        self._wire.loseConnection()
+
+    def abortConnection(self) -> None:
+        """Breaks it off."""
+        self._wire.abortConnection()
