@@ -42,7 +42,8 @@ class Admission:
     anonymous: what becomes of callers whom nobody knows: "app", "reject", or "auto", which rejects
     them as soon as a trunk or a phone is configured: a server that can dial out is worth the search
     for it. allow, deny: networks; a source in `deny`, or not in `allow` if
-    that names some, is refused whatever it knows.
+    that names some, is refused whatever it knows. refused: told of each host of which somebody
+    was not let in, and as which user, or to call whom.
     """
 
     log = Logger()
@@ -57,7 +58,9 @@ class Admission:
         anonymous: str = "auto",
         allow: tuple[Network, ...] = (),
         deny: tuple[Network, ...] = (),
+        refused: Callable[[str, str], None] = lambda host, user: None,
     ) -> None:
+        self._refused = refused
         self._trunking, self._gatekeeper, self._isPhone = trunking, gatekeeper, isPhone
         self._now, self._allow, self._deny = now, allow, deny
         self._open = anonymous == "app" or (
@@ -81,6 +84,7 @@ class Admission:
             return self._ask(self._gatekeeper, request, peer)
         if self._open:
             return None
+        self._refused(host, request.uri.user or "")
         return self._refuse(
             request,
             peer,
@@ -125,6 +129,7 @@ class Admission:
             why = f"too many wrong passwords, for {judgement.wait:.0f} s more"
             return self._refuse(request, peer, "guesses", why, "see who it is, or deny it")
         if judgement.verdict in (Verdict.RIGHT, Verdict.WRONG):
+            self._refused(host, judgement.user)
             self._quietLog.warn(
                 "password",
                 "call by {source} as {user}: wrong password",

@@ -40,6 +40,7 @@ from shtoom.sdp.offeranswer import Capabilities
 from shtoom.sip.gate import Gate
 from shtoom.sip.names import INames
 from shtoom.sip.resolver import Resolver
+from shtoom.sip.scanners import Scanners
 from shtoom.sip.stream import StreamTransport
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import ISIPTransport, Peer
@@ -65,8 +66,9 @@ class Exchange:
 
     mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
     machine leads to a host; hasAddress: is that one of this machine? wallTime: seconds since 1970.
-    names: DNS, None for none. relations: whom we know. tracing: who sees messages. Nothing is open
-    before listen(). Raises OSError if the file that registrations are kept in cannot be had.
+    names: DNS, None for none. relations: whom we know. scanners: whom we do not hear. tracing: who
+    sees messages. Nothing is open before listen(). Raises OSError if the file that registrations
+    are kept in cannot be had.
     """
 
     log = Logger()
@@ -106,11 +108,18 @@ class Exchange:
         self._lag = LagWatch(reactor)
         self.agent.policy.isOverloaded = self._lag.isOverloaded
         self.agent.layer.mostUnanswered = settings.maxTransactions
+        self.scanners = Scanners(
+            settings.scanners,
+            settings.maxGuesses,
+            knows=self._isKnown,
+            seconds=reactor.seconds,
+        )
         self._gate = Gate(
             settings.sourceRate,
             trusts=self.agent.policy.trusts,
             isLive=self.agent.isLive,
             isOverloaded=lambda: self._lag.overloaded,
+            isScanner=self.scanners.isOne,
         )
         self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
         self.agent.mayDial = self.dialPlan.mayDial
@@ -135,7 +144,13 @@ class Exchange:
         self._flows = FlowKeeper(self.agent)
         self.agent.onRegister = self._flows.begin
         self.relations = Relations(
-            self.agent, settings, rng, deferToThread, wallTime=wallTime, isOurs=self._isOurs
+            self.agent,
+            settings,
+            rng,
+            deferToThread,
+            wallTime=wallTime,
+            isOurs=self._isOurs,
+            refused=self.scanners.refused,
         )
         self.agent.policy.isTrunk = self.relations.trunking.sends
         self.tracing = Tracing(reactor, self.agent, settings, wallTime)
@@ -159,6 +174,7 @@ class Exchange:
         self.agent.layer.mostUnanswered = settings.maxTransactions
         if settings.sourceRate != self._gate.rate:
             self._gate.setRate(settings.sourceRate)
+        self.scanners.change(settings.scanners, settings.maxGuesses)
         self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
         self.agent.mayDial = self.dialPlan.mayDial
 
@@ -256,6 +272,10 @@ class Exchange:
     def _isOurs(self, host: str, port: int) -> bool:
         """Do they lead to a SIP port of ours?"""
         return port in self._ownPorts and _isLiteral(host) and self._isLocal(host)
+
+    def _isKnown(self, host: str) -> bool:
+        """Is somebody of ours there?"""
+        return self.relations.isKnown(host)
 
     def _isLocal(self, host: str) -> bool:
         """Is it an address of this machine, or the one that phones reach it by?"""

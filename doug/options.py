@@ -36,6 +36,7 @@ from doug.settings import (
     parseOrigin,
     parsePortRange,
     parseRate,
+    parseScanners,
     parseSeconds,
     parseWord,
 )
@@ -209,6 +210,17 @@ class Options(usage.Options):
         """Requests a second of one source, outside of calls, twice as many at once; more hear 503,
         then nothing. 0: no limit. [default: 50]"""
         self.given["sourceRate"] = self._read("source-rate", value, parseRate)
+
+    def opt_scanners(self, value: str) -> None:
+        """WORD,WORD... in User-Agent of who is not heard, none: all are. [default: friendly-scanner
+        and others that search for accounts]"""
+        self.given["scanners"] = self._read("scanners", value, parseScanners)
+
+    def opt_max_guesses(self, value: str) -> None:
+        """Different users as which one source may be refused in a minute; then it is not heard for
+        five minutes. 0: any number. [default: 20]"""
+        number = 0 if value == "0" else self._read("max-guesses", value, parseCount)
+        self.given["maxGuesses"] = number
 
     def opt_limit_loopback(self) -> None:
         """Limits of a source hold for this machine, too."""

@@ -38,7 +38,8 @@ class Relations:
     """trunking: the trunks. admission: who may call.
 
     wallTime: seconds since 1970, by which registrations outlive a restart. isOurs: do that host and
-    port lead to this server? Raises OSError if the file of settings.registrations cannot be had.
+    port lead to this server? refused: told of a host that was refused, and as which user. Raises
+    OSError if the file of settings.registrations cannot be had.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Relations:
         *,
         wallTime: Callable[[], float],
         isOurs: Callable[[str, int], bool],
+        refused: Callable[[str, str], None] = lambda host, user: None,
     ) -> None:
+        self._refused = refused
         self._agent, self._rng, self._deferToThread = agent, rng, deferToThread
         self._wallTime, self._isOurs = wallTime, isOurs
         self._phones: Mapping[str, Phone] = {}
@@ -93,6 +96,7 @@ class Relations:
             self._registrar = Registrar(
                 self._gatekeeper, self._phoneOf, self._store, now, self._wallTime
             )
+            self._registrar.onRefused = self._refused
         self._phones, self._realm = settings.phones, settings.realm
         if self._gatekeeper is not None:
             self._gatekeeper.realm, self._gatekeeper.algorithms = settings.realm, settings.digest
@@ -104,8 +108,14 @@ class Relations:
             anonymous=settings.anonymous,
             allow=settings.allow,
             deny=settings.deny,
+            refused=self._refused,
         )
         agent.admit, agent.registrar = self.admission.admit, self.registrar
+
+    def isKnown(self, host: str) -> bool:
+        """Does a trunk send from there, or is a phone registered from there?"""
+        registrar = self.registrar
+        return self.trunking.sends(host) or (registrar is not None and registrar.isAt(host))
 
     def _phoneOf(self, user: str) -> Phone | None:
         return self._phones.get(user)

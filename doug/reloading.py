@@ -26,7 +26,7 @@ TAKEN = frozenset(
         *("apps", "args", "routes", "codecs", "infoKeys", "holdMusic", "dialOut"),
         *("gateway", "maxCalls", "userCalls", "maxEarlyCalls", "maxCallDuration", "maxRecording"),
         *("rtpTimeout", "maxLegs", "maxQueuedEvents", "pendingLimit", "drainTimeout"),
-        *("maxTransactions", "sourceRate", "limitLoopback"),
+        *("maxTransactions", "sourceRate", "limitLoopback", "scanners", "maxGuesses"),
         *("trunks", "phones", "anonymous", "allow", "deny", "realm", "digest"),
     )
 )

@@ -18,6 +18,7 @@ from shtoom.agent.gatekeeper import ALGORITHMS, parseAlgorithms
 from shtoom.agent.sessiontimer import LEAST
 from shtoom.exceptions import checkText
 from shtoom.sip.hep import parseHEP
+from shtoom.sip.scanners import MOST_USERS, SCANNERS
 from shtoom.sip.trace import parseSubject
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ class Settings:
 
     Whom we know. trunks, phones: by name; phones are users that may register here. routes: which
     application a call is for, the first that fits, before apps. anonymous, allow, deny: see
-    doug.admission. realm: in which phones have their passwords. registrations: the file that
-    phones' bindings are kept in over a restart, None for nowhere. digest: the algorithms that
-    phones may answer by, of shtoom.agent.gatekeeper.KNOWN.
+    doug.admission. scanners: words in User-Agent of who is not heard; maxGuesses: different users
+    as which one source may be refused in a minute, 0 for any number. realm: in which phones have
+    their passwords. registrations: the file that phones' bindings are kept in over a restart, None
+    for nowhere. digest: the algorithms that phones may answer by, of shtoom.agent.gatekeeper.KNOWN.
 
     Trace. traceSIP: whose SIP messages are written into the log: "all", IP addresses or networks,
     beginnings of Call-IDs. traceFull: whole messages, not a line each? traceNoDigits: are keys in
@@ -136,6 +138,8 @@ class Settings:
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
     realm: str = "doug"
+    scanners: tuple[str, ...] = SCANNERS
+    maxGuesses: int = MOST_USERS
     digest: tuple[str, ...] = ALGORITHMS
     registrations: str | None = None
     traceSIP: tuple[str, ...] = ()
@@ -163,12 +167,13 @@ class Settings:
         for pattern in self.dialOut:
             _check("dialOut", parsePattern, pattern)
         checkText("realm", self.realm)
+        for word in self.scanners:
+            _check("scanners", parseScanners, word, (word,))
         _check("digest", parseAlgorithms, ",".join(self.digest))
         for subject in self.traceSIP:
             _check("traceSIP", parseSubject, subject)
         if self.hep is not None:
             parseHEP(self.hep)  # whose error does not show the password
-
 
     @property
     def fixedAddress(self) -> str | None:
@@ -235,6 +240,14 @@ def parseCodecs(text: str) -> tuple[str, ...]:
             raise ValueError(f"{name} is there twice")
         found.append(name)
     return tuple(found)
+
+
+def parseScanners(text: str) -> tuple[str, ...]:
+    """'WORD,WORD...', or 'none'; ValueError says what is wrong."""
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(word and word.isascii() and word.isprintable() for word in words):
+        raise ValueError("wanted WORD,WORD..., each of printable ASCII characters, or none")
+    return () if words == ("none",) else words
 
 
 def parseAddress(text: str) -> str:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from shtoom.agent.gatekeeper import Gatekeeper, Verdict
 from shtoom.agent.registration import sameBinding
 from shtoom.exceptions import MalformedMessage
+from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.shown import shown
 from shtoom.sip.uri import hostPort, parseURI
 
@@ -86,7 +87,7 @@ class Registrar:
 
     gatekeeper: its realm, and what it thinks of credentials. phones: user -> who may register, as
     it is at the moment of asking. store: None to forget all at the end. now, wallTime: seconds; the
-    first one for nonces.
+    first one for nonces. onRefused: told of the host of each that is refused, and as which user.
     """
 
     log = Logger()
@@ -101,6 +102,8 @@ class Registrar:
     ) -> None:
         self._gatekeeper, self._phones, self._store = gatekeeper, phones, store
         self._now, self._wallTime = now, wallTime
+        self._quietLog = QuietLog(self.log, now)
+        self.onRefused: Callable[[str, str], None] = lambda host, user: None
         self._users: dict[str, list[Binding]] = {}
         self._asked: dict[tuple[str, str], int] = {}  # host, user -> challenges without an answer
         if store is not None:
@@ -131,6 +134,10 @@ class Registrar:
             for b in self._live(user)
         )
 
+    def isAt(self, host: str) -> bool:
+        """Has a phone registered from that IP address?"""
+        return any(b.host == host for user in self._users for b in self.bindings(user))
+
     def answer(self, request: Request, peer: Peer) -> Response:
         """What a REGISTER is answered, and done about it. Raises MalformedMessage."""
         host = peer.address[0]
@@ -140,9 +147,11 @@ class Registrar:
             return request.respond(403, "Too many wrong passwords", headers=(wait,))
         if judgement.verdict is not Verdict.RIGHT:
             if judgement.verdict is Verdict.WRONG:
+                self.onRefused(host, judgement.user)
                 self._refused(request, peer, f"wrong password for {shown(judgement.user)}")
             elif judgement.verdict is Verdict.MISSING:
                 self._unanswered(request, peer)
+                self._searched(host, request.toAddress.uri.user or "")
             stale = judgement.verdict is Verdict.STALE
             lines = self._gatekeeper.challenges(host, self._now(), stale=stale)
             return request.respond(401, headers=lines)
@@ -254,9 +263,17 @@ class Registrar:
                 offered=offered,
             )
 
+    def _searched(self, host: str, user: str) -> None:
+        """A first request has no credentials yet: that tells nothing of somebody who is here."""
+        if self._phones(user) is None:
+            self.onRefused(host, user)
+
     def _refused(self, request: Request, peer: Peer, why: str) -> None:
-        self.log.warn(
-            "REGISTER from {source} is refused: {why}", source=hostPort(*peer.address), why=why
+        self._quietLog.warn(
+            "refused",
+            "REGISTER from {source} is refused: {why}",
+            source=hostPort(*peer.address),
+            why=why,
         )
 
 

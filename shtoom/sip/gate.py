@@ -36,6 +36,7 @@ class Verdict(Enum):
     PASS = "pass"
     REFUSE = "refuse"  # 503, without looking at it any further
     DROP = "drop"
+    SCANNER = "scanner"  # dropped, and said already
 
 
 class TokenBuckets:
@@ -72,7 +73,8 @@ class Gate:
     rate: requests a second of one source, 0 for no limit. trusts: is that host free of them?
     isLive: is that the Call-ID of a call that goes on? What belongs to one never has to do with
     where it comes from; the call has a bucket of its own, so that it is no way around the gate.
-    isOverloaded: then all strangers together have no more than one of them else.
+    isOverloaded: then all strangers together have no more than one of them else. isScanner: is that
+    message from one, given the host?
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Gate:
         trusts: Callable[[str], bool],
         isLive: Callable[[bytes], bool],
         isOverloaded: Callable[[], bool] = lambda: False,
+        isScanner: Callable[[bytes, str], bool] = lambda data, host: False,
     ) -> None:
         self._trusts, self._isLive, self._isOverloaded = trusts, isLive, isOverloaded
+        self._isScanner = isScanner
         self._answers = TokenBuckets(ANSWERS)
         self.setRate(rate)
 
@@ -94,14 +98,19 @@ class Gate:
 
     def weigh(self, datagram: bytes, host: str, now: float) -> Verdict:
         """What is to become of it. host: the IP address that it came from. now: seconds."""
-        if not self.rate or self._trusts(host):
+        if self._trusts(host):
             return Verdict.PASS
         found = _CALL_ID.search(datagram, 0, _LOOKED_AT)
         callID = found[1].strip() if found is not None else b""
         if self._isLive(callID):
-            return Verdict.PASS if self._requests.take(callID, now) else Verdict.DROP
-        source = sourceOf(host)
+            free = not self.rate or self._requests.take(callID, now)
+            return Verdict.PASS if free else Verdict.DROP
         isACK = datagram[:4] == b"ACK "
+        if not isACK and self._isScanner(datagram, host):  # an ACK ends the repeats of a refusal
+            return Verdict.SCANNER
+        if not self.rate:
+            return Verdict.PASS
+        source = sourceOf(host)
         if not self._requests.take((source, isACK), now):  # each INVITE has an ACK to it
             if not isACK and self._answers.take(source, now):
                 return Verdict.REFUSE

@@ -271,6 +271,9 @@ class StreamTransport:
         verdict = Verdict.PASS
         if self._gate is not None:
             verdict = self._gate.weigh(data, peer.address[0], self.reactor.seconds())
+            if verdict is Verdict.SCANNER:
+                self.counts["scanner"] += 1
+                return
             if verdict is not Verdict.PASS:
                 self.counts["limited"] += 1
                 self.quietLog.warn("limited", LIMITED, host=peer.address[0], rate=self._gate.rate)

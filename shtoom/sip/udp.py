@@ -64,8 +64,9 @@ class UDPTransport(DatagramProtocol):
     probes: ask whether anybody is there; None leaves it to the timers of a request. gate: whom not
     to hear; None: nobody. longest: bytes of a message that is read.
     counts: datagrams by what became of them: received, sent, keepAlive, malformed, limited (by the
-    gate), error (an exception here or in what the receiver calls), sendFailed, sendDropped (buffer
-    full: lost, as on the network); and refused, the probes that met nobody.
+    gate), scanner (dropped by it), error (an exception here or in what the receiver calls),
+    sendFailed, sendDropped (buffer full: lost, as on the network); and refused, the probes that met
+    nobody.
     """
 
     name = "UDP"
@@ -178,6 +179,9 @@ class UDPTransport(DatagramProtocol):
         verdict = Verdict.PASS
         if self._gate is not None:
             verdict = self._gate.weigh(datagram, peer.address[0], self._seconds())
+            if verdict is Verdict.SCANNER:
+                self.counts["scanner"] += 1
+                return
             if verdict is not Verdict.PASS:
                 self._limited(self._gate, peer)
             if verdict is Verdict.DROP:

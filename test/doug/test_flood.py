@@ -27,7 +27,7 @@ def request(
         f"Via: SIP/2.0/UDP {host}:5060;branch=z9hG4bK{number};rport\r\nMax-Forwards: 70\r\n"
         f'From: "100" <sip:100@{DOUG[0]}>;tag=f{number}\r\nTo: <sip:100@{DOUG[0]}>\r\n'
         f"Call-ID: {number}{host}\r\nCSeq: {cseq or f'1 {method}'}\r\n"
-        f"Contact: <sip:100@{host}:5060>\r\nUser-Agent: friendly-scanner\r\n"
+        f"Contact: <sip:100@{host}:5060>\r\nUser-Agent: friendly-visitor\r\n"
         f"{more}{kind}Content-Length: {len(body)}\r\n\r\n"
     )
     return text.encode() + body
