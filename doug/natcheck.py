@@ -1,22 +1,32 @@
 """What a far phone would see of this server, in words with a remedy.
 
-Lives here: findings from what a STUN server has said. Not here: asking it (doug.publicaddress,
-scripts/shtoominfo.py), findings about this machine alone (doug.checks).
+Lives here: findings from what a STUN server has said, and asking it once, for command lines. Not
+here: asking as a server does (doug.publicaddress), findings about this machine alone (doug.checks).
 """
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from random import SystemRandom
 from typing import TYPE_CHECKING, NamedTuple
 
+from doug.settings import Endpoint, Settings, stunServer
 from shtoom.agent.routing import isInside
+from shtoom.exceptions import CallFailed, TransactionTimeout, TransportFailed
+from shtoom.sip.stun import Binding, BindingRequest
+from shtoom.sip.transport import localAddressFor
 from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
-    from doug.settings import Settings
     from shtoom.sip.transport import Address
 
-__all__ = ["Sight", "sightFindings"]
+__all__ = ["Sight", "askNow", "sightFindings"]
+
+PATIENCE = 3.0
+"""Seconds that a command line waits for a STUN server."""
 
 
 class Sight(NamedTuple):
@@ -72,3 +82,70 @@ def sightFindings(settings: Settings, sight: Sight) -> Iterator[str]:
             "and kept open; where the router passes a port of its own on to this machine, let it "
             "be the same one"
         )
+
+
+def askNow(settings: Settings, patience: float = PATIENCE) -> Iterator[Sight]:
+    """Asks the STUN server of --advertise about each UDP port, now, and waits for it.
+
+    For command lines alone: it blocks, `patience` seconds a port at most. A port that is in use
+    (the server itself runs) is asked about from another one.
+    """
+    server = stunServer(settings.advertise)
+    if server is None:
+        return
+    for endpoint in settings.listen:
+        if endpoint.transport == "udp":
+            yield _ask(endpoint, *server, patience)
+
+
+def _ask(endpoint: Endpoint, host: str, port: int, patience: float) -> Sight:
+    isIPv6 = ":" in endpoint.host
+    family = socket.AF_INET6 if isIPv6 else socket.AF_INET
+    local = (endpoint.host or "0.0.0.0", endpoint.port)
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM)
+        at = (str(found[0][4][0]), int(found[0][4][1]))
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            try:
+                asking.bind(local)
+            except OSError:
+                asking.bind((local[0], 0))
+            bound = asking.getsockname()[1]
+            local = (localAddressFor(at[0]) if _isAny(endpoint.host) else endpoint.host, bound)
+            answer = _answer(asking, at, patience)
+            elsewhere = None
+            if answer.other is not None and (":" in answer.other[0]) == isIPv6:
+                with suppress(OSError, CallFailed):
+                    elsewhere = _answer(asking, answer.other, patience).mapped
+    except OSError as error:
+        return Sight(local, host, problem=error.strerror or str(error))
+    except CallFailed as error:
+        return Sight(local, host, problem=error.reason)
+    return Sight(local, host, answer.mapped, elsewhere)
+
+
+def _answer(asking: socket.socket, server: Address, patience: float) -> Binding:
+    """Raises OSError or CallFailed."""
+    request = BindingRequest(server, SystemRandom())
+    end = time.monotonic() + patience
+    asking.sendto(request.start(time.monotonic()), server)
+    while request.deadline is not None:
+        now = time.monotonic()
+        if now >= end:
+            raise TransactionTimeout(f"no answer within {patience:g} s")
+        asking.settimeout(max(0.001, min(request.deadline, end) - now))
+        try:
+            data, source = asking.recvfrom(2048)
+        except TimeoutError:
+            again = request.timeReached(time.monotonic())
+            if again is not None:
+                asking.sendto(again, server)
+        else:
+            request.received(data, source[:2])
+    if request.answer is None:
+        raise TransportFailed(f"its answer is of no use: {request.failure}")
+    return request.answer
+
+
+def _isAny(host: str) -> bool:
+    return host in ("", "::", "0.0.0.0")

@@ -20,10 +20,12 @@ from twisted.python import usage
 from doug._version import __version__
 from doug.checks import ANYWHERE, BESIDE_CALLS, neededDescriptors, startUpWarnings
 from doug.exchange import portTrouble
+from doug.natcheck import askNow, sightFindings
 from doug.script import ScriptOptions
 from doug.voiceapp import VoiceApp
 from shtoom import codecs
 from shtoom.sip.transport import localAddressFor
+from shtoom.sip.uri import hostPort
 
 PACKAGES = ("twisted", "zope.interface", "numpy", "pydub", "soundfile")
 ROUTES = {"IPv4": ANYWHERE, "IPv6": "2001:db8::1", "this machine": "127.0.0.1"}
@@ -97,6 +99,14 @@ def main():
     for program, (use, package) in PROGRAMS.items():
         where = shutil.which(program) or f"missing: apt-get install {package}, for {use}"
         print(f"  {program:15} {where}")
+    sights = list(askNow(settings))
+    if sights:
+        print("\nNAT findings")
+    for sight in sights:
+        seen = hostPort(*sight.seen) if sight.seen is not None else "not known"
+        print(f"  {hostPort(*sight.local)}, seen by {sight.server} as: {seen}")
+        for finding in sightFindings(settings, sight):
+            print(f"  {finding}")
     print("\nFindings")
     findings = [*portWarnings(settings), *startUpWarnings(settings)]
     for finding in findings or ["nothing that will hurt"]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+from threading import Thread
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.checks import addressWarnings
-from doug.natcheck import Sight, sightFindings
-from doug.settings import Settings
+from doug.natcheck import Sight, askNow, sightFindings
+from doug.settings import Endpoint, Settings
 from doug.trunks import Trunk
+from test.support.stunserver import Address, address, attribute, message
 
 LOCAL = ("10.0.0.5", 5060)
 
@@ -80,3 +85,77 @@ class WarningTests(SynchronousTestCase):
         trunk = Trunk("t", "203.0.113.30", user="u", register=True)
         settings = Settings(advertise="auto", trunks={"t": trunk})
         self.assertEqual(list(addressWarnings(settings, lambda host: "10.1.2.3")), [])
+
+
+class AskTests(SynchronousTestCase):
+    """Asking once, on sockets of this machine."""
+
+    def setUp(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.socket.close)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(10)
+        self.at: Address = self.socket.getsockname()
+
+    def serve(self, *answers: Callable[[bytes, Address], bytes]) -> None:
+        """One datagram after the other is answered so, given transaction and source."""
+
+        def run() -> None:
+            for answer in answers:
+                data, source = self.socket.recvfrom(2048)
+                self.socket.sendto(answer(data[8:20], source), source)
+
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+
+    def ask(self, patience: float = 5.0) -> Sight:
+        listen = (Endpoint("tcp", "127.0.0.1", 5060), Endpoint("udp", "127.0.0.1", 0))
+        settings = Settings(advertise=f"stun:127.0.0.1:{self.at[1]}", listen=listen)
+        [sight] = askNow(settings, patience)
+        return sight
+
+    def test_anAnswer(self) -> None:
+        """After one that is lost, or what stands for it: of another transaction."""
+        self.serve(
+            lambda transaction, source: message(0x0101, bytes(12), address(1, source)),
+            lambda transaction, source: message(
+                0x0101, transaction, address(0x20, ("203.0.113.50", 9), transaction)
+            ),
+        )
+        sight = self.ask()
+        self.assertEqual((sight.seen, sight.problem), (("203.0.113.50", 9), ""))
+        self.assertEqual((sight.server, sight.local[0]), ("127.0.0.1", "127.0.0.1"))
+
+    def test_twoAddresses(self) -> None:
+        """Both are asked, from one port."""
+        sources: list[Address] = []
+
+        def first(transaction: bytes, source: Address) -> bytes:
+            sources.append(source)
+            mapped = address(0x20, ("203.0.113.50", 9), transaction)
+            return message(0x0101, transaction, mapped, address(0x802C, self.at))
+
+        def second(transaction: bytes, source: Address) -> bytes:
+            sources.append(source)
+            mapped = address(0x20, ("203.0.113.50", 10), transaction)
+            return message(0x0101, transaction, mapped)
+
+        self.serve(first, second)
+        sight = self.ask()
+        self.assertEqual((sight.seen, sight.elsewhere), (("203.0.113.50", 9), ("203.0.113.50", 10)))
+        self.assertEqual(sources, [sight.local] * 2)
+
+    def test_refused(self) -> None:
+        self.serve(lambda transaction, _: message(0x0111, transaction, attribute(9, b"\0\0\5\0No")))
+        self.assertIn("500 No", self.ask().problem)
+
+    def test_noAnswer(self) -> None:
+        """It does not wait longer than it was told to."""
+        self.assertIn("no answer within 0.05 s", self.ask(0.05).problem)
+
+    def test_noWayThere(self) -> None:
+        """No exception, and nothing where nothing is to be asked."""
+        [sight] = askNow(Settings(advertise="stun:[::1]"))  # the port is for IPv4
+        self.assertTrue(sight.problem)
+        self.assertEqual(list(askNow(Settings(advertise="auto"))), [])

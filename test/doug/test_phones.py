@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -166,4 +167,32 @@ class PhoneTests(SynchronousTestCase):
         self.assertEqual(self.notes, [("up", None)])
         phone.calls[-1].hangUp()
         self.lab.advance(1)
+        self.finish()
+
+    def test_aFlowThroughNATIsKeptOpen(self) -> None:
+        """A packet each 25 s, none to a phone that is where it says it is; none once it is gone."""
+        kept: list[float] = []
+
+        def note(data: bytes, source: tuple[str, int], at: tuple[str, int]) -> None:
+            if data == b"\r\n\r\n" and source == (SERVER, 5060):
+                kept.append(self.lab.reactor.seconds())
+
+        self.lab.network.observers.append(note)
+        phone = self.device()
+        self.lab.advance(60)
+        self.assertEqual(kept, [])
+        transport: Any = phone.agent.transportFor("UDP", SERVER)
+        transport.told = lambda host: ("10.0.0.5", None)
+        self.registrations[-1].refresh()
+        self.lab.advance(110)
+        self.assertGreater(len(kept), 3)
+        self.assertEqual({b - a for a, b in pairwise(kept)}, {25.0})
+        self.dial()
+        self.assertEqual(self.notes, [("up", None)])
+        phone.calls[-1].hangUp()
+        self.registrations[-1].stop()
+        self.lab.advance(5)
+        kept.clear()
+        self.lab.advance(100)
+        self.assertEqual(kept, [])
         self.finish()

@@ -67,7 +67,7 @@ class CommandLineTests(SynchronousTestCase):
 
     def test_aMistakeIsOneLineThatNamesTheOption(self) -> None:
         """Exit code 1, one line on standard error, no traceback."""
-        mistakes = ("--listen=tcp:5060", "--rtp-ports=5-1", "--nonsense", "--args=x")
+        mistakes = ("--listen=sctp:5060", "--rtp-ports=5-1", "--nonsense", "--args=x")
         commands = [("shmessage.py", wrong) for wrong in mistakes]
         commands += [(script, mistakes[0]) for script in (*DIALLING, *OTHERS)]
         for words, done in zip(commands, runAll(commands), strict=True):
@@ -111,6 +111,14 @@ class CommandLineTests(SynchronousTestCase):
         done = run("shtoominfo.py", "--listen=udp:*:0", "--advertise=203.0.113.7")
         self.assertIn("told to phones  203.0.113.7", done.stdout)
         self.assertNotIn("--advertise", done.stdout)
+        self.assertNotIn("NAT findings", done.stdout)
+
+    def test_shtoominfoAsksASTUNServer(self) -> None:
+        """What came of it, in words: here that there is no way to that one."""
+        done = run("shtoominfo.py", "--listen=udp:127.0.0.1:0", "--advertise=stun:[::1]")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("NAT findings\n  127.0.0.1:0, seen by ::1 as: not known", done.stdout)
+        self.assertIn("does not tell how this server is seen", done.stdout)
 
 
 class MistakeTests(SynchronousTestCase):
