@@ -236,6 +236,38 @@ class Dials(VoiceApp):
             self.returnResult("ended")
 
 
+class Stays(Dials):
+    """Leaves it to whom it has dialled to hang up, and notes their keys.
+
+    hold: puts them on hold, takes them off again, hangs up. most: hangs up after so many keys.
+    """
+
+    hold = most = ""
+
+    def answered(self, event: Any) -> Any:
+        note("dialled.txt", "answered")
+        if self.hold:
+            self.outbound.hold().addCallback(self.held)
+        return [
+            (DTMFReceivedEvent, self.key),
+            (CallEndedEvent, self.ended),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def held(self, result: None) -> None:
+        note("dialled.txt", "held")
+        self.outbound.resume().addCallback(self.resumed)
+
+    def resumed(self, result: None) -> None:
+        note("dialled.txt", "resumed")
+        self.outbound.hangupCall()
+
+    def key(self, event: Any) -> Any:
+        note("keys.txt", event.digits)
+        if len(Path("keys.txt").read_text().split()) == int(self.most or 0):
+            self.outbound.hangupCall()
+
+
 class Connect(Answering):
     """Dials `target` for its caller and connects the two."""
 
