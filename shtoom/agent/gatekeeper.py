@@ -98,7 +98,8 @@ class Gatekeeper:
         self, request: Request, host: str, now: float, *, header: str = "WWW-Authenticate"
     ) -> Judgement:
         """Is it from whom it says? A user that there is none of costs the same time as a wrong
-        password, and has the same verdict.
+        password, and has the same verdict. The digest may be of another URI than the request's: a
+        proxy between may have changed that (RFC 3261 22.4); a nonce counts once all the same.
         """
         wait = self._waiting(host, now)
         if wait > 0:
@@ -111,7 +112,7 @@ class Gatekeeper:
             return Judgement(Verdict.STALE, answer.username)
         password = self._passwordOf(answer.username)
         right = answer.matches(password if password is not None else _NOBODY, *_signed(request))
-        if not right or password is None or answer.uri != request.uriText:
+        if not right or password is None:
             self._guessed(host, now)
             return Judgement(Verdict.WRONG, answer.username)
         count = answer.nonceCount or 0
