@@ -44,7 +44,7 @@ class MediaSession:
 
     __slots__ = (
         "__weakref__", "_clock", "_final", "_focusing", "_forwardTo", "_forwardedBy", "_incoming",
-        "_outgoing", "_socket",
+        "_outgoing", "_socket", "_stream",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,7 @@ class MediaSession:
         self._forwardTo: MediaSession | None = None
         self._forwardedBy: set[MediaSession] = set()
         self._final: MediaStats | None = None
+        self._stream: StreamParameters | None = None  # what start() was told last
         socket.owner = self._incoming
         self.label = f"media port {socket.port}"
 
@@ -93,13 +94,16 @@ class MediaSession:
     def start(self, stream: StreamParameters) -> None:
         """Begins, or goes on by other parameters (re-INVITE). Units as in StreamParameters.
 
-        SSRC, sequence and timestamp go on as they are; the latch is open again. A ptime between
-        two multiples of 10 ms is rounded down. ValueError: ptime out of range, a remote host that
-        is a name (to look it up would hold everybody up), or the session is closed.
+        The same ones again change nothing: a re-INVITE may be a keep-alive. Else SSRC, sequence
+        and timestamp go on as they are; the latch is open again. A ptime between two multiples of
+        10 ms is rounded down. ValueError: ptime out of range, a remote host that is a name (to look
+        it up would hold everybody up), or the session is closed.
         """
         clock = self._clock
         if clock is None:
             raise ValueError(f"start: the session of {self.label} is closed")
+        if stream == self._stream:
+            return
         if not SHORTEST_PACKET <= stream.ptime <= LONGEST_PACKET:
             raise ValueError(
                 f"ptime: wanted {SHORTEST_PACKET} to {LONGEST_PACKET} ms, got {stream.ptime}"
@@ -114,6 +118,7 @@ class MediaSession:
         ptime = stream.ptime // 10 * 10
         self.unfocus()
         clock.poll()  # what came before the session was up is not part of it
+        self._stream = stream
         self._outgoing.configure(stream, ptime)
         self._incoming.configure(stream, remote, clock.seconds())
         clock.sessionStarted(self._incoming, self._outgoing, ptime)

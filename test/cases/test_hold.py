@@ -1,4 +1,4 @@
-"""Hold and moves by the far end in whole calls (cases hold-001, 002, 004, 005)."""
+"""Hold and moves by the far end in whole calls (cases hold-001, 002, 004, 005; 003: test.doug)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from doug.events import CallHeldEvent, CallResumedEvent, MediaDoneEvent
 from test.cases.actor import sdp
 from test.cases.case import FieldCase
-from test.cases.media import assertGapless
+from test.cases.media import assertGapless, jumps, loud, sound
 
 DIRECTIONS = (  # offered, answered
     ("a=sendrecv", "sendrecv"),
@@ -129,5 +129,85 @@ class HoldCases(FieldCase):
         assertGapless(back)
         self.assertGreater(len(back), 48)
         self.assertEqual({p.rtp.ssrc for p in back}, {p.rtp.ssrc for p in moved})
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_nothingChanged(self) -> None:
+        """A re-INVITE, or UPDATE, as a keep-alive: the same answer, its version too; no sound is
+        lost either way, and nothing is told (RFC 3264 8)."""
+        call = self.answered()
+        self.app.leg.mediaPlay(self.soundFile(8.0))
+        ear = self.listen()
+        self.alice.media.say(call.media, count=150, ssrc=7)
+        self.lab.advance(0.5)
+        before = self.app.names
+        sent, answers = len(self.alice.media.packets), {call.sdp}
+        for number in range(4):
+            if number % 2:
+                call.ask("UPDATE", body=self.alice.offer)
+                answers.add(self.alice.response("200 UPDATE").body)
+            else:
+                answers.add(call.reoffer().body)
+            self.lab.advance(0.3)
+        self.assertEqual(len(answers), 1)
+        packets = self.alice.media.packets[sent - 1 :]
+        assertGapless(packets)
+        self.assertGreater(len(packets), 59)
+        self.assertFalse(any(packet.rtp.marker for packet in packets))
+        self.lab.advance(2.0)
+        self.assertEqual(jumps(ear.heard, 440), 0)
+        self.assertNear(len(loud(ear.heard)) / 8000, 3.0, 0.01)
+        self.assertEqual(self.app.names, before)
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_byUPDATE(self) -> None:
+        """An UPDATE with an offer holds and resumes as a re-INVITE does (RFC 3311 5.2)."""
+        call = self.answered()
+        self.app.leg.mediaPlay(self.soundFile(8.0))
+        self.lab.advance(0.5)
+        call.ask("UPDATE", body=self.offer("a=sendonly", version=2))
+        response = self.alice.response("200 UPDATE")
+        self.assertEqual(direction(response.body), "recvonly")
+        self.assertEqual(self.alice.media.during(1.0), [])
+        call.ask("UPDATE", body=self.offer(version=3))
+        self.assertEqual(direction(self.alice.response("200 UPDATE").body), "sendrecv")
+        self.assertGreater(len(self.alice.media.during(0.5)), 23)
+        names = [name for name in self.app.names if name.startswith(("CallH", "CallR"))]
+        self.assertEqual(names, ["CallHeldEvent", "CallResumedEvent"])
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_resumedWithoutAnOffer(self) -> None:
+        """A re-INVITE without SDP ends a hold: the 200 offers sendrecv, the ACK's answer counts."""
+        call = self.answered()
+        self.app.leg.mediaPlay(self.soundFile(8.0))
+        call.reoffer(self.offer("a=inactive", version=2))
+        call.reinvite(b"")
+        offer = self.alice.response("200 INVITE").body
+        self.assertEqual(direction(offer), "sendrecv")
+        self.assertEqual(self.alice.media.during(0.3), [])
+        call.ack(self.alice.answer)
+        self.assertGreater(len(self.alice.media.during(0.5)), 23)
+        self.assertEqual(len(self.app.got(CallResumedEvent)), 1)
+        self.hangUp(call)
+        self.assertStillWell()
+
+    def test_anotherCodec(self) -> None:
+        """A re-INVITE for A-law: both directions change, the play goes on without a gap."""
+        call = self.answered()
+        self.app.leg.mediaPlay(self.soundFile(8.0, 1000.0))
+        self.lab.advance(0.5)
+        ear = self.listen()
+        response = call.reoffer(sdp(self.alice.host, 40000, "8 101", version=2))
+        self.assertRegex(response.body.decode(), r"m=audio \d+ RTP/AVP 8 101\r\n")
+        self.lab.advance(0.02)
+        packets = self.alice.media.during(0.5)
+        assertGapless(packets)
+        self.assertEqual({packet.rtp.payloadType for packet in packets}, {8})
+        self.assertEqual(jumps(sound(packets), 1000), 0)
+        self.alice.media.say(call.media, count=25, pt=8, ssrc=7)
+        self.lab.advance(0.6)
+        self.assertNear(len(loud(ear.heard)) / 8000, 0.5, 0.01)
         self.hangUp(call)
         self.assertStillWell()
