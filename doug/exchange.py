@@ -167,6 +167,7 @@ class Exchange:
         Raises OSError, with nothing changed.
         """
         self.relations.reload(settings)
+        self.tracing.reload(settings)
         self.settings = settings
         policy = self.agent.policy
         policy.maxCalls, policy.maxEarlyCalls = settings.maxCalls, settings.maxEarlyCalls

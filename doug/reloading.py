@@ -27,6 +27,7 @@ TAKEN = frozenset(
         *("gateway", "maxCalls", "userCalls", "maxEarlyCalls", "maxCallDuration", "maxRecording"),
         *("rtpTimeout", "maxLegs", "maxQueuedEvents", "pendingLimit", "drainTimeout"),
         *("maxTransactions", "sourceRate", "limitLoopback", "scanners", "maxGuesses"),
+        *("traceSIP", "traceFull", "traceNoDigits"),
         *("trunks", "phones", "anonymous", "allow", "deny", "realm", "digest"),
     )
 )

@@ -32,7 +32,7 @@ class Tracing:
     def __init__(
         self, reactor: Any, agent: UserAgent, settings: Settings, wallTime: Callable[[], float]
     ) -> None:
-        self._agent = agent
+        self._agent, self._configured = agent, settings.traceSIP
         self._homer: HEPSender | None = None
         if settings.hep is not None:
             self._homer = HEPSender(reactor, parseHEP(settings.hep), agent.resolver)
@@ -48,6 +48,15 @@ class Tracing:
         """The ports are open."""
         if self._homer is not None:
             self._homer.start()
+        self._switch()
+
+    def reload(self, settings: Settings) -> None:
+        """What --trace-sip has named before is shown no more, what it names now is."""
+        subjects = self.trace.subjects
+        subjects.difference_update(map(parseSubject, self._configured))
+        subjects.update(map(parseSubject, settings.traceSIP))
+        self._configured = settings.traceSIP
+        self.trace.full, self.trace.maskKeys = settings.traceFull, settings.traceNoDigits
         self._switch()
 
     def follow(self, what: str, isOn: bool) -> None:

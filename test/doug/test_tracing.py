@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from typing import Any
 
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +18,7 @@ from doug import VoiceApp
 from doug.events import IGNORE_EVENT, CallAnsweredEvent, CallEndedEvent, InboundCallStartedEvent
 from doug.options import Options
 from doug.process import onSignal
-from doug.settings import Settings
+from doug.settings import Endpoint, Settings
 from doug.testing import Lab
 from test.support.hep import decode
 
@@ -121,6 +124,39 @@ class TracingTests(SynchronousTestCase):
         self.assertEqual(len(self.lines), 7)
         lab.assertNothingLeft()
         lab.application.toggleTrace()
+
+    def test_newSettings(self) -> None:
+        """What the file has named before is shown no more; what was switched by hand stays."""
+        lab = self.lab(traceSIP=("all",))
+        doug = lab.application
+        doug.reload(replace(doug.settings, traceSIP=(self.phone.host.address,), traceFull=True))
+        self.call()
+        self.assertEqual(len(self.lines), 7)
+        self.assertIn("\n    | ", self.lines[0])
+        doug.traceSIP("nobody@")
+        doug.reload(replace(doug.settings, traceSIP=()))
+        self.assertIsNotNone(doug.exchange.agent.layer.trace)
+        self.call()
+        self.assertEqual(len(self.lines), 7)
+        lab.assertNothingLeft()
+
+    def test_overTCP(self) -> None:
+        """The same, and what does not tell where it ends."""
+        listen = (Endpoint("tcp", "", 5060),)
+        lab = self.lab(traceSIP=("all",), listen=listen)
+        self.phone = lab.phone("bob", transport="tcp")
+        self.call()
+        self.assertEqual(len(self.lines), 7)
+        self.assertRegex(self.lines[0], "Z TCP from .*: INVITE ")
+        broken = Factory.forProtocol(Protocol)
+        host = lab.network.host("198.51.100.99")
+        wires: list[Any] = []
+        TCP4ClientEndpoint(host, "192.0.2.10", 5060).connect(broken).addCallback(wires.append)
+        lab.advance(1)
+        wires[0].transport.write(b"BYE sip:a SIP/2.0\r\nCall-ID: q\r\nContent-Length: x\r\n\r\n")
+        lab.advance(1)
+        self.assertRegex(self.lines[7], "Z TCP from 198.51.100.99:.*: BYE .*Call-ID q")
+        lab.assertNothingLeft()
 
     def test_whatIsMalformed(self) -> None:
         """It is shown as it came, before anybody tries to read it; nobody answers this one."""
