@@ -101,6 +101,28 @@ class Announce(Answering):
         self.leg.mediaPlay("tone.wav", loop=True)
 
 
+class Holds(Answering):
+    """Plays a tone, puts its caller on hold after 1.5 seconds, and ends that after 3.5."""
+
+    def begin(self, event: Any) -> Any:
+        self.leg.mediaPlay("tone.wav", loop=True)
+        self.setTimer(1.5, self.leg.hold)
+        self.setTimer(3.5, self.leg.resume)
+        return [
+            (TimeoutEvent, self.change),
+            (CallEndedEvent, self.over),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def change(self, event: Any) -> None:
+        method = event.getTimer().data
+        done = method()
+        done.addCallbacks(
+            lambda _: note("holds.txt", method.__name__),
+            lambda failure: note("holds.txt", failure.getErrorMessage()),
+        )
+
+
 class Record(Answering):
     """Keeps what the caller says."""
 
