@@ -23,8 +23,11 @@ from shtoom.sip.shown import shown
 
 __all__ = ["Config", "ConfigError", "Route", "readConfig"]
 
-OPTION_TABLES = ("server", "limits", "log")
+OPTION_TABLES = ("server", "limits", "record", "log")
 """Tables whose keys are options of the command line, without their dashes before."""
+
+COMMAND_LINE = ("config", "check", "help", "version")
+"""Options that are no keys."""
 
 TABLES = (*OPTION_TABLES, "trunk", "phone", "route")
 
@@ -109,7 +112,7 @@ class _Reader:
         found = []
         for key, value in self._tables.get(table, {}).items():
             where = self._where((table, key))
-            if key in ("config", "check", "help", "version"):
+            if key in COMMAND_LINE:
                 self._fail((table, key), "belongs on the command line")
             for item in value if isinstance(value, list) else [value]:
                 if isinstance(item, bool):
