@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 
-from doug.settings import AUTO, Settings
+from doug.settings import AUTO, Settings, stunServer
 from shtoom.agent.routing import isInside
 from shtoom.media.convert import missing
 from shtoom.sip.transport import localAddressFor
@@ -96,6 +96,11 @@ def addressWarnings(settings: Settings, localAddress: Callable[[str], str]) -> I
         yield (
             f"phones are told that this server is at {fixed} (--advertise), which they cannot "
             "reach from outside its network: if they are to, name its public address"
+        )
+    if stunServer(settings.advertise) and all(e.transport != "udp" for e in settings.listen):
+        yield (
+            f"--advertise={settings.advertise} asks from UDP ports, and this server has no UDP "
+            "port: phones are told the address on the way to each; name the public one"
         )
     if settings.advertise == AUTO and not any(t.register for t in settings.trunks.values()):
         yield (

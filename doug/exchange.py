@@ -192,7 +192,7 @@ class Exchange:
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)
-            self._public.take(transport)
+            self._public.take(transport, endpoint.host)
             bound = port.getHost().port  # type: ignore[attr-defined]
             self._ownPorts |= {bound}
             heard.append(endpoint._replace(port=bound))

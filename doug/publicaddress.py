@@ -60,18 +60,18 @@ class PublicAddress:
         self._agent, self._settings, self._registrations = agent, settings, registrations
         self._server = stunServer(settings.advertise)
         self._isAuto = settings.advertise == AUTO
-        self._transports: list[ISIPTransport] = []
+        self._transports: dict[ISIPTransport, bool] = {}  # is it for IPv6?
         self._reflections: list[Reflection] = []
         self._known: Deferred[None] | None = None
         self._patience: IDelayedCall | None = None
         self._seen: WeakKeyDictionary[Registration | Reflection, Address] = WeakKeyDictionary()
         self._said: set[str] = set()
 
-    def take(self, transport: ISIPTransport) -> None:
-        """A port that was opened."""
+    def take(self, transport: ISIPTransport, host: str) -> None:
+        """A port that was opened. host: that it is bound to, "" for all of IPv4."""
         if self._server is None and not self._isAuto:
             return
-        self._transports.append(transport)
+        self._transports[transport] = ":" in host
         transport.told = partial(self.told, transport)  # type: ignore[attr-defined]
 
     def start(self) -> Deferred[None]:
@@ -80,10 +80,11 @@ class PublicAddress:
             return succeed(None)
         host, port = self._server
         server = URI("sip", None, None, hostPort(host, None), port)
-        for transport in self._transports:
+        for transport, isIPv6 in self._transports.items():
             if isinstance(transport, UDPTransport):
-                reflection = Reflection(self._agent, transport, server, self._reflected)
-                self._reflections.append(reflection)
+                self._reflections.append(
+                    Reflection(self._agent, transport, isIPv6, server, self._reflected)
+                )
         known = self._known = Deferred()
         self._patience = self._agent.reactor.callLater(PATIENCE, self._nowKnown)
         for reflection in self._reflections:
@@ -169,7 +170,12 @@ class PublicAddress:
             self._nowKnown()
 
     def _tell(self, reflection: Reflection) -> None:
-        """What a far phone would see, in words, each once."""
+        """What a far phone would see, in words, each once.
+
+        Nothing of an IPv6 port that nobody tells anything about: NAT is rare there.
+        """
+        if reflection.isIPv6 and reflection.seen is None:
+            return
         for finding in sightFindings(self._settings, self._sight(reflection)):
             if finding not in self._said:
                 self._said.add(finding)

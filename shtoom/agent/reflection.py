@@ -38,7 +38,7 @@ NOBODY = "192.0.2.1"  # RFC 5737: so the default route leads there
 class Reflection:
     """One port of ours in the eyes of one server.
 
-    server: as a sip: URI of its host and port. onAnswer: told after each round, what came of it.
+    isIPv6: of the port. server: as a sip: URI of its host and port. onAnswer: told after each round, what came of it.
 
     seen: (host, port) of ours, None while nobody has told; once known it stays until another is
     told. asked: the server's address that was asked last. elsewhere: as seen, in the eyes of the
@@ -52,10 +52,11 @@ class Reflection:
         self,
         lines: Lines,
         transport: UDPTransport,
+        isIPv6: bool,
         server: URI,
         onAnswer: Callable[[Reflection], None],
     ) -> None:
-        self.transport, self.server = transport, server
+        self.transport, self.isIPv6, self.server = transport, isIPv6, server
         self.seen: Address | None = None
         self.elsewhere: Address | None = None
         self.problem = ""
@@ -93,13 +94,13 @@ class Reflection:
 
     async def _ask(self) -> None:
         places = await self._lines.resolver.resolve(self.server, ("UDP",))
-        failure = TransportFailed(f"no address of this port leads to {self.server.host}")
+        family = "IPv6" if self.isIPv6 else "IPv4"
+        failure = TransportFailed(f"{self.server.host} has no {family} address")
         for host, port, _ in places:
+            if (":" in host) != self.isIPv6:
+                continue
             self.asked = host
             try:
-                own, _ = self.transport.sentBy(host)
-                if (":" in own) != (":" in host):
-                    continue
                 answer = await self._answerOf((host, port))
             except CallFailed as error:
                 failure = TransportFailed(f"{hostPort(host, port)}: {error.reason}")

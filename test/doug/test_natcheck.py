@@ -79,6 +79,11 @@ class WarningTests(SynchronousTestCase):
             settings = Settings(advertise=advertise)
             self.assertEqual(list(addressWarnings(settings, lambda host: "10.1.2.3")), [])
 
+    def test_noPortThatCanBeAskedAbout(self) -> None:
+        settings = Settings(advertise="stun:a", listen=(Endpoint("tcp", "", 5060),))
+        [text] = addressWarnings(settings, lambda host: "10.1.2.3")
+        self.assertIn("no UDP port", text)
+
     def test_autoWithoutARegistration(self) -> None:
         [text] = addressWarnings(Settings(advertise="auto"), lambda host: "10.1.2.3")
         self.assertIn("no trunk registers", text)

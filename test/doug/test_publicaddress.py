@@ -8,7 +8,7 @@ from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from doug.settings import Settings, parseAdvertise, stunServer
+from doug.settings import Endpoint, Settings, parseAdvertise, stunServer
 from doug.testing import Lab
 from doug.testing.phonecall import PhoneCall
 from doug.trunks import Trunk
@@ -59,9 +59,11 @@ class PublicTests(SynchronousTestCase):
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
-    def build(self, advertise: str | None, sees: Address | None = None) -> Lab:
-        """The server has 3 s already to find out."""
-        settings = Settings(advertise=advertise, trunks=TRUNKS, anonymous="app", rtpTimeout=0)
+    def build(self, advertise: str | None, sees: Address | None = None, **more: Any) -> Lab:
+        """The server is started; no time has passed. sees: how others see it."""
+        settings = Settings(
+            advertise=advertise, trunks=TRUNKS, anonymous="app", rtpTimeout=0, **more
+        )
         lab = self.lab = Lab(Hello, settings=settings)
         self.sent: list[tuple[str, bytes]] = []
         lab.network.observers.append(lambda data, source, at: self.sent.append((at[0], data)))
@@ -119,6 +121,7 @@ class PublicTests(SynchronousTestCase):
         self.assertEqual({source for _, source in self.stun.asked}, {SERVER})
         told = [line for line in self.lines if "behind NAT" in line]
         self.assertEqual(len(told), 1)
+        self.assertEqual([line for line in self.lines if "has no address" in line], [])
         self.finish()
 
     def test_stunIsSilent(self) -> None:
@@ -232,6 +235,16 @@ class PublicTests(SynchronousTestCase):
         lab.advance(1)
         self.lab.close()
         self.assertEqual(self.registrar.heard, [])
+        self.finish()
+
+    def test_eachPortIsAskedAbout(self) -> None:
+        """By its own address family; of an IPv6 port that nobody sees nothing is said."""
+        ports = (Endpoint("udp", "", 5060), Endpoint("udp", "", 5062), Endpoint("udp", "::", 5064))
+        lab = self.build("stun:203.0.113.7", listen=ports)
+        lab.advance(1)
+        self.assertEqual({port for _, (_, port) in self.stun.asked}, {5060, 5062})
+        self.assertEqual(len(self.registrar.heard), 1)
+        self.assertEqual([line for line in self.lines if "does not tell how" in line], [])
         self.finish()
 
     def test_refusedAndForged(self) -> None:
