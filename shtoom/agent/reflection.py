@@ -38,7 +38,8 @@ NOBODY = "192.0.2.1"  # RFC 5737: so the default route leads there
 class Reflection:
     """One port of ours in the eyes of one server.
 
-    isIPv6: of the port. server: as a sip: URI of its host and port. onAnswer: told after each round, what came of it.
+    isIPv6: of the port. server: as a sip: URI of its host and port. onAnswer: told after each
+    round, what came of it.
 
     seen: (host, port) of ours, None while nobody has told; once known it stays until another is
     told. asked: the server's address that was asked last. elsewhere: as seen, in the eyes of the
