@@ -203,12 +203,14 @@ class _Context:
             )
             context = options.getContext()
             context.set_options(SSL.OP_NO_RENEGOTIATION)  # older ones of OpenSSL allow it
+            context.set_alpn_select_callback(_protocol)
             return context
         except (OSError, SSL.Error, ValueError) as e:
             raise TLSFailed(f"{path}: {_reason(e)}") from e
 
 
 _LATEST: Any = {} if _missing is not None else {"raiseMinimumTo": TLSVersion.TLSv1_2}
+_PROTOCOLS = (b"sip/2", b"http/1.1")  # the second one is what browsers ask for, before WebSocket
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -218,6 +220,15 @@ def _certificates(pem: bytes) -> Sequence[bytes]:
     if not parts:
         raise ValueError("there is no certificate in it (PEM)")
     return parts
+
+
+def _protocol(connection: Any, offered: Sequence[bytes]) -> Any:
+    """Which of the protocols that a client offers (ALPN) it is to speak; none is no fault.
+
+    Twisted's own choice fails the handshake of whoever offers what it does not know.
+    """
+    known = (name for name in _PROTOCOLS if name in offered)
+    return next(known, SSL.NO_OVERLAPPING_PROTOCOLS)
 
 
 def _reason(error: Exception) -> str:

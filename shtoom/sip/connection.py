@@ -32,7 +32,7 @@ __all__ = ["Accepting", "Connection", "Making"]
 class Connection(Protocol):
     """One connection. address: of the peer. accepted: was it opened by the peer?
 
-    timer: when it is looked at next.
+    shaking: is the handshake of TLS under way? timer: when it is looked at next.
     """
 
     def __init__(self, owner: StreamTransport, framer: IFramer, accepted: bool) -> None:
@@ -40,7 +40,7 @@ class Connection(Protocol):
         self.address: Address = ("", 0)
         self.timer: IDelayedCall | None = None
         self._owner, self._framer = owner, framer
-        self._shaking = owner.secure  # is the handshake of TLS under way?
+        self.shaking = owner.secure
         self._slow = False  # is it a message that the timer waits for?
         self._heardAt = 0.0
         self._full = False  # the peer does not read
@@ -59,7 +59,7 @@ class Connection(Protocol):
 
     def handshakeCompleted(self) -> None:
         """From Twisted: TLS is up."""
-        self._shaking = False
+        self.shaking = False
         self._heardAt = self._now()
         self._wait()
 
@@ -126,14 +126,14 @@ class Connection(Protocol):
 
     def _wait(self) -> None:
         """A message that has begun has its time, as has a handshake; so has silence between."""
-        slow = self._shaking or self._framer.within
+        slow = self.shaking or self._framer.within
         if self.timer is not None and self.timer.active():
             if slow and self._slow:
                 return  # more bytes of one message do not give it more time
             self.timer.cancel()
         self._slow = slow
         limits = self._owner.limits
-        if self._shaking or not self._framer.begun:
+        if self.shaking or not self._framer.begun:
             wait = limits.handshake
         elif slow:
             wait = limits.message
@@ -145,7 +145,7 @@ class Connection(Protocol):
 
     def _late(self) -> None:
         owner = self._owner
-        if self._shaking or not self._framer.begun:
+        if self.shaking or not self._framer.begun:
             owner.counts["slow"] += 1
             self._end(f"the handshake was not complete within {owner.limits.handshake:g} s")
         elif self._slow:

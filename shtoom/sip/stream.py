@@ -85,7 +85,7 @@ class StreamTransport:
     connection ended, for people. advertise, localAddressFor: as for UDP. factory: to be listened
     with; bound() says where.
     counts: received, sent, keepAlive, malformed, limited, error as for UDP; and opened, accepted,
-    refused (too many), slow and idle (closed by us), connectFailed.
+    refused (too many), noHandshake (of TLS), slow and idle (closed by us), connectFailed.
     """
 
     reliable = True
@@ -238,6 +238,15 @@ class StreamTransport:
 
     def lost(self, connection: Connection, reason: str) -> None:
         """A connection is over."""
+        if connection.shaking and not self._closed:
+            self.counts["noHandshake"] += 1
+            self.quietLog.warn(
+                "noHandshake",
+                "{name} with {at}: no handshake: {reason}",
+                name=self.name,
+                at=hostPort(*connection.address),
+                reason=reason,
+            )
         if connection.accepted:
             host = connection.address[0]
             self._sources[host] -= 1

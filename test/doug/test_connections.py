@@ -224,20 +224,18 @@ class TLSTests(ConnectionCase):
         self.assertStillWell()
 
     def test_whatIsNoTLS(self) -> None:
-        """Its connection ends; nothing else does."""
+        """Its connection ends, the log says why; nothing else does."""
         self.mallory.connect()
         self.mallory.ask("OPTIONS")
         self.lab.advance(0.1)
+        self.assertLogged("TLS with 203.0.113.99:[0-9]+: no handshake: TLS failed: ")
         self.assertIsNone(self.mallory.wire)
         self.assertEqual(self.mallory.labels(), [])
         self.assertStillWell()
 
     def test_renegotiationIsOff(self) -> None:
         """A client of TLS 1.2 that wants another handshake gets none (it costs us, not them)."""
-        raw = Raw()
-        factory = ClientFactory()
-        factory.protocol = lambda: raw
-        self.mallory.connect(factory)
+        raw = self.connectRaw(self.mallory)
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         client = SSL.Connection(context, None)
@@ -252,6 +250,35 @@ class TLSTests(ConnectionCase):
         self.assertTrue(client.renegotiate_pending())
         self.mallory.machine.network.reset(self.mallory.host)
         self.assertStillWell()
+
+    def test_whatElseAClientMaySpeak(self) -> None:
+        """Browsers offer HTTP (ALPN); who offers nothing that we know is served all the same."""
+        for offered, chosen in (
+            ([b"http/1.1"], b"http/1.1"),
+            ([b"h2", b"sip/2"], b"sip/2"),
+            ([b"h2", b"imap"], b""),
+        ):
+            raw = self.connectRaw(self.alice)
+            context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            context.set_alpn_protos(offered)
+            client = SSL.Connection(context, None)
+            client.set_connect_state()
+            self.exchange(client, raw)
+            client.send(b"\r\n\r\n")
+            self.exchange(client, raw)
+            self.assertEqual(client.recv(10), b"\r\n")
+            self.assertEqual(client.get_alpn_proto_negotiated(), chosen)
+            self.lab.network.reset(self.alice.host)
+        self.assertStillWell()
+
+    def connectRaw(self, actor: StreamActor) -> Raw:
+        """A connection without TLS of its own."""
+        raw = Raw()
+        factory = ClientFactory()
+        factory.protocol = lambda: raw
+        factory.noisy = False
+        actor.connect(factory)
+        return raw
 
     def exchange(self, client: Any, raw: Raw) -> None:
         """Some round trips of a handshake."""
