@@ -12,6 +12,7 @@ from doug.testing.hearing import toneShare
 from test.peers.peers import HOST, Baresip, waitFor
 from test.peers.proxies import Kamailio
 from test.peers.server import Doug
+from test.peers.softphones import Linphone
 from test.peers.test_outbound import INVITE
 
 USERS = {"alice": "a-secret", "doug": "d-secret"}
@@ -45,6 +46,13 @@ class TrunkTests(SynchronousTestCase):
         alice.start()
         alice.waitRegistered()
         return alice
+
+    def trigger(self, doug: Doug) -> None:
+        """Any call, upon which the application dials."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+            caller.bind((HOST, 0))
+            text = INVITE.format(target=doug.target, port=caller.getsockname()[1])
+            caller.sendto(text.encode(), (HOST, doug.port))
 
     def assertTone(self, phone: Baresip) -> None:
         """It has heard its own tone."""
@@ -85,22 +93,54 @@ class TrunkTests(SynchronousTestCase):
         alice.waitEvent("CALL_CLOSED")
         self.assertTone(alice)
 
+    def test_linphone(self) -> None:
+        """Another maker's phone calls through the proxy, holds, resumes and hangs up."""
+        if why := Linphone.missing():
+            self.skipTest(why)
+        doug = self.doug("HeldEcho")
+        doug.waitLog("registered for")
+        phone = Linphone("alice", password="a-secret", registrar=self.proxy.uri)
+        self.addCleanup(phone.stop)
+        phone.start()
+        phone.register()
+        phone.say(f"call sip:doug@{self.proxy.uri}")
+        phone.waitLog("Media streams established")
+        notes = doug.dir / "held.txt"
+        phone.say("pause")
+        phone.waitLog("is now paused")
+        phone.say("resume")
+        waitFor("its end", lambda: len(notes.read_text().split()) == 2)
+        phone.say("terminate")
+        waitFor("the end", (doug.dir / "ended.txt").exists)
+        self.assertEqual(notes.read_text().split(), ["CallHeldEvent", "CallResumedEvent"])
+
     def test_dialsThroughTheProxy(self) -> None:
         """The 407 is answered with the trunk's password, and the caller is the trunk's user."""
         alice = self.alice()
         target = f"--args=target=sip:alice@{self.proxy.uri}"
         doug = self.doug("Dials", target, "--anonymous=app")
         doug.waitLog("registered for")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-            caller.bind((HOST, 0))
-            text = INVITE.format(target=doug.target, port=caller.getsockname()[1])
-            caller.sendto(text.encode(), (HOST, doug.port))
+        self.trigger(doug)
         alice.waitEvent("CALL_ESTABLISHED")
         time.sleep(0.5)
         alice.hangup()
         path = doug.dir / "dialled.txt"
         waitFor("the end", lambda: path.exists() and ": " in path.read_text(), 8.0)
         self.assertIn("answered", path.read_text())
+
+    def test_dialsOverTCPAndHolds(self) -> None:
+        """INVITE, hold, resume and BYE go by the proxy, each along the Record-Route."""
+        alice = self.alice()
+        target = f"--args=target=sip:alice@{self.proxy.uri};transport=tcp"
+        doug = self.doug("Stays", target, "--args=hold=1", "--anonymous=app", transport="tcp")
+        doug.waitLog("registered for")
+        self.trigger(doug)
+        alice.waitEvent("CALL_ESTABLISHED")
+        alice.waitEvent("CALL_CLOSED")
+        results = doug.dir / "dialled.txt"
+        waitFor("the end", lambda: "ended" in results.read_text())
+        words = ["answered", "held", "resumed", "ended: hung up on this side"]
+        self.assertEqual(results.read_text().splitlines()[-4:], words)
 
     def test_aWrongPasswordIsNamed(self) -> None:
         doug = self.doug("Echo", password="wrong")

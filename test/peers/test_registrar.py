@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
-from test.peers.peers import HOST, Baresip, PeerError, freePort, waitFor
+from test.peers.peers import HOST, Baresip, PeerError, freePort, makeCertificate, waitFor
 from test.peers.server import Doug
 from test.peers.softphones import Linphone
 from test.peers.test_outbound import INVITE
@@ -47,7 +47,7 @@ class RegistrarTests(SynchronousTestCase):
         self.configuration.write_text(CONFIGURATION.format(folder=self.folder))
         self.port, self.tcp = freePort(), freePort()
 
-    def doug(self) -> Doug:
+    def doug(self, *args: str) -> Doug:
         """The server, at the same ports each time."""
         doug = Doug(
             APP,
@@ -56,14 +56,15 @@ class RegistrarTests(SynchronousTestCase):
                 f"--config={self.configuration}",
                 f"--listen=tcp:{HOST}:{self.tcp}",
                 f"--args=target=sip:alice@{HOST}:{self.port}",
+                *args,
             ],
         )
         self.addCleanup(doug.stop)
         doug.start()
         return doug
 
-    def phone(self, transport: str = "udp", password: str = "a-secret") -> Baresip:
-        port = self.tcp if transport == "tcp" else self.port
+    def phone(self, transport: str = "udp", password: str = "a-secret", port: int = 0) -> Baresip:
+        port = port or (self.tcp if transport == "tcp" else self.port)
         phone = Baresip(
             "alice",
             registrar=f"{HOST}:{port}",
@@ -133,6 +134,18 @@ class RegistrarTests(SynchronousTestCase):
         self.isCalled(doug, phone)
         doug.stop()
         doug = self.doug()
+        self.isCalled(doug, phone)
+        self.assertNotIn("Traceback", doug.log())
+
+    def test_overTLS(self) -> None:
+        """Called over the connection that it made."""
+        certificate, key = makeCertificate(self.folder)
+        tls = freePort()
+        doug = self.doug(
+            f"--listen=tls:{HOST}:{tls}", f"--certificate={certificate}", f"--private-key={key}"
+        )
+        phone = self.phone("tls", port=tls)
+        phone.waitRegistered()
         self.isCalled(doug, phone)
         self.assertNotIn("Traceback", doug.log())
 
