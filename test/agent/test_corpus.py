@@ -230,9 +230,7 @@ def reactions(expect: dict[str, Any]) -> Callable[[int | None], bool]:
     statuses = expect.get("status", ())
     if expect["action"] in ("drop", "response"):
         return lambda got: got is None
-    if expect["action"] == "reject":
+    if expect["action"] == "reject" or (statuses and expect["action"] == "process"):
         return lambda got: got in statuses or (got is None and expect.get("may_drop", False))
-    if statuses and expect["action"] == "process":
-        return lambda got: got in statuses
     served = (200, 481, 405, 488)  # by who takes calls: what was served, in the words of its method
     return lambda got: got in served or got in statuses
