@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
 from test.peers.peers import HERE, HOST, Baresip, Sipp, freePort, makeCertificate, waitFor
+from test.peers.proxies import Kamailio
 from test.peers.server import Doug
 from test.peers.test_outbound import INVITE
 
@@ -103,6 +104,29 @@ class TransportTests(SynchronousTestCase):
         alice.dial(f"sip:echo@{HOST}:{self.tls};transport=tls")
         alice.waitEvent("CALL_ESTABLISHED")
         alice.waitEvent("CALL_CLOSED", 8.0)
+
+    def test_throughAnEdgeOverTLS(self) -> None:
+        """baresip over TLS to a kamailio, which records its route, and over TLS to Doug.
+
+        Both ends hang up once: each over the connections that there are.
+        """
+        if why := Kamailio.missing():
+            self.skipTest(why)
+        for app, ends in (("Echo", "alice"), ("HangsUp", "doug")):
+            doug = self.doug(app, "--tls-no-verify")
+            edge = Kamailio.edge(f"sip:{HOST}:{self.tls};transport=tls")
+            doug.start()
+            self.addCleanup(edge.stop)
+            edge.start()
+            alice = self.phone("tls", ca=edge.dir / "cert.pem")
+            alice.dial(f"sip:echo@{HOST}:{edge.tlsPort};transport=tls")
+            alice.waitEvent("CALL_ESTABLISHED")
+            if ends == "alice":
+                time.sleep(0.5)
+                alice.hangup()
+            alice.waitEvent("CALL_CLOSED", 8.0)
+            doug.waitLog("ended after", 5.0)
+            self.assertNotIn("not confirmed", doug.log())
 
     def test_dialsOverTCP(self) -> None:
         """Twice, over one connection."""
