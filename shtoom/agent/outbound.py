@@ -385,8 +385,11 @@ class OutboundCall(Call):
             super().act(action, parting)
 
     def _notAnswered(self) -> None:
-        waited = f"no answer within {self._dialling.timeout:g} s"
-        self.leave(Happening.HANGUP, CallNotAnswered(waited))
+        waited = f"within {self._dialling.timeout:g} s"
+        reason = f"no answer {waited}"
+        if self._resolving is not None and self._hop is not None:
+            reason = f"{shown(self._hop.host)} was not found {waited} (DNS: NAPTR, SRV, A, AAAA)"
+        self.leave(Happening.HANGUP, CallNotAnswered(reason))
 
     def cleanUp(self) -> None:
         """Lets go of timer, resolver and transaction."""

@@ -6,7 +6,6 @@ the feature; test_every_case.py holds both against the files of cases.
 """
 
 NOT_YET = {
-    "dns-001": "SRV",
     "early-004": "100rel, as the caller",
     "early-006": "100rel, as the caller",
     "transfer-001": "REFER",
