@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
@@ -24,7 +25,7 @@ from doug.testing import Conditions
 from shtoom.exceptions import CallFailed, UserBusy
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
-from test.cases.actor import DOUG, Actor, Dialogue
+from test.cases.actor import DOUG, Actor, Dialogue, With
 from test.cases.media import Address
 from test.races.case import RaceCase, label
 
@@ -36,6 +37,9 @@ QUIET = 70.0
 
 ANSWERED_FOR, REFUSED_FOR = 32.0, 5.0
 """Seconds for which a final response stands, as long as its transaction lives: timers L and I."""
+
+TIMER = {"Supported": "timer"}
+EXPIRES = "Session-Expires"
 
 Moves = dict[str, Callable[[], object]]
 
@@ -128,6 +132,12 @@ class AnyCase(RaceCase):
             "prack": lambda: talk.ask("PRACK"),
             "overtaken": lambda: talk.ask(self.chance.choice(["BYE", "INVITE", "INFO"]), cseq=1),
             "offer": self.offer,
+            "hold": lambda: self.tolerated(self.app.leg.hold()),
+            "resume": lambda: self.tolerated(self.app.leg.resume()),
+            "timerTheirs": lambda: talk.ask("UPDATE", with_=TIMER | {EXPIRES: "90;refresher=uac"}),
+            "timerOurs": lambda: talk.reinvite(with_=TIMER | {EXPIRES: "90;refresher=uas"}),
+            "brief": lambda: self.reply(far, 422, {"Min-SE": "200"}),
+            "minute": lambda: self.settle(61.0),
             "glare": lambda: self.reply(far, 491),
             "ok": lambda: self.reply(far, 200),
             "gone": lambda: self.reply(far, 481),
@@ -188,16 +198,19 @@ class AnyCase(RaceCase):
     def offer(self) -> None:
         """A re-INVITE of ours, if a call is up."""
         for call in self.lab.application.exchange.agent.calls:
-            answer = call.reoffer(call.localSDP or b"")
-            answer.addErrback(lambda failure: failure.trap(CallFailed) and None)
+            self.tolerated(call.reoffer(call.localSDP or b""))
 
-    def reply(self, far: Actor, code: int) -> None:
+    def tolerated(self, asked: Deferred[Any]) -> None:
+        """The far end may refuse, as it likes."""
+        asked.addErrback(lambda failure: failure.trap(CallFailed) and None)
+
+    def reply(self, far: Actor, code: int, lines: With | None = None) -> None:
         """To all requests of the server in the call that the far end has heard."""
         for heard in far.heard:
             message = heard.message
             if isinstance(message, Request) and message.method not in ("ACK",):
                 sdp = far.answer if code == 200 and message.method == "INVITE" else b""
-                far.reply(message, code, tag="a", body=sdp)
+                far.reply(message, code, tag="a", body=sdp, with_=lines)
 
     def repeatAny(self) -> None:
         """Any datagram that a far end has sent, once more."""
