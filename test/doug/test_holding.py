@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doug.conferencing import newConferenceMember
 from doug.events import (
     CallEndedEvent,
     CallHeldEvent,
@@ -10,6 +11,7 @@ from doug.events import (
 )
 from doug.holdmusic import tune
 from doug.settings import Settings
+from doug.source import EchoSource
 from shtoom.audio.tones import sine
 from shtoom.exceptions import CallFailed
 from test.cases.case import FieldCase, Scripted
@@ -178,6 +180,95 @@ class HoldTests(LegTestCase):
         self.leg.mediaStopRecording()
         self.lab.advance(0.5)
         self.assertEqual(set(path.read_bytes()), {0})
+        self.finish()
+
+    def test_anEchoWaits(self) -> None:
+        """An EchoSource, whose packets go back as they come, gives way to the music."""
+        self.begin()
+        echo = EchoSource()
+        self.leg.mediaPlay(echo)
+        self.leg.mediaRecord(echo)
+        self.call.sayTone(1000, 6.0)
+        self.lab.advance(0.5)
+        self.call.assertHearsTone(1000, 0.2)
+        self.hold()
+        self.lab.advance(2.5)
+        self.call.assertHears(tune()[:16000], 1.5)
+        self.resume()
+        self.call.sayTone(1000, 1.0)
+        self.lab.advance(0.8)
+        self.call.assertHearsTone(1000, 0.3)
+        self.finish()
+
+    def test_aRoomHearsNothingOfIt(self) -> None:
+        """The others of a conference hear silence, not the music; then the member again."""
+        self.begin()
+        seat = newConferenceMember("room", self.leg)
+        self.leg.mediaPlay([seat])
+        self.leg.mediaRecord(seat)
+        other = self.lab.phone("other").dial("sip:puppet@doug")
+        self.lab.advance(0.2)
+        apps = self.lab.application.listVoiceapps().values()
+        [another] = [app for app in apps if app is not self.app]
+        leg = another.getDefaultLeg()
+        assert leg is not None
+        theirs = newConferenceMember("room", leg)
+        leg.mediaPlay([theirs])
+        leg.mediaRecord(theirs)
+        self.hold()
+        self.lab.advance(2.5)
+        self.call.assertHears(tune()[:16000], 1.5)
+        other.assertSilent(2.0)
+        self.resume()
+        self.call.sayTone(620, 1.0)
+        self.lab.advance(0.8)
+        other.assertHearsTone(620, 0.4)
+        another.returnResult("over")
+        self.lab.advance(0.1)
+        self.finish()
+
+    def test_aMoveKeepsIt(self) -> None:
+        """Our address changes meanwhile: what is offered from there holds, too."""
+        self.begin()
+        self.hold()
+        self.lab.renumber("192.0.2.11")
+        self.lab.advance(4.0)
+        self.assertEqual(self.offered(), "sendonly")
+        self.call.assertHears(tune()[20000:], 0.8)
+        self.resume()
+        self.assertEqual(self.offered(), "sendrecv")
+        self.finish()
+
+    def test_aCallThatWasPlaced(self) -> None:
+        """It is held as one that came in."""
+        self.begin()
+        phone = self.lab.phone("bob")
+        leg = self.app.placeCall(phone.uri)
+        self.lab.advance(0.5)
+        [call] = phone.calls
+        done = leg.hold()
+        self.lab.advance(2.5)
+        self.successResultOf(done)
+        call.assertHears(tune()[:16000], 1.5)
+        done = leg.resume()
+        self.lab.advance(0.5)
+        self.successResultOf(done)
+        self.finish()
+
+    def test_theNextApplicationMayEndIt(self) -> None:
+        """hijackLeg() leaves the hold as it is: it is the call's."""
+        self.begin()
+        self.hold()
+        self.lab.application.startVoiceApp()
+        self.lab.advance(0.0)
+        [heir] = [a for a in self.lab.application.listVoiceapps().values() if a is not self.app]
+        self.leg.hijackLeg(heir)
+        self.lab.advance(2.0)
+        self.call.assertHears(tune()[:8000], 0.5)
+        self.resume()
+        self.assertEqual(self.offered(), "sendrecv")
+        heir.returnResult("over")
+        self.lab.advance(0.1)
         self.finish()
 
     def test_theCallEndsMeanwhile(self) -> None:
