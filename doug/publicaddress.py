@@ -161,36 +161,46 @@ class PublicAddress:
 
     def _reflected(self, reflection: Reflection) -> None:
         """A round is over."""
-        self._tell(reflection)
         seen, before = reflection.seen, self._seen.get(reflection)
         if seen is not None and seen != before:
             self._seen[reflection] = seen
             self._changed(f"STUN server {reflection.server.host}", before, seen)
+        isSettled = seen is not None and seen == before and not reflection.problem
+        self._tell(reflection, self._registrarsView(reflection) if isSettled else None)
         if all(r.seen is not None or r.problem for r in self._reflections):
             self._nowKnown()
 
-    def _tell(self, reflection: Reflection) -> None:
+    def _tell(self, reflection: Reflection, elsewhere: Address | None) -> None:
         """What a far phone would see, in words, each once.
 
-        Nothing of an IPv6 port that nobody tells anything about: NAT is rare there.
+        elsewhere: what others see, where the server has no second address to tell. Nothing of an
+        IPv6 port that nobody tells anything about: NAT is rare there.
         """
         if reflection.isIPv6 and reflection.seen is None:
             return
-        for finding in sightFindings(self._settings, self._sight(reflection)):
+        for finding in sightFindings(self._settings, self._sight(reflection, elsewhere)):
             if finding not in self._said:
                 self._said.add(finding)
                 self.log.warn("{finding}", finding=finding)
 
+    def _registrarsView(self, reflection: Reflection) -> Address | None:
+        """How a registrar sees that port, by its last answer: a new address makes one at once."""
+        for registration in self._registered():
+            peer, seen = registration.peer, registration.seenAs
+            if peer is not None and peer.transport is reflection.transport and seen is not None:
+                if not isInside(seen[0]):
+                    return seen
+        return None
+
     @staticmethod
-    def _sight(reflection: Reflection) -> Sight:
+    def _sight(reflection: Reflection, elsewhere: Address | None) -> Sight:
         """What is known now; local is what would be told without STUN."""
         try:
             local = reflection.transport.routed(reflection.asked)
         except TransportFailed:
             local = ("", 0)
-        return Sight(
-            local, reflection.server.host, reflection.seen, reflection.elsewhere, reflection.problem
-        )
+        elsewhere = reflection.elsewhere or elsewhere
+        return Sight(local, reflection.server.host, reflection.seen, elsewhere, reflection.problem)
 
     def _changed(self, by: str, before: Address | None, now: Address) -> None:
         self.log.info(

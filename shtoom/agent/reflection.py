@@ -106,13 +106,17 @@ class Reflection:
             except CallFailed as error:
                 failure = TransportFailed(f"{hostPort(host, port)}: {error.reason}")
                 continue
-            self.seen = answer.mapped
+            if answer.mapped != self.seen:
+                self.seen, self.elsewhere, self._askedElsewhere = answer.mapped, None, False
             await self._compare(answer)
             return
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else it and this frame hold one another
 
     async def _compare(self, answer: Binding) -> None:
-        """Asks the server's other address, once."""
+        """Asks the server's other address, once for each address of ours."""
         other = answer.other
         if other is None or self._askedElsewhere or (":" in other[0]) != (":" in answer.mapped[0]):
             return

@@ -229,6 +229,31 @@ class PublicTests(SynchronousTestCase):
         second.close()
         self.finish()
 
+    def test_symmetricNATByARegistrar(self) -> None:
+        """A STUN server with one address: the registrar's view tells, once both are sure."""
+        lab = self.build("stun:203.0.113.7", OUTSIDE)
+        self.registrar.sees = ("203.0.113.50", 40777)
+        lab.advance(20)
+        self.assertEqual([line for line in self.lines if "symmetric NAT" in line], [])
+        lab.advance(60)
+        [told] = [line for line in self.lines if "symmetric NAT" in line]
+        self.assertIn("as 203.0.113.50:40777 to another", told)
+        self.finish()
+
+    def test_aNewAddressIsNoSymmetricNAT(self) -> None:
+        """Both see it, one after the other, and so does the server's other address."""
+        lab = self.build("stun:203.0.113.7", OUTSIDE)
+        second = STUNServer(lab.network, ("203.0.113.8", 3479), lab.reactor.seconds)
+        self.stun.other, second.sees = second.at, OUTSIDE
+        lab.advance(60)
+        self.stun.sees = self.registrar.sees = second.sees = ("203.0.113.51", 40001)
+        lab.advance(100)
+        self.assertEqual(len(self.registrar.heard), 2)
+        self.assertEqual(len(second.asked), 2)
+        self.assertEqual([line for line in self.lines if "symmetric NAT" in line], [])
+        second.close()
+        self.finish()
+
     def test_stoppedWhileItAsks(self) -> None:
         """Nothing is registered, no timer is left."""
         lab = self.build("stun:203.0.113.7")
