@@ -33,6 +33,12 @@ class Caller(NamedTuple):
     trunk: LiveTrunk | None = None
     phone: str | None = None
 
+    def identity(self, request: Request) -> str | None:
+        """The URI of who calls, if there is somebody who answers for it."""
+        if self.trunk is not None:
+            return self.trunk.callerOf(request)
+        return str(request.fromAddress.uri) if self.phone is not None else None
+
 
 class Admission:
     """The rules of one server.

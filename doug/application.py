@@ -161,6 +161,7 @@ class DougApplication:
             hasAddress=self._hasAddress,
             wallTime=self._wallTime,
             names=self._names(self.reactor),
+            trunkChanged=self._trunkChanged,
         )
         try:
             heard = exchange.listen()
@@ -287,6 +288,9 @@ class DougApplication:
         """An application has ended with an error. To be overridden."""
         self.log.failure("{app} ended with an error", error, app=self._nameOf(cookie))
 
+    def trunkChanged(self, name: str, state: str) -> None:
+        """A trunk registers, fails to, goes down, comes up; state says it. To be overridden."""
+
     def dropCall(self, cookie: str) -> Deferred[None]:
         """Hangs up all legs of an application, as if the far ends had.
 
@@ -360,6 +364,7 @@ class DougApplication:
             session.close()
             raise
         leg.trunk = name
+        leg.identity = caller.identity(request)
         leg.phone = caller.phone
         app = self._makeApp(route.app, route.args)
         leg.hijackLeg(app)
@@ -459,6 +464,12 @@ class DougApplication:
         except Exception:
             self.log.failure("{app}: its result was not accepted", app=self._nameOf(cookie))
         self._apps.pop(cookie, None)
+
+    def _trunkChanged(self, name: str, state: str) -> None:
+        try:
+            self.trunkChanged(name, state)
+        except Exception:
+            self.log.failure("trunkChanged failed for {name}: {state}", name=name, state=state)
 
     def _nameOf(self, cookie: str) -> str:
         app = self._apps.get(cookie)

@@ -84,6 +84,17 @@ def notPlayed(facts: CallFacts) -> Finding | None:
     return Finding("not-played", f"not played: {'; '.join(facts.notPlayed)}")
 
 
+def notRecorded(facts: CallFacts) -> Finding | None:
+    """A recording that the application asked for is not there, or not whole."""
+    if not facts.notRecorded:
+        return None
+    return Finding(
+        "not-recorded",
+        f"not recorded to its end: {'; '.join(facts.notRecorded)}; see that there is room for it, "
+        "that the folder may be written to and that its disk is fast enough",
+    )
+
+
 def slowHandler(facts: CallFacts) -> Finding | None:
     """A handler kept the reactor, and with it the sound of all calls."""
     if not facts.slowHandlers:

@@ -44,9 +44,10 @@ class CallFacts:
     a prompt which was not to be stopped by them. eventsUnmatched: other events that no state
     wanted, with the state. pending: the handler whose Deferred pended when the far end was gone.
     leftOut: did the media clock leave out sound meanwhile? notPlayed: items that could not be
-    played, and why, with the remedy. appError: the handler and the error that the application ended
-    with while the call was up. slowHandlers: those of the application that held the reactor, with
-    file, line and seconds. survivors: what was still open after the end, in words.
+    played, and why, with the remedy. notRecorded: why recordings failed, with their files.
+    appError: the handler and the error that the application ended with while the call was up.
+    slowHandlers: those of the application that held the reactor, with file, line and seconds.
+    survivors: what was still open after the end, in words.
     """
 
     answeredFor: float | None = None
@@ -67,6 +68,7 @@ class CallFacts:
     pending: str = ""
     leftOut: bool = False
     notPlayed: Sequence[str] = ()
+    notRecorded: Sequence[str] = ()
     appError: str = ""
     slowHandlers: Sequence[str] = ()
     survivors: Sequence[str] = ()

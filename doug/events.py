@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from shtoom.exceptions import bare
 from shtoom.sip.headers import Headers
 
 if TYPE_CHECKING:
@@ -297,6 +298,7 @@ class CallRejectedEvent(_Reasoned, _FarEndSaid, CallLegEvent):
         self.reason, self.sipCode = reason, sipCode
         self.failure = failure
         if failure is not None:
+            bare(failure)
             self.headers = failure.headers
 
 

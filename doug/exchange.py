@@ -88,6 +88,7 @@ class Exchange:
         hasAddress: Callable[[str], bool],
         wallTime: Callable[[], float],
         names: INames | None,
+        trunkChanged: Callable[[str, str], None] = lambda name, state: None,
     ) -> None:
         self.reactor, self.settings, self.rng = reactor, settings, rng
         self.agent = UserAgent(
@@ -151,6 +152,7 @@ class Exchange:
             wallTime=wallTime,
             isOurs=self._isOurs,
             refused=self.scanners.refused,
+            trunkChanged=trunkChanged,
         )
         self.agent.policy.isTrunk = self.relations.trunking.sends
         self.tracing = Tracing(reactor, self.agent, settings, wallTime)
@@ -173,6 +175,7 @@ class Exchange:
         policy.maxCalls, policy.maxEarlyCalls = settings.maxCalls, settings.maxEarlyCalls
         policy.limitLoopback = settings.limitLoopback
         self.agent.layer.mostUnanswered = settings.maxTransactions
+        self.agent.sessionPolicy = SessionPolicy(settings.sessionExpires, settings.minSE)
         if settings.sourceRate != self._gate.rate:
             self._gate.setRate(settings.sourceRate)
         self.scanners.change(settings.scanners, settings.maxGuesses)

@@ -82,7 +82,11 @@ class Farewell:
         if self._patience is not None and self._patience.active():
             self._patience.cancel()
         leg, app = self._leg, self._leg.getVoiceApp()
-        facts = replace(self._facts, survivors=leg.leaks.over(leg.scope))
+        facts = replace(
+            self._facts,
+            notRecorded=tuple(self._media.notRecorded),
+            survivors=leg.leaks.over(leg.scope),
+        )
         verdict = judge(facts)
         logEnd(leg.scope.name, self._how, facts, verdict, self._dialled)
         if app is not None and not app.va_over:

@@ -102,8 +102,9 @@ class Leg:
     the far end has just hung up.
 
     ended: is it over? trunk: the name of the one that the call came from or goes by, None for none.
-    phone: the user that the caller has registered here as, None for none. callID: of its call, as
-    in log lines. scope: what it has open.
+    phone: the user that the caller has registered here as, None for none. identity: the URI of the
+    caller as that trunk or phone is known to have said it, None if nobody answers for it. callID:
+    of its call, as in log lines. scope: what it has open.
     leaks: who looks whether that is closed.
     """
 
@@ -131,6 +132,7 @@ class Leg:
         self.callID = ""
         self.trunk: str | None = None
         self.phone: str | None = None
+        self.identity: str | None = None
         self.scope = CallScope(self._cookie)
         if capabilities is None and call is not None and call.peer is not None and session:
             capabilities = exchange.capabilities(call.peer, session.port)

@@ -26,7 +26,7 @@ from shtoom.agent.extraheaders import OF_EACH, extraHeaders
 from shtoom.agent.fork import Flow, Fork
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
-from shtoom.exceptions import CallFailed, CallNotAnswered
+from shtoom.exceptions import CallFailed, CallNotAnswered, bare
 from shtoom.sip.body import sdpBody
 from shtoom.sip.keyinfo import DTMF_RELAY, KeyInfo, keyInfoBody
 from shtoom.sip.shown import shown
@@ -359,7 +359,7 @@ class LegCall:
         try:
             call.findings += self.offers.answered(sdp)
         except CallFailed as failure:
-            self._failure = failure
+            self._failure = bare(failure)
             call.hangup((("Reason", f'SIP;cause={failure.sipCode};text="Not Acceptable"'),))
             return False
         if self.offers.stream == heard:  # that is to be heard already

@@ -65,8 +65,8 @@ class LegMedia:
     session: None for a leg that never got one. player, recorder, sources, keys (that it hears),
     sender (of keys): its parts. bridge: the one that the leg is in. holding: have we put the far
     end on hold? Then it hears music, what is played waits, and no other leg hears it. notPlayed:
-    items that could not be, and why. losses: keys that stopped nothing. startedAt: when the session
-    got its latest parameters, in seconds of the reactor.
+    items that could not be, and why. notRecorded: why recordings failed. losses: keys that stopped
+    nothing. startedAt: when the session got its latest parameters, in seconds of the reactor.
     Between start() and close() the session is at work; what is asked for before is kept until then.
     """
 
@@ -98,6 +98,7 @@ class LegMedia:
         self._music: HoldMusic | None = None
         self._tones: KeyTones | None = None  # keys that are being said
         self.notPlayed: list[str] = []
+        self.notRecorded: list[str] = []
         self.keys = LegKeys(leg, self, application.exchange.inband)
         self.sender = KeySender(self)
         self._clock = application.exchange.media
@@ -303,15 +304,19 @@ class LegMedia:
         """A recording is over and its file complete."""
         self._leg.raiseEvent(self.recordEvent(record))
 
+    def recordFailed(self, record: Record) -> None:
+        """One that the application may want to hear of or not: the log and the verdict do."""
+        reason = shown(record.reason, SENTENCE)
+        log.warn(
+            "call {callID}: recording failed: {reason}", callID=self._leg.callID, reason=reason
+        )
+        if reason not in self.notRecorded:
+            self.notRecorded.append(reason)
+
     def recordEvent(self, record: Record) -> MediaRecordDoneEvent:
         """The event for the end of a recording."""
         how = record.how
         if issubclass(how, MediaRecordFailedEvent | MediaRecordStoreFailedEvent):
-            log.warn(
-                "call {callID}: recording failed: {reason}",
-                callID=self._leg.callID,
-                reason=shown(record.reason, SENTENCE),
-            )
             return how(record.dest, self._leg, record.duration, record.reason)
         if issubclass(how, MediaRecordTimeoutExceededEvent) and record.limits.byServer:
             log.warn(

@@ -86,6 +86,9 @@ class IRecorderHost(Protocol):
     def recorderChanged(self) -> None:
         """Other recordings run than before."""
 
+    def recordFailed(self, record: Record) -> None:
+        """It could not be made or stored; record.reason says why. Comes before recordEnded()."""
+
     def recordClosed(self, record: Record) -> None:
         """Its file is complete and closed, whether anybody wants to hear of it or not."""
 
@@ -372,6 +375,8 @@ class Recorder:
         if host is not None:
             if record.source is not None:
                 host.sources.release(record.source, "record")
+            if issubclass(record.how, MediaRecordFailedEvent | MediaRecordStoreFailedEvent):
+                host.recordFailed(record)
             if record.wanted:
                 host.recordEnded(record)
         if not self._closing and self._whenClosed is not None:

@@ -38,8 +38,9 @@ class Relations:
     """trunking: the trunks. admission: who may call.
 
     wallTime: seconds since 1970, by which registrations outlive a restart. isOurs: do that host and
-    port lead to this server? refused: told of a host that was refused, and as which user. Raises
-    OSError if the file of settings.registrations cannot be had.
+    port lead to this server? refused: told of a host that was refused, and as which user.
+    trunkChanged: told of a trunk's name, and how it stands now. Raises OSError if the file of
+    settings.registrations cannot be had.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Relations:
         wallTime: Callable[[], float],
         isOurs: Callable[[str, int], bool],
         refused: Callable[[str, str], None] = lambda host, user: None,
+        trunkChanged: Callable[[str, str], None] = lambda name, state: None,
     ) -> None:
         self._refused = refused
         self._agent, self._rng, self._deferToThread = agent, rng, deferToThread
@@ -61,7 +63,11 @@ class Relations:
         self._gatekeeper: Gatekeeper | None = None
         self._registrar: Registrar | None = None
         self._store: BindingStore | None = None
-        self.trunking = Trunking(agent, settings.trunks.values())
+        self.trunking = Trunking(
+            agent,
+            settings.trunks.values(),
+            lambda trunk: trunkChanged(trunk.trunk.name, trunk.state()),
+        )
         self._take(settings, self._storeFor(settings))
 
     @property

@@ -25,7 +25,15 @@ TAKEN = frozenset(
     (
         *("apps", "args", "routes", "codecs", "infoKeys", "holdMusic", "dialOut"),
         *("gateway", "maxCalls", "userCalls", "maxEarlyCalls", "maxCallDuration", "maxRecording"),
-        *("rtpTimeout", "maxLegs", "maxQueuedEvents", "pendingLimit", "drainTimeout"),
+        *(
+            "rtpTimeout",
+            "sessionExpires",
+            "minSE",
+            "maxLegs",
+            "maxQueuedEvents",
+            "pendingLimit",
+            "drainTimeout",
+        ),
         *("maxTransactions", "sourceRate", "limitLoopback", "scanners", "maxGuesses"),
         *("traceSIP", "traceFull", "traceNoDigits"),
         *("trunks", "phones", "anonymous", "allow", "deny", "realm", "digest"),

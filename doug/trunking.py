@@ -27,7 +27,7 @@ from shtoom.exceptions import (
     TransportFailed,
     UserBusy,
 )
-from shtoom.sip.fields import NameAddress
+from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.gate import TokenBuckets
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request
@@ -202,6 +202,16 @@ class LiveTrunk:
             realm=wishes.realm if wishes.auth is not None else trunk.realm,
             headers=headers,
         )
+
+    def callerOf(self, request: Request) -> str:
+        """The URI of who calls, by the header that the trunk says it in; else by From."""
+        header = IDENTITY_HEADERS.get(self.trunk.identity)
+        for value in request.headerValues(header) if header is not None else ():
+            try:
+                return str(parseNameAddress(value).uri)
+            except MalformedMessage:
+                continue
+        return str(request.fromAddress.uri)
 
     def sends(self, host: str) -> bool:
         """Do its requests come from that IP address?"""

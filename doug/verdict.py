@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     apprules.keysUnheeded,
     apprules.deferredPending,
     apprules.notPlayed,
+    apprules.notRecorded,
     apprules.slowHandler,
     apprules.late,
     apprules.survivors,

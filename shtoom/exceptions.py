@@ -2,8 +2,12 @@
 
 Lives here: errors that more than one floor knows; the docstring is what a user reads first. And
 checkText(), by which every text of an application passes on its way to the wire.
-Not here: errors of the application model (doug.exceptions). Imports nothing.
+Not here: errors of the application model (doug.exceptions).
 """
+
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 def checkText(what: str, text: str) -> str:
@@ -18,6 +22,15 @@ def checkText(what: str, text: str) -> str:
         except UnicodeEncodeError:
             raise ValueError(f"{what}: wanted text that UTF-8 can tell, got {text!r}") from None
     return text
+
+
+def bare(error: E) -> E:
+    """`error`, to be kept: without the frames that it passed, which hold what keeps it.
+
+    Such cycles are garbage that only the collector finds, and its pauses are heard in calls.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 class MalformedMessage(ValueError):

@@ -22,7 +22,7 @@ from shtoom.agent.options import capabilities
 from shtoom.agent.refreshing import Refreshing
 from shtoom.agent.reinvite import LOST
 from shtoom.agent.reoffer import Reoffers
-from shtoom.exceptions import CallFailed, CallNotAnswered, MalformedMessage
+from shtoom.exceptions import CallFailed, CallNotAnswered, MalformedMessage, bare
 from shtoom.sip.body import bodyParts
 from shtoom.sip.dialog import OutOfOrder
 from shtoom.sip.keyinfo import KEY_BODIES, parseKeyInfo
@@ -147,7 +147,8 @@ class Call:
         if step is None:
             return
         if self._parting is None:
-            self._parting = Parting(lines, refusal or CallNotAnswered("Unavailable", 480))
+            refusal = refusal or CallNotAnswered("Unavailable", 480)
+            self._parting = Parting(lines, bare(refusal))
             self.log.debug(
                 "call {callID} ({direction}) is left in state {state}: {ending}",
                 callID=self.callID,

@@ -41,18 +41,20 @@ class InboundCall(Call):
     direction = "inbound"
 
     def __init__(self, agent: UserAgent, transaction: ServerTransaction, request: Request) -> None:
-        super().__init__(agent, request.callID, CallState.TRYING)
-        self.request = request
-        self.peer: Peer = transaction.peer
-        self.remoteSDP = sdpBody(request)
-        self.contact = agent.contactFor(transaction.peer, request.uri.user or "")
+        # What may be malformed comes first: half a call is garbage that only the collector finds.
+        remoteSDP = sdpBody(request)
+        contact = agent.contactFor(transaction.peer, request.uri.user or "")
         self._localTag = agent.newTag()
-        dialog = self.dialog = Dialog.forUAS(request, self._localTag)
+        dialog = Dialog.forUAS(request, self._localTag)
+        if request.contact is None and "*" in request.headerValues("Contact"):
+            raise MalformedMessage("Contact header", "an address", "*")  # (8.1.1.8, 10.2.2)
+        super().__init__(agent, request.callID, CallState.TRYING)
+        self.request, self.remoteSDP, self.contact = request, remoteSDP, contact
+        self.peer: Peer = transaction.peer
+        self.dialog = dialog
         self._transaction: ServerTransaction | None = transaction
         self._accepted: AcceptedResponse | None = None
         if request.contact is None:
-            if "*" in request.headerValues("Contact"):  # of REGISTER alone (8.1.1.8, 10.2.2)
-                raise MalformedMessage("Contact header", "an address", "*")
             dialog.remoteTarget = self._seenAs(request.fromAddress.uri)
         agent.bind(dialog.key, self)
         self._waiting = Waiting(agent.reactor, request, transaction.respond, self)

@@ -27,6 +27,7 @@ from shtoom.exceptions import (
     InvalidSIPURL,
     NotAcceptable,
     TransportFailed,
+    bare,
 )
 from shtoom.sip.body import sdpBody
 from shtoom.sip.dialog import Dialog
@@ -368,7 +369,7 @@ class OutboundCall(Call):
             self.agent.acknowledge(dialog, self.request, self.peer, self.findings, self.account)
 
     def _failed(self, failure: CallFailed) -> None:
-        self.failure = failure
+        self.failure = bare(failure)
         self.leave(Happening.REFUSED, failure)
 
     # The way out

@@ -277,7 +277,10 @@ class Registration:
             if response.code != 503:
                 return response, peer
             failure = refusedBy(response)
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else it and this frame hold one another
 
     async def _ask(self, peer: Peer, expires: int) -> Response:
         """One REGISTER, and again with a password or a longer time. Raises CallFailed."""

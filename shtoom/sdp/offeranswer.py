@@ -130,7 +130,10 @@ def negotiate(offer: SessionDescription, capabilities: Capabilities) -> Negotiat
         )
         return Negotiated(_describe(capabilities, tuple(media), offer.line("t")), stream)
     if failure:
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else it and this frame hold one another
     kinds = ", ".join(f"{_plain(medium.type)} {medium.port}" for medium in offer.media[:8])
     raise _refusal(304, f"no audio stream is offered (offered: {kinds or 'no stream at all'})")
 

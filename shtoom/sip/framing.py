@@ -196,4 +196,7 @@ def _bodyLength(head: bytes, longest: int) -> int:
     else:
         if isinstance(message, Request) and message.method != "ACK":
             fault.request = message
-    raise fault
+    try:
+        raise fault
+    finally:
+        del fault  # else it and this frame hold one another

@@ -129,9 +129,12 @@ class Names:
                 found += await answer
             except NoNames as error:
                 silent = error
-        if not found and silent is not None:
-            raise silent
-        return found
+        try:
+            if not found and silent is not None:
+                raise silent
+            return found
+        finally:
+            del silent  # else it and this frame hold one another
 
     def _ask(self, name: str, kind: int, read: Callable[[Any], Any]) -> Deferred[list[Any]]:
         key = name.lower().rstrip("."), kind

@@ -8,6 +8,7 @@ Not here: typed values of other headers (parsed when asked for), responses to wh
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.fields import Via, isToken
@@ -22,6 +23,8 @@ MAX_LINE = 8192
 MAX_CALL_ID = 256
 """In characters: it stands in most lines of the log, and is kept for half a minute."""
 
+TOO_LARGE = 513  # more than we take (21.5.7)
+
 _STRAY = re.compile(r"[\r\n]")
 _UNSAFE = re.compile(r"[\r\n\0]")
 _FOLD = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)++")
@@ -29,6 +32,25 @@ _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
 _ROUGH_VIA = re.compile(r"SIP/[0-9.]++/([A-Za-z0-9-]++)[ \t]++([^ \t;,]++)", re.IGNORECASE)
 _BRANCH = re.compile(r";[ \t]*+branch=([A-Za-z0-9\-.!%*_+`'~]++)", re.IGNORECASE)
 _KEEP_ALIVE = frozenset(b"\r\n\0 ")
+
+
+class _Fault(NamedTuple):
+    """What MalformedMessage is made of, once it is raised.
+
+    An exception in a variable of a frame that it passes is garbage that only the collector finds,
+    with the whole message and all that its sender's transport holds.
+    """
+
+    where: str
+    wanted: str
+    got: bytes | str
+    code: int = 400
+
+    def error(self) -> MalformedMessage:
+        """To raise."""
+        error = MalformedMessage(self.where, self.wanted, self.got)
+        error.code = self.code
+        return error
 
 
 def isKeepAlive(datagram: bytes) -> bool:
@@ -48,55 +70,46 @@ def parse(datagram: bytes, most: int = MAX_BYTES) -> Request | Response:
     start, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
     lines, fault = _headerLines(rest)
     if len(datagram) > most:
-        fault = _tooLarge("message", f"at most {most} bytes", datagram)
+        fault = _Fault("message", f"at most {most} bytes", datagram, TOO_LARGE)
     elif not end:
-        fault = MalformedMessage("message", "an empty line after the headers", datagram)
+        fault = _Fault("message", "an empty line after the headers", datagram)
     headers = Headers.trusted(lines)
     if start[:4].upper() == "SIP/":
         return _response(start, headers, body, fault)
     return _request(start, headers, body, fault, len(datagram))
 
 
-def _headerLines(text: str) -> tuple[list[Line], MalformedMessage | None]:
+def _headerLines(text: str) -> tuple[list[Line], _Fault | None]:
     """The header lines that can be read, and the first fault among them."""
     if "\r\n " in text or "\r\n\t" in text:
         text = _FOLD.sub(" ", text)
     lines: list[Line] = []
-    faults: list[MalformedMessage] = []
+    faults: list[_Fault] = []
     if text[:1] in (" ", "\t"):
-        faults.append(MalformedMessage("header", "no fold before the first header", text))
+        faults.append(_Fault("header", "no fold before the first header", text))
     pieces = text.split("\r\n", MAX_HEADERS) if text else []
     if len(pieces) > MAX_HEADERS:
-        faults.append(_tooLarge("headers", f"at most {MAX_HEADERS}", pieces.pop()))
+        faults.append(_Fault("headers", f"at most {MAX_HEADERS}", pieces.pop(), TOO_LARGE))
     for piece in pieces:
         name, colon, value = piece.partition(":")
         name = name.rstrip(" \t")
         if colon and isHeaderName(name):
             lines.append((name, value.strip(" \t")))
         else:
-            faults.append(MalformedMessage("header line", "name: value", piece))
+            faults.append(_Fault("header line", "name: value", piece))
     if len(text) > MAX_LINE:
         faults += [
-            _tooLarge(f"{name[:40]} header", f"at most {MAX_LINE} characters", value)
+            _Fault(f"{name[:40]} header", f"at most {MAX_LINE} characters", value, TOO_LARGE)
             for name, value in lines
             if len(name) + len(value) > MAX_LINE
         ]
     if not text.count("\r\n") == text.count("\r") == text.count("\n"):
-        faults.append(MalformedMessage("header line", "no stray CR or LF", text))
+        faults.append(_Fault("header line", "no stray CR or LF", text))
         lines = [(n, _STRAY.sub(" ", v)) for n, v in lines]  # they get into no answer of ours
     return lines, faults[0] if faults else None
 
 
-def _tooLarge(where: str, wanted: str, got: bytes | str) -> MalformedMessage:
-    """More than we take (21.5.7)."""
-    fault = MalformedMessage(where, wanted, got)
-    fault.code = 513
-    return fault
-
-
-def _response(
-    start: str, headers: Headers, body: bytes, fault: MalformedMessage | None
-) -> Response:
+def _response(start: str, headers: Headers, body: bytes, fault: _Fault | None) -> Response:
     version, _, rest = start.partition(" ")
     code, _, reason = rest.partition(" ")
     if version.upper() != "SIP/2.0" or _UNSAFE.search(start) or len(start) > MAX_LINE:
@@ -104,7 +117,7 @@ def _response(
     if len(code) != 3 or not code.isascii() or not code.isdigit() or not 100 <= int(code) <= 699:
         raise MalformedMessage("status line", "a code of 100 to 699", start)
     if fault is not None:
-        raise fault
+        raise fault.error()
     response = Response(int(code), reason, headers, body)
     _check(response)
     response.vias  # noqa: B018 - all of them count: a response of two is for somebody else
@@ -112,9 +125,7 @@ def _response(
     return response
 
 
-def _request(
-    start: str, headers: Headers, body: bytes, fault: MalformedMessage | None, size: int
-) -> Request:
+def _request(start: str, headers: Headers, body: bytes, fault: _Fault | None, size: int) -> Request:
     method, _, rest = start.partition(" ")
     uri, _, version = rest.partition(" ")
     request = Request(method, uri, headers, body)
@@ -122,7 +133,7 @@ def _request(
     try:
         _checkRequestLine(method, version, start)
         if fault is not None:
-            raise fault
+            raise fault.error()
         _check(request)
         if request.cseq.method != method:
             raise MalformedMessage("CSeq header", f"the method {method}", str(request.cseq))
@@ -138,15 +149,14 @@ def _request(
 def _checkRequestLine(method: str, version: str, start: str) -> None:
     if version == "SIP/2.0" and len(start) <= MAX_LINE and isToken(method):
         return
-    fault = MalformedMessage("request line", "METHOD URI SIP/2.0", start)
+    fault = _Fault("request line", "METHOD URI SIP/2.0", start)
     if len(start) > MAX_LINE:
-        fault = MalformedMessage("request line", f"at most {MAX_LINE} characters", start)
-        fault.code = 414
+        fault = _Fault("request line", f"at most {MAX_LINE} characters", start, 414)
     elif isToken(method) and _VERSION.match(version):
         if version.upper() == "SIP/2.0":
             return
-        fault.code = 505
-    raise fault
+        fault = fault._replace(code=505)
+    raise fault.error()
 
 
 def _check(message: Request | Response) -> None:

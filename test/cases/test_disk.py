@@ -203,6 +203,29 @@ class DiskCases(FieldCase):
         self.lab.advance(3600.0)
         self.assertStillWell()
 
+    def test_files_001_theVerdictNamesWhatWasNotRecorded(self) -> None:
+        """Whether the disk was full on the way, at the end, or when nobody wanted to hear of it."""
+        for room, seconds, ours in ((10, 0.5, False), (9000, 2.0, False), (9000, 0.7, True)):
+            call = self.answered()
+            disk = SmallDisk(f"disk {room}.wav", room)
+            self.app.leg.mediaRecord(disk)
+            self.alice.media.say(call.media, count=200)
+            self.lab.advance(seconds)
+            if ours:
+                self.app.leg.hangupCall()
+                self.alice.reply(self.alice.request("BYE"), 200)
+            else:
+                self.hangUp(call)
+            self.lab.advance(0.2)
+            (ended,) = self.app.got(CallEndedEvent)
+            found = [finding for finding in ended.verdict if finding.rule == "not-recorded"]
+            self.assertEqual(len(found), 1, (room, ours))
+            self.assertRegex(found[0].text, f"disk {room}.wav: cannot be .*: No space left on")
+            self.assertEqual(len([t for t in self.logged if "recording failed" in t]), 1)
+            self.assertLogged(f"ended after .*not recorded to its end: disk {room}.wav")
+            self.logged.clear()
+        self.assertStillWell()
+
     def test_files_005_twentyCallsOnDisksThatFillUp(self) -> None:
         """At any byte: an event with name and errno's text, a WAV of all that fitted, no gap."""
         prompt = self.soundFile(5.0)

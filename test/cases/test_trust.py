@@ -354,6 +354,36 @@ class CodecTests(FieldCase):
         self.assertStillWell()
 
 
+class IdentityTests(FieldCase):
+    """Who calls, as a trunk answers for it; a stranger answers for nothing."""
+
+    settings = Settings(
+        trunks={
+            "office": Trunk("office", "203.0.113.30", identity="p-asserted-identity"),
+            "plain": Trunk("plain", "203.0.113.31"),
+        },
+        anonymous="app",
+    )
+
+    def test_inbound(self) -> None:
+        asserted = {"P-Asserted-Identity": '"Anna" <sip:+4930@example.com>, <tel:+4930>'}
+        broken = {"P-Asserted-Identity": "<sip:>>"}
+        for actor, with_, wanted in (
+            (self.trunk, asserted, "sip:+4930@example.com"),
+            (self.trunk, broken, "sip:trunk@example.net"),
+            (self.trunk, {}, "sip:trunk@example.net"),
+            (self.actors["trunk2"], asserted, "sip:trunk2@example.net"),
+            (self.mallory, asserted, None),
+        ):
+            call = self.ringing(actor=actor, with_=with_)
+            found = self.app.leg.identity
+            self.assertEqual(found and found.replace(":5060", ""), wanted)
+            self.app.leg.rejectCall(UserBusy())
+            actor.response("486 INVITE")
+            call.ackRefusal()
+        self.assertStillWell()
+
+
 class RateTests(FieldCase):
     """No more new calls a second than max-rate says, both ways together."""
 

@@ -49,6 +49,9 @@ class SoundHost:
         self.closed: list[Record] = []
         self.changes = 0
 
+    def recordFailed(self, record: Record) -> None:
+        """Of no interest: `ended` says it."""
+
     @property
     def writeTogether(self) -> Callable[..., Deferred[Any]]:
         """Pieces of recordings, a job each."""

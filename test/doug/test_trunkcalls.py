@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -109,6 +110,23 @@ class TrunkCallTests(SynchronousTestCase):
         registrar = pbx.agent.registrar
         lab.assertNothingLeft()
         self.assertEqual(registrar.registered(), {})
+
+    def test_aProgramHearsOfItsChanges(self) -> None:
+        """Whatever it does then."""
+        lab = self.lab(trunks={"office": replace(OFFICE, qualify=10)})
+        heard: list[tuple[str, str]] = []
+
+        def hear(name: str, state: str) -> None:
+            heard.append((name, state))
+            raise RuntimeError("as it were")
+
+        lab.application.trunkChanged = hear  # type: ignore[method-assign]
+        self.pbx(lab)
+        lab.advance(1)
+        self.assertIn(("office", "registered, up"), heard)
+        self.assertGreater(len(self.flushLoggedErrors(RuntimeError)), 1)
+        lab.close()
+        self.flushLoggedErrors(RuntimeError)
 
     def test_aWrongPasswordIsNamedAndHarmsNoCall(self) -> None:
         lab = self.lab()

@@ -113,6 +113,12 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(finding.rule, "not-played")
         self.assertIn(missing, finding.text)
 
+    def test_soundsThatCouldNotBeRecorded(self) -> None:
+        """Each is named, with why."""
+        [finding] = judge(replace(SOUND, notRecorded=("a.wav: full", "b.wav: no such folder")))
+        self.assertEqual(finding.rule, "not-recorded")
+        self.assertIn("a.wav: full; b.wav: no such folder", finding.text)
+
     def test_applicationThatFailed(self) -> None:
         """Comes first: the rest may follow from it."""
         [first, *_] = judge(replace(SOUND, appError="Menu.up: KeyError: 'x'", leftOut=True))
@@ -214,6 +220,7 @@ class TableTests(SynchronousTestCase):
             "keys-unheeded": replace(SOUND, keysUnheeded="1"),
             "deferred-pending": replace(SOUND, pending="Menu.up"),
             "not-played": replace(SOUND, notPlayed=("x.wav cannot be opened: see the path",)),
+            "not-recorded": replace(SOUND, notRecorded=("x.wav: No space left on device",)),
             "slow-handler": replace(SOUND, slowHandlers=("Menu.up: 0.3 s",)),
             "late": replace(SOUND, leftOut=True),
             "survivors": replace(SOUND, survivors=("recording x.wav",)),

@@ -123,6 +123,7 @@ class RegistrarTests(SynchronousTestCase):
         doug = self.doug()
         self.isCalled(doug, phone)
         self.assertEqual(phone.log().count("REGISTER sip:"), before)
+        phone.stop()  # while there is somebody to unregister at
         self.assertNotIn("Traceback", doug.log())
 
     def test_overTCPAndOverARestart(self) -> None:
@@ -135,6 +136,7 @@ class RegistrarTests(SynchronousTestCase):
         doug.stop()
         doug = self.doug()
         self.isCalled(doug, phone)
+        phone.stop()  # while there is somebody to unregister at
         self.assertNotIn("Traceback", doug.log())
 
     def test_overTLS(self) -> None:

@@ -59,7 +59,9 @@ class CorpusTests(SynchronousTestCase):
                 count += 1
                 whole = [Whole(data)]
                 framer = Framer()
-                one = [piece for at in range(len(data)) for piece in framer.received(data[at : at + 1])]
+                one = [
+                    piece for at in range(len(data)) for piece in framer.received(data[at : at + 1])
+                ]
                 self.assertEqual(one, whole, identity)
                 for at in range(count % CUTS, len(data), CUTS):
                     framer = Framer()

@@ -1,0 +1,185 @@
+"""What is refused leaves no garbage that only the collector finds: its pauses are heard in calls.
+
+A cycle is a frame that has an exception of its own in a variable, or what holds one another.
+Lives here: a hundred refusals of each kind through a whole server. Not here: what a call leaves
+(test_leaks.py), what the answers are (test/agent/test_answers.py).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from doug.events import CallStartedEvent
+from doug.settings import Settings
+from doug.testing import Lab
+from doug.trunks import Trunk
+from doug.voiceapp import VoiceApp
+from shtoom.agent.registrar import Phone as Account
+from shtoom.exceptions import UserBusy
+from shtoom.sip.parser import MAX_BYTES, MAX_LINE
+from test.long.withstandapps import Steady
+
+TIMES = 100  # of each refusal
+FAR, SERVER, REGISTRAR = ("203.0.113.9", 5060), ("192.0.2.10", 5060), ("203.0.113.30", 5060)
+GONE = 80.0  # seconds after which nothing of a transaction is left
+SESSION = "v=0\r\no=- 1 1 IN IP4 203.0.113.9\r\ns=-\r\nc=IN IP4 203.0.113.9\r\nt=0 0\r\n"
+AUDIO = SESSION + "m=audio 4000 RTP/AVP 0\r\n"
+G729 = SESSION + "m=audio 4000 RTP/AVP 18\r\n"
+
+
+def message(
+    number: int,
+    method: str = "OPTIONS",
+    *more: str,
+    body: str = "",
+    uri: str = "sip:app@192.0.2.10",
+    version: str = "SIP/2.0",
+    **changed: str,
+) -> bytes:
+    """A request. more: header lines. changed: headers in the place of its own, "" for none."""
+    headers = {
+        "Via": f"SIP/2.0/UDP 203.0.113.9;branch=z9hG4bKc{number}",
+        "Max-Forwards": "70",
+        "From": f"<sip:far@203.0.113.9>;tag=f{number}",
+        "To": "<sip:app@192.0.2.10>",
+        "Call-ID": f"c{number}",
+        "CSeq": f"1 {method}",
+        "Contact": "<sip:far@203.0.113.9>",
+        "Content-Type": "application/sdp" if body else "",
+        "Content-Length": str(len(body)),
+    }
+    headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+    lines = [f"{name}: {value}" for name, value in headers.items() if value]
+    return "\r\n".join((f"{method} {uri} {version}", *lines, *more, "", body)).encode()
+
+
+MESSAGES: dict[str, Callable[[int], bytes]] = {
+    "served": message,
+    "400, a header line": lambda n: message(n, "OPTIONS", "bad header"),
+    "400, a header that is read late": lambda n: message(n, "INVITE", body=AUDIO, Contact="<<"),
+    "400, a header twice": lambda n: message(n, "OPTIONS", "Call-ID: other"),
+    "400, the address": lambda n: message(n, uri="sip:@@@"),
+    "400, another method in CSeq": lambda n: message(n, CSeq="1 BYE"),
+    "400, the length": lambda n: message(n, Content_Length="4000"),
+    "400, a description": lambda n: message(n, "INVITE", body="v=0\r\nm=audio x\r\n"),
+    "400, no end": lambda n: message(n)[:-2],
+    "400, a stray line end": lambda n: message(n, "OPTIONS", "X-A: b\rc"),
+    "dropped, no Via": lambda n: message(n, Via=""),
+    "dropped, no SIP": lambda n: b"GET / HTTP/1.1\r\n\r\n",
+    "405": lambda n: message(n, "SUBSCRIBE"),
+    "414": lambda n: message(n, uri="sip:" + "a" * MAX_LINE + "@192.0.2.10"),
+    "415": lambda n: message(n, "INVITE", body="x", Content_Type="text/plain"),
+    "416": lambda n: message(n, "INVITE", body=AUDIO, uri="mailto:a@b"),
+    "420": lambda n: message(n, "INVITE", "Require: foo", body=AUDIO),
+    "481, BYE": lambda n: message(n, "BYE"),
+    "481, a dialog": lambda n: message(n, "INVITE", body=AUDIO, To="<sip:a@b>;tag=gone"),
+    "481, CANCEL": lambda n: message(n, "CANCEL"),
+    "482": lambda n: message(
+        n, Via=f"SIP/2.0/UDP 203.0.113.9;branch=z9hG4bKx{n}", Call_ID="same", From="<sip:a@b>;tag=1"
+    ),
+    "488": lambda n: message(n, "INVITE", body=G729),
+    "501": lambda n: message(n, "FOOBAR"),
+    "505": lambda n: message(n, version="SIP/9.0"),
+    "513, a header": lambda n: message(n, "OPTIONS", "X-A: " + "a" * MAX_LINE),
+    "513, headers": lambda n: message(n, "OPTIONS", *["X-A: a"] * 300),
+    "513, the message": lambda n: message(n, body="x" * MAX_BYTES),
+    "a response": lambda n: message(n, version="").replace(b"OPTIONS sip:app@192", b"SIP/2.0 x 1"),
+    "a response to nobody": lambda n: b"SIP/2.0 200 OK\r\n" + message(n).partition(b"\r\n")[2],
+    "an ACK to nobody": lambda n: message(n, "ACK"),
+    "an ACK that cannot be read": lambda n: message(n, "ACK", "bad header"),
+}
+
+
+class Refusing(VoiceApp):
+    """Takes no call: rejects it, or is not there."""
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.started)]
+
+    def started(self, event: CallStartedEvent) -> None:
+        """Somebody calls."""
+        event.leg.rejectCall(UserBusy())
+        self.returnResult(None)
+
+
+def holders() -> str:
+    """What the collector has found, and the frames among it with the exceptions they hold."""
+    kinds = Counter(type(found).__name__ for found in gc.garbage)
+    frames = Counter(
+        f"{found.f_code.co_qualname}: {name}"
+        for found in gc.garbage
+        if type(found).__name__ == "frame"
+        for name, value in found.f_locals.items()
+        if isinstance(value, BaseException)
+    )
+    return f"{dict(kinds.most_common(8))}; {dict(frames.most_common(8))}"
+
+
+@contextmanager
+def collectorOff() -> Iterator[None]:
+    """No collection but those that are asked for; these keep what they have found."""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        yield
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+class CycleTests(SynchronousTestCase):
+    """The collector has nothing to do."""
+
+    def check(self, name: str, lab: Lab, once: Callable[[int], object], rest: float = GONE) -> None:
+        """once(n) is called TIMES times, after a few for tables and caches."""
+        advance = lab.reactor.advance
+        for number in range(5):
+            once(number)
+            advance(0.03)
+        advance(rest)
+        with collectorOff():
+            before = len(gc.get_objects())
+            for number in range(5, 5 + TIMES):
+                once(number)
+                advance(0.03)
+            advance(rest)
+            lab.results.clear()
+            lab.failures.clear()
+            after = len(gc.get_objects())
+            found = gc.collect()
+            held = holders()
+        self.assertLess(found, TIMES, f"{name}: {found} objects: {held}")  # none for each refusal
+        self.assertLess(after - before, TIMES // 2, name)
+
+    def send(self, lab: Lab, make: Callable[[int], bytes]) -> Callable[[int], None]:
+        """To call with numbers: such a message comes."""
+        return lambda number: lab.network.send(make(number), FAR, SERVER)
+
+    def test_messages(self) -> None:
+        """Whatever is wrong with a message."""
+        lab = Lab(Steady)
+        for name, make in MESSAGES.items():
+            self.check(name, lab, self.send(lab, make))
+
+    def test_callsThatAreNotTaken(self) -> None:
+        """By applications, by limits, by who is known."""
+        invite = lambda n: message(n, "INVITE", body=AUDIO)  # noqa: E731
+        office = {"office": Trunk("office", "203.0.113.30")}
+        kinds: dict[str, tuple[Settings, Callable[[int], bytes]]] = {
+            "401": (Settings(phones={"far": Account("secret")}), lambda n: message(n, "REGISTER")),
+            "403": (Settings(trunks=office, anonymous="reject"), invite),
+            "503, no calls": (Settings(maxCalls=0), invite),
+            "404": (Settings(), lambda n: message(n, "INVITE", body=AUDIO, uri="sip:x@192.0.2.10")),
+            "486": (Settings(), lambda n: message(n, "INVITE", body=AUDIO, uri="sip:b@192.0.2.10")),
+        }
+        for name, (settings, make) in kinds.items():
+            lab = Lab({"app": Steady, "b": Refusing}, settings=settings)
+            self.check(name, lab, self.send(lab, make))
