@@ -330,6 +330,7 @@ class Recorder:
                 partial(self._failed, record),
                 host.writeTogether,
                 channels=1 if record.both is None else 2,
+                seconds=host.reactor.seconds,
             )
         except ValueError as error:  # a suffix that cannot be written
             return str(error)

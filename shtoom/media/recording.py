@@ -27,6 +27,8 @@ __all__ = ["Recording", "RecordingFailed", "WritableFile"]
 SECOND = 2 * RATE  # bytes of PCM, of each channel
 PIECE = SECOND // 2  # handed to the thread at a time, or more
 BEHIND = 2 * SECOND  # that may wait for a slow disk
+MOST = 64 * SECOND  # that may wait at all
+AT_ONCE = 0.005  # seconds: what comes faster is what piled up while the process stood still
 
 
 class RecordingFailed(Exception):
@@ -51,15 +53,18 @@ class Recording:
     """
 
     __slots__ = (
+        "_behind",
         "_channels",
         "_closed",
         "_closing",
         "_deferToThread",
+        "_lastAt",
         "_onFailed",
         "_opened",
         "_pending",
         "_pendingBytes",
         "_received",
+        "_seconds",
         "_whenClosed",
         "_working",
         "_writeTogether",
@@ -74,6 +79,8 @@ class Recording:
         onFailed: Callable[[RecordingFailed], object],
         writeTogether: DeferToThread | None = None,
         channels: int = 1,
+        *,
+        seconds: Callable[[], float] | None = None,
     ) -> None:
         """dest: a path, overwritten, by its suffix .wav, .raw, .sln, .ul or .al; or an open binary
         file, closed at the end, which gets what its name says and else 8 kHz 16-bit PCM.
@@ -81,6 +88,8 @@ class Recording:
         deferToThread: f(*args) in a thread, its result by a Deferred that fires later. onFailed: in
         the reactor thread, possibly out of write(). writeTogether: as deferToThread, for pieces
         that may share a job with those of other files (Disk.together); None for a job each.
+        seconds: the time, by which sound that comes at once, after the process has stood still, is
+        not held against a disk that had no time for it; None counts all.
         channels: of the sound; two are always written as WAV. ValueError: a suffix that cannot be
         written.
         """
@@ -89,7 +98,9 @@ class Recording:
         self._deferToThread, self._onFailed = deferToThread, onFailed
         self._writeTogether = writeTogether
         self._pending: list[bytes] = []
+        self._seconds, self._lastAt = seconds, float("-inf")
         self._pendingBytes = self._received = 0
+        self._behind = 0  # of those that wait, bytes that came in their own time
         self._opened = self._closing = self._closed = False
         self._whenClosed: list[Deferred[None]] = []
         self.failure: RecordingFailed | None = None
@@ -120,11 +131,16 @@ class Recording:
         self._pending.append(pcm)
         self._received += len(pcm)
         self._pendingBytes += len(pcm)
+        now = self._seconds() if self._seconds is not None else float("inf")
+        if now - self._lastAt >= AT_ONCE:
+            self._behind += len(pcm)
+        if self._seconds is not None:
+            self._lastAt = now
         if self._pendingBytes < PIECE * self._channels:
             return
         if not self._working:
             self._writePending()
-        elif self._pendingBytes > BEHIND * self._channels:
+        elif max(self._behind / BEHIND, self._pendingBytes / MOST) > self._channels:
             waits = self._pendingBytes / SECOND / self._channels
             self._fail(f"{self.name}: the disk is too slow, {waits:.1f} s of sound wait for it")
 
@@ -157,7 +173,7 @@ class Recording:
 
     def _jobFailed(self, failure: Failure) -> None:
         self._pending.clear()
-        self._pendingBytes = 0
+        self._pendingBytes = self._behind = 0
         words = wordsOf(failure.value)
         if not self._opened:
             folder = os.path.dirname(self.name)
@@ -185,7 +201,7 @@ class Recording:
     def _writePending(self) -> None:
         piece = b"".join(self._pending)
         self._pending.clear()
-        self._pendingBytes = 0
+        self._pendingBytes = self._behind = 0
         self._work(self._writer.write, piece)
 
     def _fail(self, reason: str) -> None:

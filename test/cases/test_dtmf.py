@@ -12,7 +12,7 @@ from doug.events import (
 )
 from shtoom.rtp.packet import RTPPacket
 from shtoom.rtp.telephoneevent import TelephoneEvent, parseTelephoneEvent
-from test.cases.actor import Dialogue
+from test.cases.actor import Dialogue, sdp
 from test.cases.case import FieldCase
 
 RELAY = {"Content-Type": "application/dtmf-relay"}
@@ -85,7 +85,7 @@ class KeyCases(FieldCase):
         done = self.app.leg.sendDTMF("5", duration=2.0)
         begun = self.alice.media.during(0.3)
         self.assertNoResult(done)
-        call.reoffer()
+        call.reoffer(sdp("198.51.100.20", 40000, "8 101", version=2))
         ended = self.events([packet.rtp for packet in self.alice.media.during(0.2)])
         self.assertEqual([event.end for event in ended[-3:]], 3 * [True])
         self.assertEqual(len({event.duration for event in ended[-3:]}), 1)

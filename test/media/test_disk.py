@@ -115,6 +115,7 @@ class DiskThreadsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.patch(disk, "IDLE", 0.05)
+        self.others = set(threading.enumerate())
         self.threads = DiskThreads()
         self.results: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
         self.addCleanup(self.assertAllEnd)
@@ -131,7 +132,8 @@ class DiskThreadsTests(SynchronousTestCase):
 
     def running(self) -> list[threading.Thread]:
         """Those threads."""
-        return [thread for thread in threading.enumerate() if thread.name == "doug-disk"]
+        ours = set(threading.enumerate()) - self.others
+        return [thread for thread in ours if thread.name == "doug-disk"]
 
     def assertAllEnd(self) -> None:
         """After a while without jobs."""

@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import execute
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom import codecs
@@ -310,6 +311,43 @@ class SlowDiskTests(SynchronousTestCase):
         self.threads.runAll()
         self.assertEqual(readWav(self.path), sound(2.0) + sound(0.02))
         self.successResultOf(self.recording.close())
+
+    def test_aProcessThatStoodStillIsNoSlowDisk(self) -> None:
+        """What piled up for five seconds comes at once; the disk had no time for it."""
+        clock = Clock()
+        path = Path(self.mktemp() + ".wav")
+        recording = Recording(
+            path, self.threads.deferToThread, self.failures.append, seconds=clock.seconds
+        )
+        self.threads.runAll()
+
+        def play(seconds: float, step: float) -> None:
+            for frame in frames(sound(seconds)):
+                clock.advance(step)
+                recording.write(frame)
+
+        play(1.0, 0.02)  # a piece is under way, and its end is not told
+        clock.advance(5.0)
+        play(5.0, 0.0)
+        play(0.5, 0.02)
+        self.assertEqual(self.failures, [])
+        self.threads.runAll()
+        play(1.0, 0.02)
+        play(2.2, 0.02)  # now it is the disk's fault
+        self.assertEqual(len(self.failures), 1)
+        self.threads.runAll()
+        self.assertGreaterEqual(len(readWav(path)), len(sound(7.5)))
+
+    def test_whatWaitsHasABoundAfterAStallToo(self) -> None:
+        clock = Clock()
+        path = Path(self.mktemp() + ".wav")
+        recording = Recording(
+            path, self.threads.deferToThread, self.failures.append, seconds=clock.seconds
+        )
+        for frame in frames(sound(1.0)) * 66:
+            recording.write(frame)
+        self.assertEqual(len(self.failures), 1)
+        self.threads.runAll()
 
     def test_aStallOfASecondIsNoFailure(self) -> None:
         """The disk catches up with one large piece."""

@@ -34,6 +34,9 @@ class SecondServer(DougApplication):
             mediaIO=lambda reactor: MemoryMediaIO(host),
             rng=Random(address),
             localAddressFor=lambda remote: address,
+            wallTime=lab.reactor.seconds,
+            names=lambda reactor: None,
+            diskThreads=lab.reactor,
         )
         self.start()
 
