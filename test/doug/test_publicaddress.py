@@ -254,6 +254,15 @@ class PublicTests(SynchronousTestCase):
         second.close()
         self.finish()
 
+    def test_aRegistrarThatHasNotSeenTheNewAddressYet(self) -> None:
+        """STUN sees it first: no symmetric NAT, the registrar's answer is older."""
+        lab = self.build("stun:203.0.113.7", OUTSIDE)
+        lab.advance(60)
+        self.stun.sees = self.registrar.sees = ("203.0.113.51", 40001)
+        lab.advance(100)
+        self.assertEqual([line for line in self.lines if "symmetric NAT" in line], [])
+        self.finish()
+
     def test_stoppedWhileItAsks(self) -> None:
         """Nothing is registered, no timer is left."""
         lab = self.build("stun:203.0.113.7")
