@@ -113,7 +113,7 @@ class TrunkCallTests(SynchronousTestCase):
 
     def test_aProgramHearsOfItsChanges(self) -> None:
         """Whatever it does then."""
-        lab = self.lab(trunks={"office": replace(OFFICE, qualify=10)})
+        lab = self.lab(trunks={"office": replace(OFFICE, qualify=300)})
         heard: list[tuple[str, str]] = []
 
         def hear(name: str, state: str) -> None:
