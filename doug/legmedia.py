@@ -361,8 +361,6 @@ class LegMedia:
         target = None if echo is None else session
         if self.bridge is not None:
             target = self.bridge.hearerOf(self)
-        if self.holding:
-            target = None
         if session.forwardTo is not target:
             session.forwardTo = target
         feed: IFeed | None = self.player if self.player.busy and echo is None else None
