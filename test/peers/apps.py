@@ -261,10 +261,10 @@ class Dials(VoiceApp):
 class Stays(Dials):
     """Leaves it to whom it has dialled to hang up, and notes their keys.
 
-    hold: puts them on hold, takes them off again, hangs up. most: hangs up after so many keys.
+    hold: puts them on hold, takes them off again, hangs up.
     """
 
-    hold = most = ""
+    hold = ""
 
     def answered(self, event: Any) -> Any:
         note("dialled.txt", "answered")
@@ -286,8 +286,6 @@ class Stays(Dials):
 
     def key(self, event: Any) -> Any:
         note("keys.txt", event.digits)
-        if len(Path("keys.txt").read_text().split()) == int(self.most or 0):
-            self.outbound.hangupCall()
 
 
 class Connect(Answering):

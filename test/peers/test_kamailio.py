@@ -83,7 +83,6 @@ class TrunkTests(SynchronousTestCase):
         alice.dial(f"sip:doug@{self.proxy.uri}")
         alice.waitEvent("CALL_ESTABLISHED")
         notes = doug.dir / "held.txt"
-        time.sleep(1.8)  # to hear the tone: baresip records nothing after a hold
         alice.hold()
         waitFor("the hold", notes.exists)
         alice.resume()
@@ -91,7 +90,6 @@ class TrunkTests(SynchronousTestCase):
         self.assertEqual(notes.read_text().split(), ["CallHeldEvent", "CallResumedEvent"])
         alice.hangup()
         alice.waitEvent("CALL_CLOSED")
-        self.assertTone(alice)
 
     def test_linphone(self) -> None:
         """Another maker's phone calls through the proxy, holds, resumes and hangs up."""

@@ -1,12 +1,11 @@
 """Doug and sipp: registering, passwords, holds and ends, each as a scenario has it written down.
 
-Not here: uac_auth_407 alone (a server asks with 401; it goes through a proxy here), and
-uas_delayed_offer (Doug offers in each INVITE).
+Not here: uac_auth_407 alone (a server asks with 401; it goes through a proxy here),
+uas_delayed_offer (Doug offers in each INVITE), keys and sound (test_sipp.py).
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -51,14 +50,14 @@ class ScenarioTests(SynchronousTestCase):
         if why := Sipp.missing():
             self.skipTest(why)
 
-    def doug(self, app: str, *args: str, configuration: str = "") -> Doug:
-        """A server; its configuration is in a file if there is one."""
+    def doug(self, app: str, *args: str, configuration: str = "", user: str = "") -> Doug:
+        """A server, with that text as its configuration. user: "USER=" for that user alone."""
         options = list(args)
         if configuration:
             path = Path(self.mktemp())
             path.write_text(configuration)
             options.append(f"--config={path.resolve()}")
-        doug = Doug(f"test.peers.apps.{app}", args=options)
+        doug = Doug(f"{user}test.peers.apps.{app}", args=options)
         self.addCleanup(doug.stop)
         doug.start()
         return doug
@@ -80,9 +79,17 @@ class ScenarioTests(SynchronousTestCase):
             self.assertEqual(code, 0, f"{scenario} {way}: {sipp.errors()[-1500:]}")
             self.assertEqual(stats["Retransmissions(C)"], "0", scenario)
 
-    def dialled(self, scenario: Path, **args: str) -> tuple[list[str], Path]:
-        """sipp is dialled; what the application wrote down, and its folder."""
-        with Sipp(scenario, seconds=0.2) as callee:
+    def dialled(self, scenario: str, **args: str) -> list[str]:
+        """sipp is dialled; what the application wrote down.
+
+        It is gone a tenth of a second after its last word, instead of a whole one.
+        """
+        text = (SCENARIOS / scenario).read_text()
+        quick = Path(self.mktemp())
+        quick.write_text(
+            text.replace('<timewait milliseconds="1000"/>', '<timewait milliseconds="100"/>')
+        )
+        with Sipp(quick.resolve(), seconds=0.2) as callee:
             words = [f"--args={name}={value}" for name, value in args.items()]
             target = f"--args=target=sip:callee@{HOST}:{callee.port}"
             doug = self.doug("Stays", target, *words)
@@ -94,7 +101,8 @@ class ScenarioTests(SynchronousTestCase):
             waitFor("the end", lambda: path.exists() and "ended: " in path.read_text(), 8.0)
             code, _ = callee.result(10)
             self.assertEqual(code, 0, f"{callee.errors()[-1500:]}\n{doug.log()[-3000:]}")
-            return path.read_text().splitlines(), doug.dir
+            heard: list[str] = path.read_text().splitlines()
+            return heard
 
     def test_phones(self) -> None:
         """They register and unregister over UDP and TCP; an unknown user, a CANCEL that is late."""
@@ -102,15 +110,8 @@ class ScenarioTests(SynchronousTestCase):
         doug = self.doug("Echo", f"--listen=tcp:{HOST}:{tcp}", configuration=PHONES)
         self.caller("uac_register.xml", doug.target, calls=3)
         self.caller("uac_register.xml", f"{HOST}:{tcp}", way="t1")
-        self.caller("uac_cancel_race.xml", doug.target, calls=20)
+        self.caller("uac_cancel_race.xml", doug.target, calls=10)
         self.assertNotIn("Traceback", doug.log())
-
-    def test_refused(self) -> None:
-        """404 for a user that has no application."""
-        doug = Doug(app="echo=test.peers.apps.Echo")
-        self.addCleanup(doug.stop)
-        doug.start()
-        self.caller("uac_refused.xml", doug.target, "nobody", calls=3)
 
     def test_401(self) -> None:
         """A trunk whose calls are told by a password."""
@@ -128,10 +129,15 @@ class ScenarioTests(SynchronousTestCase):
         self.caller("uac_auth_407.xml", proxy.uri, "app-echo", calls=3)
 
     def test_registersThere(self) -> None:
-        """401, the digest that sipp checks, 200; and unregisters at its end."""
+        """401, the digest that sipp checks, 200; and unregisters at its end.
+
+        Meanwhile there is 404 for a user that has no application.
+        """
         with Sipp(SCENARIOS / "uas_register.xml") as registrar:
-            doug = self.doug("Echo", f"--register=sip:alice:secret@{HOST}:{registrar.port}")
+            account = f"--register=sip:alice:secret@{HOST}:{registrar.port}"
+            doug = self.doug("Echo", account, "--anonymous=app", user="echo=")
             doug.waitLog("registered for 300 s")
+            self.caller("uac_refused.xml", doug.target, "nobody", calls=3)
             doug.stop()
             code, _ = registrar.result(10)
             self.assertEqual(code, 0, registrar.errors()[-1500:])
@@ -139,20 +145,9 @@ class ScenarioTests(SynchronousTestCase):
 
     def test_holdsAndResumes(self) -> None:
         """sendonly, then all again, then BYE."""
-        heard, _ = self.dialled(SCENARIOS / "uas_reinvite.xml", hold="1")
+        heard = self.dialled("uas_reinvite.xml", hold="1")
         self.assertEqual(heard, ["answered", "held", "resumed", "ended: hung up on this side"])
 
     def test_theCalledSideHangsUp(self) -> None:
-        heard, _ = self.dialled(SCENARIOS / "uas_hangup.xml")
+        heard = self.dialled("uas_hangup.xml")
         self.assertEqual(heard, ["answered", "ended: the far end hung up"])
-
-    def test_theCalledSidePressesKeys(self) -> None:
-        """1 2 # as RFC 4733 events."""
-        if os.getuid() != 0:
-            self.skipTest("sipp needs root to play captures")
-        text = (SCENARIOS / "uas_dtmf_2833.xml").read_text()
-        capture = SCENARIOS / "dtmf_12hash.pcap"
-        scenario = Path(self.mktemp())
-        scenario.write_text(text.replace(f'"{capture.name}"', f'"{capture}"'))
-        _, folder = self.dialled(scenario.resolve(), most="3")
-        self.assertEqual((folder / "keys.txt").read_text().split(), ["1", "2", "#"])
