@@ -60,4 +60,4 @@ class TuneTests(SynchronousTestCase):
         tune(Clock())
         self.assertAlmostEqual(sys.getswitchinterval(), SWITCH_INTERVAL, places=6)
         self.assertGreater(gc.get_freeze_count(), 1000)
-        self.assertGreater(gc.get_threshold()[0], 10_000)
+        self.assertGreater(gc.get_threshold()[0], 5_000)
