@@ -17,6 +17,7 @@ from twisted.internet.error import (
     ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
+    NotConnectingError,
     TimeoutError,
     UserError,
 )
@@ -99,7 +100,7 @@ class MemoryConnector:
     def stopConnecting(self) -> None:
         """As IConnector has it."""
         if not self._limit.active():
-            raise NotImplementedError("it is connected, or has failed")
+            raise NotConnectingError("it is connected, or has failed")
         self._fail(UserError())
 
     def disconnect(self) -> None:

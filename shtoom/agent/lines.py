@@ -19,7 +19,7 @@ from shtoom.agent.bigrequests import BigRequests
 from shtoom.agent.credentials import Asked, NoAnswer
 from shtoom.agent.dialling import readable
 from shtoom.agent.routing import observedInstead
-from shtoom.exceptions import CallFailed, TransportFailed
+from shtoom.exceptions import CallFailed, TransportFailed, bare
 from shtoom.sip.dialog import Dialog, Key
 from shtoom.sip.effects import Effect, Ended, Send
 from shtoom.sip.message import Response
@@ -247,7 +247,8 @@ class Lines:
         seen, findings: as for nextPeer. account: answers challenges, and goes along where it is
         known to be wanted. Fails with TransactionTimeout or TransportFailed.
         """
-        return Deferred.fromCoroutine(self._ask(dialog, request, seen, findings, account))
+        asked = Deferred.fromCoroutine(self._ask(dialog, request, seen, findings, account))
+        return asked.addErrback(_bare)
 
     async def _ask(
         self,
@@ -385,6 +386,14 @@ class Lines:
         if finding not in findings:
             findings.append(finding)
         return seen
+
+
+def _bare(failure: Failure) -> Failure:
+    """A failure without the frames of the coroutine that it has ended, which hold it."""
+    if failure.value is not None:
+        bare(failure.value)
+    failure.cleanFailure()
+    return failure
 
 
 def _target(dialog: Dialog) -> str | None:

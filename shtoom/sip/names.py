@@ -34,6 +34,9 @@ STALE = 3600.0
 MOST_KEPT = 2000
 """Answers in the cache."""
 
+MOST_CHARACTERS = 253
+"""Of a name, its dots included."""
+
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
 
@@ -137,6 +140,8 @@ class Names:
             del silent  # else it and this frame hold one another
 
     def _ask(self, name: str, kind: int, read: Callable[[Any], Any]) -> Deferred[list[Any]]:
+        if not isHostName(name):
+            return succeed([])
         key = name.lower().rstrip("."), kind
         kept = self._cache.get(key)
         if kept is not None and kept.until > self._reactor.seconds():
@@ -194,6 +199,20 @@ class Names:
         while len(self._cache) >= MOST_KEPT:
             del self._cache[next(iter(self._cache))]  # the one kept for longest
         self._cache[key] = _Kept(records, self._reactor.seconds() + seconds)
+
+
+def isHostName(name: str) -> bool:
+    """May DNS be asked for it (RFC 1035 2.3.4)? A peer writes what it likes into its Contact, and a
+    name of thousands of labels takes long to be written into a question.
+    """
+    if len(name) > MOST_CHARACTERS:
+        return False
+    try:
+        octets = name.rstrip(".").encode("ascii" if name.isascii() else "idna")
+    except UnicodeError:
+        return False
+    labels = octets.split(b".")
+    return len(octets) <= MOST_CHARACTERS and all(0 < len(label) < 64 for label in labels)
 
 
 def nameServers(path: Path) -> list[tuple[str, int]]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PATIENCE = 3.0
 """Seconds that a socket waits for ICMP: longer than any way there and back."""
 
+MOST = 32
+"""Sockets at a time: descriptors are for calls, and a hundred callers may vanish at once."""
+
 KEEP_ALIVE = b"\r\n\r\n"
 """What every SIP port takes and nobody answers (RFC 5626 3.5.1)."""
 
@@ -51,9 +54,12 @@ class Probes:
     def ask(self, address: Address, refused: Callable[[], None]) -> None:
         """Sends a keep-alive there; refused() is called if ICMP says that nobody listens.
 
-        If a question to that address is under way it is put once more.
+        If a question to that address is under way it is put once more, in the time that there is.
+        Beyond MOST of them nobody is asked: the timers of the request will tell.
         """
         probe = self._probes.get(address)
+        if probe is None and len(self._probes) >= MOST:
+            return
         if probe is None:
             probe = _Probe(address, lambda: self._over(address, refused))
             interface = self._interface or ("::" if ":" in address[0] else "")
@@ -64,8 +70,6 @@ class Probes:
                 return
             self._probes[address] = probe
             probe.timer = self._reactor.callLater(PATIENCE, self._over, address, None)
-        elif probe.timer is not None:
-            probe.timer.reset(PATIENCE)
         probe.ask()
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from twisted.internet.defer import Deferred
 
 from shtoom.agent.call import Call
@@ -407,6 +409,26 @@ class HangupRaceTests(AgentTestCase):
         assert call.dialog is not None
         self.assertEqual(bye.fromAddress.tag, call.dialog.localTag)
         self.assertEqual(bye.toAddress.tag, "f")
+
+    def test_aByeThatNobodyAnswersLeavesNothingToTheCollector(self) -> None:
+        """Its failure and the coroutine that waited for it hold one another no longer."""
+
+        def leave() -> None:
+            self.board.calls.clear()
+            self.board.listeners.clear()
+            caller = self.alice.invites()
+            self.inbound().answer(ANSWER)
+            caller.ack()
+            self.inbound().hangup()
+            self.run_(70.0)
+
+        leave()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for _ in range(20):
+            leave()
+        self.assertLess(gc.collect(), 20)
 
     def test_actionsAreAllUsed(self) -> None:
         """Each action stands in the table."""

@@ -293,5 +293,12 @@ class NamesTests(TestCase):
         self.clock.ahead = 61.0 + 3600.0
         await self.assertFailure(self.names.srv("_sip._udp.example.com"), NoNames)
 
+    async def test_DNSIsNotAskedForWhatIsNoName(self) -> None:
+        """RFC 1035 2.3.4: 253 characters, labels of 1 to 63; twisted.names would take long."""
+        for name in (".".join(["a"] * 4000), "x" * 64 + ".example.com", "a..example.com", "é" * 90):
+            self.assertEqual(await self.names.addresses(name), [], name[:20])
+            self.assertEqual(await self.names.srv(name), [], name[:20])
+        self.assertEqual(self.zone.asked, {})
+
     async def test_noServerAtAll(self) -> None:
         await self.assertFailure(Names(Clock(), []).addresses("x.example.com"), NoNames)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from doug.testing.network import MemoryNetwork
 from doug.testing.reactor import VirtualReactor
-from shtoom.sip.probe import PATIENCE, Probes
+from shtoom.sip.probe import MOST, PATIENCE, Probes
 
 SERVER, PHONE = "192.0.2.10", "198.51.100.20"
 
@@ -79,7 +79,7 @@ class ProbeTests(SynchronousTestCase):
         self.assertNothingLeft()
 
     def test_oneSocketForAnAddress(self) -> None:
-        """Asked again meanwhile it sends again, and waits anew."""
+        """Asked again meanwhile it sends again; a request that is repeated holds it no longer."""
         self.network.drop = lambda data, source, to: True
         self.ask(PHONE, 5060)
         self.reactor.advance(PATIENCE - 1.0)
@@ -87,11 +87,23 @@ class ProbeTests(SynchronousTestCase):
         self.ask(PHONE, 5062)
         self.assertEqual((self.network.sent, len(self.probes)), (3, 2))
         self.reactor.advance(PATIENCE - 0.5)
-        self.assertEqual(len(self.probes), 2)
+        self.assertEqual(len(self.probes), 1)
         self.network.drop = None
         self.ask(PHONE, 5060)
         self.reactor.advance(PATIENCE)
         self.assertEqual(self.refused, [(PHONE, 5060)])
+        self.assertNothingLeft()
+
+    def test_notMoreSocketsThanThereAreToSpare(self) -> None:
+        """Beyond them nobody is asked, until there is room."""
+        self.network.drop = lambda data, source, to: True
+        for port in range(5060, 5060 + 2 * MOST):
+            self.ask(PHONE, port)
+        self.assertEqual(len(self.probes), MOST)
+        self.reactor.advance(PATIENCE)
+        self.ask(PHONE, 6000)
+        self.assertEqual(len(self.probes), 1)
+        self.reactor.advance(PATIENCE)
         self.assertNothingLeft()
 
     def test_closedItAsksNoMore(self) -> None:

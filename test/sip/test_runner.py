@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.sip.effects import Effect, Ended, Send
-from shtoom.sip.runner import Runner
+from shtoom.sip.runner import A_TURN, Runner
 from test.support import runFor
 
 
@@ -87,6 +88,22 @@ class RunnerTests(SynchronousTestCase):
         self.assertEqual([a.woken for a in alarms], [[10.0], [10.0], []])
         self.clock.advance(3.0)
         self.assertEqual(alarms[0].woken, [10.0, 13.0])
+
+    def test_manyThatAreDueAtOnceLeaveTurnsBetween(self) -> None:
+        """None has to wait for long, and none is left out."""
+        alarms = [self.alarm(1.0) for _ in range(10 * A_TURN + 1)]
+        turns: list[float] = []
+        callLater = self.clock.callLater
+
+        def later(delay: float, *call: Any) -> Any:
+            turns.append(delay)
+            return callLater(delay, *call)
+
+        self.patch(self.clock, "callLater", later)
+        self.clock.advance(1.0)
+        self.assertEqual([alarm.woken for alarm in alarms], len(alarms) * [[1.0]])
+        self.assertEqual(len(turns), 10)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_armedBeforeEffects(self) -> None:
         """An effect that raises, or stops time, finds its machine's deadline noted."""
