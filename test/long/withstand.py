@@ -3,7 +3,7 @@
     python -m test.long.withstand [--options 20000] [--fuzz 10000] [--faults 120] [--json]
 
 Starts `twistd doug` on a free loopback port, calls it, and while the call goes on sends, one after
-the other: OPTIONS, 3000 a second; datagrams made by test.fuzz, 400 a second; and calls to an
+the other: OPTIONS, 2000 a second; datagrams made by test.fuzz, 400 a second; and calls to an
 application that raises in each of its handlers in turn. This machine is free of the limits of a
 source, so all of it is read and answered. Many of the datagrams are calls without an ACK, so that
 no others are taken (--max-early-calls) until these are given up: that is a part as well. Says for
@@ -35,7 +35,7 @@ from test.peers.server import Doug
 
 CALLER, FLOODER, BROKEN, CALLERS = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
 LARGEST_GAP = 60.0  # milliseconds
-OPTIONS_RATE, FUZZ_RATE = 3000.0, 400.0  # a second: as many as the server reads
+OPTIONS_RATE, FUZZ_RATE = 2000.0, 400.0  # a second: as many as the server reads
 MOST_DROPPED = 0.01  # of what was sent
 GIVEN_UP = 45.0  # seconds after which calls are taken again: a 200 waits 32 for its ACK
 REST = 1.0  # seconds of the call before, between and after the parts
