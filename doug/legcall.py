@@ -279,6 +279,8 @@ class LegCall:
         """It is up."""
         reactor, settings = self._media.reactor, self._settings
         self.answeredAt = reactor.seconds()
+        if self._media.session is not None:
+            self._media.session.trust()
         self._guard = CallGuard(self, reactor, settings.maxCallDuration, settings.rtpTimeout)
         answer = call.remoteSDP if self.offers.offering else None
         if answer is None or self._takeAnswer(call, answer):
@@ -327,6 +329,8 @@ class LegCall:
         call.whenGone().addCallback(dialog.closed)
 
     def _answerInbound(self, call: InboundCall, lines: tuple[tuple[str, str], ...]) -> None:
+        if self._media.session is not None:
+            self._media.session.doubt()  # an INVITE can be forged, its ACK cannot
         if self._answer is None:
             sdp = self.offers.offer()
         else:

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from shtoom.codecs import Codec
 from shtoom.media.coding import Voice, voiceOf
+from shtoom.media.doubt import Doubt
 from shtoom.media.headers import LENGTH, NO_ROW, header, packetsBetween, rowEnd, step
 from shtoom.media.io import Address, IMediaSocket
 from shtoom.media.schedule import NEVER, Schedule
@@ -71,7 +72,7 @@ class Outgoing(_Row):
     """
 
     __slots__ = (
-        "_base", "_codec", "_end", "_event", "_eventClock", "_eventTimestamp", "_eventType",
+        "_base", "_codec", "_doubt", "_end", "_event", "_eventClock", "_eventTimestamp", "_eventType",
         "_events", "_feed", "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd",
         "_relayLowest", "_relaySSRC", "_relayable", "_rowFirst", "_rowSamples", "_samples",
         "_schedule", "_sendTo", "_sending", "_sent", "_sentAtLook", "_sequence", "_silence",
@@ -102,6 +103,7 @@ class Outgoing(_Row):
         self._ask: Callable[[int], bytes | None] | None = None  # the feed, if it may speak
         self._lender: IFeed | None = None  # the feed, if it may speak, and in its own words
         self._to = _NOWHERE
+        self._doubt: Doubt | None = None
         self.direct(None)
         self._sending = self._speaking = False
         self._open = self._relayable = False  # sums of the above and of _event: see _changed
@@ -182,7 +184,19 @@ class Outgoing(_Row):
             def send(packet: bytes) -> None:
                 sendTo(packet, to)
 
+            if self._doubt is not None:
+                send = self._doubt.limited(send)
         self.send = send
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """What limits packets to who has not shown to be there; None for no limit."""
+        return self._doubt
+
+    @doubt.setter
+    def doubt(self, doubt: Doubt | None) -> None:
+        self._doubt = doubt
+        self.direct(None)
 
     @property
     def packetsSent(self) -> int:
@@ -495,7 +509,7 @@ class Outgoing(_Row):
     def close(self) -> None:
         """Sends nothing any more; keys under way are over."""
         self._sending = False
-        self._feed = None
+        self._feed = self._doubt = None
         self.address = None
         self._dropEvents()
         self._relayFrom = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
+from shtoom.media.doubt import Doubt
 from shtoom.media.incoming import Incoming
 from shtoom.media.io import IFocusingSocket, IMediaSocket
 from shtoom.media.outgoing import Outgoing
@@ -122,6 +123,17 @@ class MediaSession:
         self._outgoing.configure(stream, ptime)
         self._incoming.configure(stream, remote, clock.seconds())
         clock.sessionStarted(self._incoming, self._outgoing, ptime)
+
+    def doubt(self) -> None:
+        """The far end may be somebody else than who says so: a second of sound until trust().
+
+        It counts as that, too, if something is heard from there.
+        """
+        self._outgoing.doubt = Doubt(lambda: self._incoming.firstAt is not None)
+
+    def trust(self) -> None:
+        """The far end is who it says it is."""
+        self._outgoing.doubt = None
 
     def review(self, now: float) -> None:
         """Once a second, while many sessions are up: whom to listen to alone. now: seconds."""

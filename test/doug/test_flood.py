@@ -249,6 +249,41 @@ class AmplificationCases(FieldCase):
         self.assertLessEqual(self.most, 1.5)
         self.assertLessEqual(self.answers / self.came, 2.0)
 
+    def test_aCallThatIsTaken(self) -> None:
+        """Its 200 is repeated until an ACK (RFC 3261 13.3.1.4); of its sound a second is sent."""
+        host = "198.18.0.7"
+        media: list[bytes] = []
+        self.lab.network.bind((host, 50000), lambda data, source: media.append(data))
+        invite = request("INVITE", next(self.numbers), host, body=sdp(host, 50000))
+        self.forge(invite, host)
+        self.app.leg.answerCall(self.app)
+        self.app.leg.mediaPlay(self.soundFile(60.0))
+        self.lab.advance(40.0)
+        self.assertEqual(self.app.names[-1], "CallEndedEvent")
+        self.assertEqual({len(packet) for packet in media}, {172})
+        self.assertTrue(45 <= len(media) <= 50, len(media))
+        self.assertLess(self.most, 1.7)
+
+    def test_soundGoesOnWhenTheFarEndHasShownThatItIsThere(self) -> None:
+        """By its ACK, however late, or by a packet of sound."""
+        for proof in ("ACK", "sound"):
+            call = self.ringing()
+            self.app.leg.answerCall(self.app)
+            self.app.leg.mediaPlay(self.soundFile(60.0))
+            self.alice.response("200 INVITE")
+            self.lab.advance(3.0)
+            self.assertEqual(self.alice.media.during(1.0), [], proof)
+            if proof == "ACK":
+                call.ack()
+            else:
+                self.alice.media.say(call.media, count=1)
+            self.lab.advance(0.2)
+            packets = self.alice.media.during(2.0)
+            self.assertTrue(98 <= len(packets) <= 102, proof)
+            assertGapless(packets)
+            call.bye()
+            self.lab.advance(1.0)
+
     def test_refusalsOfINVITEs(self) -> None:
         """One is repeated for 32 s (timer G); of many that nobody acknowledges none."""
         broken = b"v=0\r\nm=audio what RTP/AVP 0\r\n"
