@@ -72,12 +72,12 @@ class Outgoing(_Row):
     """
 
     __slots__ = (
-        "_base", "_codec", "_doubt", "_end", "_event", "_eventClock", "_eventTimestamp", "_eventType",
-        "_events", "_feed", "_idle", "_idleAt", "_open", "_payloadType", "_perSlot", "_relayAdd",
-        "_relayLowest", "_relaySSRC", "_relayable", "_rowFirst", "_rowSamples", "_samples",
-        "_schedule", "_sendTo", "_sending", "_sent", "_sentAtLook", "_sequence", "_silence",
-        "_silenceUntil", "_speaking", "_to", "_translator", "_voice", "alarm", "group", "label",
-        "packetTime", "phase", "refusals", "ssrc",
+        "_base", "_codec", "_doubt", "_end", "_event", "_eventClock", "_eventTimestamp",
+        "_eventType", "_events", "_feed", "_idle", "_idleAt", "_open", "_payloadType", "_perSlot",
+        "_relayAdd", "_relayLowest", "_relaySSRC", "_relayable", "_rowFirst", "_rowSamples",
+        "_samples", "_schedule", "_sendTo", "_sending", "_sent", "_sentAtLook", "_sequence",
+        "_silence", "_silenceUntil", "_speaking", "_to", "_translator", "_voice", "alarm",
+        "group", "label", "packetTime", "phase", "refusals", "ssrc",
     )  # fmt: skip
 
     def __init__(self, socket: IMediaSocket, rng: Random, idle: Idle, schedule: Schedule) -> None:
