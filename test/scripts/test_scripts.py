@@ -33,6 +33,14 @@ OTHERS = {"testdoug.py": "loopback", "shtoominfo.py": "versions"}
 NOBODY = "sip:nobody@192.0.2.1"
 ALL = {**SERVING, **DIALLING, **OTHERS}
 
+# Python that hears Control-C even if a shell has put us, and so our children, into the background.
+HEARS_CONTROL_C = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+)
+
 
 def runAll(commands: Iterable[Sequence[str]]) -> list[subprocess.CompletedProcess[str]]:
     """Several at a time."""
@@ -50,6 +58,13 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Whatever it does."""
+    process.kill()
+    with process:
+        pass
 
 
 class CommandLineTests(SynchronousTestCase):
@@ -295,9 +310,9 @@ class DiallingTests(SynchronousTestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
             phone.bind((HOST, 0))
             phone.settimeout(30.0)
-            with subprocess.Popen(
+            calling = subprocess.Popen(
                 [
-                    sys.executable,
+                    *HEARS_CONTROL_C,
                     str(ROOT / "scripts" / "testcall.py"),
                     f"sip:silent@{HOST}:{phone.getsockname()[1]}",
                 ],
@@ -305,10 +320,11 @@ class DiallingTests(SynchronousTestCase):
                 stderr=subprocess.PIPE,
                 text=True,
                 env={"PYTHONPATH": str(ROOT), "PATH": ""},
-            ) as calling:
-                self.assertTrue(phone.recv(65535).startswith(b"INVITE sip:silent@"))
-                calling.send_signal(signal.SIGINT)
-                output, errors = calling.communicate(timeout=30.0)
+            )
+            self.addCleanup(end, calling)
+            self.assertTrue(phone.recv(65535).startswith(b"INVITE sip:silent@"))
+            calling.send_signal(signal.SIGINT)
+            output, errors = calling.communicate(timeout=30.0)
         self.assertEqual((calling.returncode, output), (2, ""))
         self.assertEqual(errors, "testcall.py: 487 hung up on this side\n")
 
