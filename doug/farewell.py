@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, LogLevel
 
 from doug.events import (
@@ -20,6 +19,7 @@ from doug.events import (
     CallRejectedEvent,
     MediaPlayRemoteClosedEvent,
 )
+from doug.patience import Patience
 from doug.verdict import NO_MEDIA, CallFacts, Finding, judge
 from shtoom.agent.calluser import CallEnding
 from shtoom.exceptions import CallFailed, InvalidSIPURL
@@ -67,19 +67,19 @@ class Farewell:
         self._facts = factsOf(call, media, losses, app, appError)
         if isinstance(how, CallEnding) and how.byRemote:
             self._facts = replace(self._facts, pending=pendingIn(app))
-        self._patience: IDelayedCall | None = None
+        self._patience: Patience | None = None
         self._over = False
 
     def begin(self) -> None:
         """Tells of the end as soon as all files are complete, or have had their time."""
         self._media.recorder.whenClosed(self._tell)
         if not self._over:
-            self._patience = self._media.reactor.callLater(PATIENCE, self._tell)
+            self._patience = Patience(self._media.reactor, PATIENCE, self._tell)
 
     def _tell(self) -> None:
         """The last that is heard of the leg."""
         self._over = True
-        if self._patience is not None and self._patience.active():
+        if self._patience is not None:
             self._patience.cancel()
         leg, app = self._leg, self._leg.getVoiceApp()
         facts = replace(

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from doug.digits import checkKeys
@@ -25,6 +25,7 @@ from doug.events import (
     MediaRecordStoreFailedEvent,
     MediaRecordTimeoutExceededEvent,
 )
+from doug.patience import Patience
 from doug.source import FileSource, Source, SourceUses, isFile
 from doug.watch import SLOW
 from shtoom.audio.frames import FRAME_BYTES, FRAME_SECONDS
@@ -192,7 +193,7 @@ class Recorder:
     def __init__(self, host: IRecorderHost) -> None:
         self._host: IRecorderHost | None = host
         self.records: tuple[Record, ...] = ()
-        self._closing: dict[Record, IDelayedCall] = {}  # in their order; how long we wait
+        self._closing: dict[Record, Patience] = {}  # in their order; how long we wait
         self._whenClosed: Callable[[], None] | None = None
 
     @property
@@ -283,8 +284,8 @@ class Recorder:
         if record.recording is None:
             self._complete(record)
         else:
-            self._closing[record] = host.reactor.callLater(
-                record.recording.patience, self._waitedEnough, record
+            self._closing[record] = Patience(
+                host.reactor, record.recording.patience, partial(self._waitedEnough, record)
             )
             record.recording.close().addCallback(lambda _: self._complete(record))
 
@@ -369,7 +370,7 @@ class Recorder:
             return
         record.told = True
         waiting = self._closing.pop(record, None)
-        if waiting is not None and waiting.active():
+        if waiting is not None:
             waiting.cancel()
         record.forget()
         host = self._host

@@ -189,6 +189,32 @@ class DiskCases(FieldCase):
         self.assertEqual(len(self.app.got(MediaRecordDoneEvent)), 1)
         self.assertStillWell()
 
+    def test_files_005_aSuspendIsNotTheDisks(self) -> None:
+        """Disk and process stand still for ten minutes while a recording, or its call, ends."""
+        for longest, how in (
+            (2.0, MediaRecordTimeoutExceededEvent),
+            (9.0, MediaRecordRemoteClosedEvent),
+        ):
+            call = self.answered()
+            self.app.leg.mediaRecord(self.path, maxDuration=longest)
+            self.alice.media.say(call.media, count=100)
+            self.lab.advance(1.9)
+            self.lab.reactor.stallThreads(603.0)
+            self.lab.advance(0.2)
+            if longest > 2.0:
+                self.hangUp(call)
+            self.lab.advance(1.0)
+            self.lab.reactor.stall(600.0)
+            self.lab.advance(1.0)
+            self.assertEqual(self.app.got(MediaRecordDoneEvent), [])
+            self.lab.advance(1.0)
+            (done,) = self.app.got(MediaRecordDoneEvent)
+            self.assertIs(type(done), how)
+            if longest == 2.0:
+                self.hangUp(call)
+            self.assertOneEnd(self.app)
+        self.assertStillWell()
+
     def test_files_005_aCallThatEndsOnADeadDisk(self) -> None:
         """It ends after PATIENCE, and its recording with MediaRecordStoreFailedEvent."""
         call = self.recording()
