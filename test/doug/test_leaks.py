@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ from doug.events import (
     CallAnsweredEvent,
     CallEndedEvent,
     CallStartedEvent,
-    DTMFReceivedEvent,
-    Event,
 )
 from doug.testing import Lab, PhoneCall
 from doug.testing.media import MemoryMediaSocket
@@ -27,8 +23,7 @@ from doug.voiceapp import VoiceApp
 from shtoom.agent.call import Call
 from test.doug.faulty import Fault
 from test.doug.test_application import logged
-from test.doug.witnesses import SOUND
-from test.long.soak import memoryOfProcess
+from test.long.reload import EACH, KEYS, Load, grown
 
 CALLS = 300  # of one load
 
@@ -241,78 +236,14 @@ class SurvivorTests(SynchronousTestCase):
         self.assertEqual(self.lab.application.leaks.count, 1)
 
 
-class Busy(VoiceApp):
-    """Plays, records, collects keys, sets timers."""
-
-    def __start__(self) -> Any:
-        return [(CallStartedEvent, self.started)]
-
-    def started(self, event: CallStartedEvent) -> Any:
-        """Somebody calls."""
-        event.leg.answerCall(self)
-        return [(CallAnsweredEvent, self.serve), (CallEndedEvent, self.gone)]
-
-    def serve(self, event: CallAnsweredEvent) -> Any:
-        """All at once."""
-        self.keys = ""
-        self.mediaPlay(SOUND, bargeIn=True)
-        self.mediaRecord(io.BytesIO())
-        self.dtmfMode(maxDigits=2, interDigitTimeout=1.0)
-        self.setTimer(100.0)
-        return [
-            (DTMFReceivedEvent, self.pressed),
-            (CallEndedEvent, self.gone),
-            (Event, lambda event: None),
-        ]
-
-    def pressed(self, event: DTMFReceivedEvent) -> None:
-        """Keys."""
-        self.keys += event.digits
-
-    def gone(self, event: CallEndedEvent) -> None:
-        """The caller has left."""
-        self.returnResult(self.keys)
-
-
 class LoadTests(SynchronousTestCase):
     """The same load twice in one process."""
 
-    def load(self, calls: int) -> None:
-        """Short calls one after the other, a few with keys; either side hangs up."""
-        advance = self.lab.reactor.advance  # not the lab's: no notes of who makes Deferreds
-        for number in range(calls):
-            call = self.phone.dial("sip:x@doug")
-            self.phone.calls.remove(call)
-            advance(0.02)
-            if number % 10 == 1:
-                call.press("12", duration=0.05, gap=0.05)
-                advance(0.3)
-            if number % 2:
-                call.hangUp()
-            else:
-                for app in self.lab.application.listVoiceapps().values():
-                    app.returnResult("")
-            advance(0.01)
-        advance(80.0)
-        self.keys = Counter(self.lab.results)
-        self.lab.results.clear()
-
     def test_sameLoadTwice(self) -> None:
         """With the collector off: no objects more, and not 5 % more memory."""
-        self.lab = Lab(Busy)
-        self.phone = self.lab.phone()
-        self.load(20)  # tables, caches
-        gc.collect()
-        gc.disable()
-        self.addCleanup(gc.enable)
-        objects, memory = [], []
-        for _ in range(2):
-            self.load(CALLS)
-            objects.append(len(gc.get_objects()))
-            memory.append(memoryOfProcess())
-        self.assertEqual(self.keys["12"], CALLS // 10)
-        self.assertLess(abs(objects[1] - objects[0]), 50)
-        self.assertLess(memory[1], 1.05 * memory[0])
-        self.assertEqual(self.lab.application.leaks.count, 0)
-        gc.enable()
-        self.lab.assertNothingLeft()
+        load = Load()
+        first, second = load.twice(CALLS)
+        self.assertEqual(second.keys[KEYS], CALLS // EACH)
+        self.assertFalse(grown(first, second), (first, second))
+        self.assertEqual(load.lab.application.leaks.count, 0)
+        load.lab.assertNothingLeft()
