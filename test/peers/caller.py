@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from itertools import count
 
 from shtoom.exceptions import MalformedMessage
@@ -37,6 +38,7 @@ class Caller:
         self.to = "<sip:app@example.com>"
         self.cseq = 0
         self.media = ("", 0)
+        self.spoken = 0  # packets of speak()
 
     def close(self) -> None:
         """Its sockets."""
@@ -87,6 +89,16 @@ class Caller:
         for number in range(packets):
             head = b"\x80\x00" + number.to_bytes(2, "big") + (number * FRAME).to_bytes(4, "big")
             self.rtp.sendto(head + b"\0\0\0\7" + b"\x10\x90" * (FRAME // 2), self.media)
+
+    def speak(self, seconds: float) -> None:
+        """The same tone as a phone sends it, a packet each 20 ms; goes on behind the last time."""
+        begun, packets = time.monotonic(), round(seconds * 50)
+        for number in range(packets):
+            time.sleep(max(0.0, begun + number * 0.02 - time.monotonic()))
+            head = b"\x80\x00" + (self.spoken & 0xFFFF).to_bytes(2, "big")
+            head += (self.spoken * FRAME).to_bytes(4, "big") + b"\0\0\0\7"
+            self.rtp.sendto(head + b"\x10\x90" * (FRAME // 2), self.media)
+            self.spoken += 1
 
     # --- what it hears ------------------------------------------------------------------------
 

@@ -77,6 +77,22 @@ class LifeTests(SynchronousTestCase):
         self.assertEnded(doug)
         self.assertGreater(self.seconds(doug.dir / "message.wav"), 4.0)
 
+    def test_life_008_theProcessStandsStill(self) -> None:
+        """For 2.5 s (SIGSTOP): the recording goes on as it was, and no time of it is missing."""
+        doug = self.serve("Record")
+        caller = self.up(doug)
+        caller.speak(1.0)
+        self.signal(doug, signal.SIGSTOP)
+        caller.speak(2.5)
+        self.signal(doug, signal.SIGCONT)
+        caller.speak(1.0)
+        caller.ask("BYE")
+        self.assertEqual(caller.response("BYE").code, 200)
+        doug.waitLog("ended after")
+        self.assertIn("reactor was late by", doug.log())
+        self.assertNotIn("too slow", doug.log())
+        self.assertGreater(self.seconds(doug.dir / "message.wav"), 4.2)
+
     def test_killedAndStartedAgain(self) -> None:
         """kill -9: what was recorded is readable, and the next one has the ports and answers."""
         doug = self.serve("Record")
