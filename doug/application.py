@@ -1,8 +1,8 @@
 """The server: applications and what becomes of them, from start to shutdown.
 
-Lives here: which application a call is for, cookies, results, draining.
-Not here: ports and addresses (doug.exchange), what an application is (doug.voiceapp), the server as
-a service of twistd (doug.service).
+Lives here: which application a call is for, cookies, results.
+Not here: ports and addresses (doug.exchange), what an application is (doug.voiceapp), the order in
+which all ends (doug.shutdown), the server as a service of twistd (doug.service).
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,14 +24,15 @@ from doug.conferencing import Rooms
 from doug.dialplan import DialWishes
 from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
+from doug.jobs import Jobs
 from doug.leaks import Leaks
 from doug.leg import Leg
 from doug.options import Options, readConfigFile
 from doug.ownaddress import hasAddress
-from doug.process import HURRY
 from doug.reloading import merged
 from doug.routing import appFor, appsOf, routeFor
 from doug.settings import Settings
+from doug.shutdown import Shutdown
 from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import (
@@ -56,10 +55,6 @@ if TYPE_CHECKING:
 __all__ = ["DougApplication", "StartFailed"]
 
 T = TypeVar("T")
-
-LAST_WORDS = 3.0  # seconds that the far ends, the applications and the disk have at shutdown
-NAMED = 5  # of what the shutdown waits for, in the log
-GLANCE = 0.02  # seconds between two looks at who is not done yet
 
 
 @implementer(IUserAgentUser)
@@ -104,15 +99,15 @@ class DougApplication:
         self._reactor, self._mediaIO, self._timers = reactor, mediaIO, timers
         self._localAddressFor, self._hasAddress = localAddressFor, hasAddress
         self._wallTime, self._names = wallTime, names
-        self._diskThreads = diskThreads if diskThreads is not None else DiskThreads()
+        self._jobs = Jobs(
+            lambda: self.reactor, diskThreads if diskThreads is not None else DiskThreads()
+        )
         self.rooms = Rooms()
         self.leaks = Leaks(lambda: self.reactor)
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
-        self._jobs = 0  # in threads
-        self._stopping = self._hurried = False
-        self._onHurry: Any = None  # the trigger of a second signal
+        self._shutdown: Shutdown | None = None  # as long as there is an exchange
 
     # Life
 
@@ -154,7 +149,7 @@ class DougApplication:
             self,
             mediaIO=self._mediaIO,
             deferToThread=self.deferToThread,
-            deferToDisk=self._deferToDisk,
+            deferToDisk=self._jobs.runOnDisk,
             rng=self.rng,
             timers=self._timers,
             localAddressFor=self._localAddressFor,
@@ -169,8 +164,7 @@ class DougApplication:
             Deferred.fromCoroutine(exchange.close())
             raise
         self._exchange = exchange
-        self._hurried = False
-        self._onHurry = self.reactor.addSystemEventTrigger("during", HURRY, self._secondSignal)
+        self._shutdown = Shutdown(self.reactor, exchange, self._apps, self._jobs)
         first, last = self.settings.rtpPorts
         self.log.info(
             "{apps} at {heard}, media ports {first} to {last}",
@@ -186,78 +180,22 @@ class DougApplication:
     def shutdown(self) -> Deferred[None]:
         """No new calls (503); those that are up end, after drainTimeout by our BYE.
 
-        Fires when nothing is open any more: twice LAST_WORDS after that at the latest. hurry(), or
-        a second signal to the process, ends drainTimeout.
+        Fires when nothing is open any more: twice LAST_WORDS of doug.shutdown after that at the
+        latest. hurry(), or a second signal to the process, ends drainTimeout.
         """
-        if self._exchange is None or self._stopping:
+        if self._shutdown is None or self._shutdown.begun:
             return succeed(None)
-        self._stopping = True
-        return Deferred.fromCoroutine(self._shutdown(self._exchange))
+        return Deferred.fromCoroutine(self._runShutdown(self._shutdown))
 
     def hurry(self) -> None:
         """If it is shutting down: calls that may still go on (drainTimeout) end now."""
-        if self._stopping and not self._hurried:
-            self._hurried = True
-            self.log.info("hurried: all calls end now")
+        if self._shutdown is not None:
+            self._shutdown.hurry()
 
-    def _secondSignal(self) -> None:
-        self._onHurry = None  # the reactor has forgotten it
-        self.hurry()
-
-    async def _shutdown(self, exchange: Exchange) -> None:
-        exchange.agent.policy.draining = True
-        left = Deferred.fromCoroutine(exchange.relations.stop(LAST_WORDS))
-        if self.settings.drainTimeout:
-            self._logWaiting(exchange, self.settings.drainTimeout)
-        await self._wait(
-            self.settings.drainTimeout, lambda: self._hurried or not exchange.agent.calls
-        )
-        await left
-        gone = exchange.agent.shutdown()  # legs hear of it at once, applications on the next turn
-        await deferLater(self.reactor, GLANCE)
-        self._logWaiting(exchange, 2 * LAST_WORDS)
-        await self._wait(
-            LAST_WORDS, lambda: not any(app.va_isBusy() for app in self._apps.values())
-        )
-        for app in list(self._apps.values()):
-            app.returnResult(None)
-        await self._wait(LAST_WORDS, lambda: gone.called and not self._apps and not self._jobs)
-        await exchange.close()
+    async def _runShutdown(self, shutdown: Shutdown) -> None:
+        await shutdown.run(self.settings.drainTimeout)
         self.leaks.stop()
-        self.log.info(
-            "all ports are closed; {calls} calls were not confirmed as ended, {jobs} jobs in "
-            "threads not done",
-            calls=len(exchange.agent.calls),
-            jobs=self._jobs,
-        )
-        if self._onHurry is not None:
-            self.reactor.removeSystemEventTrigger(self._onHurry)
-            self._onHurry = None
-        self._exchange, self._stopping = None, False
-
-    def _logWaiting(self, exchange: Exchange, limit: float) -> None:
-        """What the shutdown waits for, if that is anything, so that nobody takes it for a hang."""
-        waiting = [
-            f"{call.direction} call {call.callID}, {call.state.name.lower()}"
-            for call in exchange.agent.calls
-        ]
-        waiting += [f"the application {app.va_describe()}" for app in self._apps.values()]
-        if self._jobs:
-            waiting.append(f"{self._jobs} jobs in threads")
-        if waiting:
-            more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
-            self.log.info(
-                "shutting down, for {limit:g} s at most, waits for: {waiting}{more}",
-                limit=limit,
-                waiting="; ".join(waiting[:NAMED]),
-                more=more,
-            )
-
-    async def _wait(self, limit: float, holds: Callable[[], bool]) -> None:
-        """Until holds(), for `limit` seconds at most."""
-        end = self.reactor.seconds() + limit
-        while not holds() and self.reactor.seconds() < end:
-            await deferLater(self.reactor, GLANCE)
+        self._exchange = self._shutdown = None
 
     # Applications
 
@@ -494,19 +432,7 @@ class DougApplication:
 
     def deferToThread(self, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
         """Runs f in a thread of the reactor's pool; the Deferred has what it returns."""
-        return self._defer(self.reactor.getThreadPool(), f, *args, **kwargs)
-
-    def _deferToDisk(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
-        return self._defer(self._diskThreads, f, *args)
-
-    def _defer(self, pool: Any, f: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
-        self._jobs += 1
-        done: Deferred[T] = deferToThreadPool(self.reactor, pool, f, *args, **kwargs)
-        return done.addBoth(self._jobDone)
-
-    def _jobDone(self, outcome: Any) -> Any:
-        self._jobs -= 1
-        return outcome
+        return self._jobs.run(f, *args, **kwargs)
 
     @property
     def exchange(self) -> Exchange:
