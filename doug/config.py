@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from doug.dialplan import parseGateway
 from doug.settings import parseCodecs
-from doug.trunks import IDENTITIES, INBOUND, TRANSPORTS, Trunk
+from doug.trunks import IDENTITIES, INBOUND, TRANSFERS, TRANSPORTS, Trunk
 from shtoom.agent.registrar import Phone
 from shtoom.sip.shown import shown
 
@@ -158,6 +158,7 @@ class _Reader:
             maxCalls=keys.get("max-calls", _number(1)),
             maxRate=keys.get("max-rate", _rate),
             inbound=keys.get("inbound", _oneOf(INBOUND), "address"),
+            transfers=keys.get("transfers", _oneOf(TRANSFERS), "app"),
         )
         if trunk.register and trunk.user is None:
             self._fail(("trunk", name, "register"), "wanted a user, too: who registers?")

@@ -18,9 +18,11 @@ from shtoom.exceptions import bare
 from shtoom.sip.headers import Headers
 
 if TYPE_CHECKING:
+    from doug.bridge import Bridge
     from doug.dialog import Dialog
     from doug.leg import Leg
     from doug.timer import Timer
+    from doug.transferring import Transferring
     from shtoom.exceptions import CallFailed
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "CallRejectedEvent",
     "CallResumedEvent",
     "CallStartedEvent",
+    "CallTransferRequestedEvent",
+    "CallTransferredEvent",
     "DTMFReceivedEvent",
     "DTMFTimeoutEvent",
     "Event",
@@ -387,3 +391,51 @@ class CallResumedEvent(_OnLeg, OptionalEvent):
 
     def __init__(self, leg: Leg) -> None:
         self.leg = leg
+
+
+class CallTransferRequestedEvent(_FarEndSaid, _OnLeg, OptionalEvent):
+    """The far end wants another to be called in its place (REFER). target: whom, a SIP URI.
+
+    Refused (603) unless a handler calls accept() before its list, or the Deferred of it, is there:
+    within 20 s. getHeader(): of the REFER, such as Referred-By.
+    """
+
+    def __init__(self, leg: Leg, target: str, transferring: Transferring) -> None:
+        self.leg, self.target = leg, target
+        self._transferring = transferring
+
+    def accept(
+        self,
+        fromURI: str | None = None,
+        *,
+        timeout: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+        anyHost: bool = False,
+    ) -> Leg | None:
+        """Calls the target for this application, as placeCall() does; returns the new leg.
+
+        When that is answered, who was connected with this leg is connected with the new one, and
+        CallTransferredEvent comes behind its CallAnsweredEvent. If it is not, CallRejectedEvent
+        comes, and this call goes on as it was. CallEndedEvent of this leg waits for either.
+
+        anyHost: an address of none of this server's trunks and phones, too, which else is refused
+        (403). None: refused, or too late. ValueError as placeCall() has it.
+        """
+        return self._transferring.accept(fromURI, timeout, headers or {}, anyHost)
+
+    def refuse(self, exception: CallFailed | None = None) -> None:
+        """Nobody is called, and the call goes on. exception: for the answer, 603 if None."""
+        self._transferring.refuse(exception)
+
+    def _details(self) -> Mapping[str, object]:
+        return {"target": self.target, **super()._details()}
+
+
+class CallTransferredEvent(_OnLeg, OptionalEvent):
+    """newLeg is up in the place of leg, whose end comes soon.
+
+    bridge: of newLeg and who was connected with leg; None if nobody was.
+    """
+
+    def __init__(self, leg: Leg, newLeg: Leg, bridge: Bridge | None = None) -> None:
+        self.leg, self.newLeg, self.bridge = leg, newLeg, bridge

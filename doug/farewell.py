@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger, LogLevel
@@ -81,7 +82,7 @@ class Farewell:
         self._over = True
         if self._patience is not None:
             self._patience.cancel()
-        leg, app = self._leg, self._leg.getVoiceApp()
+        leg = self._leg
         facts = replace(
             self._facts,
             notRecorded=tuple(self._media.notRecorded),
@@ -89,6 +90,14 @@ class Farewell:
         )
         verdict = judge(facts)
         logEnd(leg.scope.name, self._how, facts, verdict, self._dialled)
+        if leg.transfer is not None:
+            leg.transfer.whenKnown(partial(self._report, verdict))
+        else:
+            self._report(verdict)
+
+    def _report(self, verdict: Sequence[Finding]) -> None:
+        """The application hears of it."""
+        leg, app = self._leg, self._leg.getVoiceApp()
         if app is not None and not app.va_over:
             app.va_hangUp(leg, self._mediaEvents(), self._endEvent(verdict))
         leg.forget()

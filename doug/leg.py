@@ -40,12 +40,13 @@ from doug.scope import CallScope
 from doug.source import Source
 from shtoom.agent.calluser import CallEnding
 from shtoom.agent.extraheaders import OF_A_DIALOG
-from shtoom.exceptions import CallFailed
+from shtoom.exceptions import CallFailed, bare
 from shtoom.media.prompts import PromptCache
 
 if TYPE_CHECKING:
     from doug.dialplan import DialWishes
     from doug.settings import Settings
+    from doug.transferring import Transferring
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.inbound import InboundCall
@@ -105,7 +106,9 @@ class Leg:
     phone: the user that the caller has registered here as, None for none. identity: the URI of the
     caller as that trunk or phone is known to have said it, None if nobody answers for it. callID:
     of its call, as in log lines. scope: what it has open.
-    leaks: who looks whether that is closed.
+    leaks: who looks whether that is closed. outcome: how it has ended, None before.
+    transfer: the one that its far end has asked for, None for none under way. watcher: the one for
+    whose sake it is dialled, None once it is answered. quiet: are its answer and its end no events?
     """
 
     def __init__(
@@ -129,6 +132,10 @@ class Leg:
         self._losses = Losses()
         self.leaks = application.leaks
         self.ended = False
+        self.outcome: CallEnding | CallFailed | None = None
+        self.transfer: Transferring | None = None
+        self.watcher: Transferring | None = None
+        self.quiet = False
         self.callID = ""
         self.trunk: str | None = None
         self.phone: str | None = None
@@ -361,6 +368,17 @@ class Leg:
         """Bridges this leg and another, both of which are up; as VoiceApp.connectLegs()."""
         return Bridge((self, other), (self._media, other._media), relayKeys)
 
+    @property
+    def bridge(self) -> Bridge | None:
+        """The one that it is in."""
+        return None if self.ended else self._media.bridge
+
+    def wasAnswered(self) -> None:
+        """Its call is up."""
+        watcher, self.watcher = self.watcher, None
+        if watcher is not None:
+            watcher.answered()
+
     def withdrawRecord(self, dest: Any) -> None:
         """Takes back the end of the recording to `dest`, if that is still queued."""
         app = self.getVoiceApp()
@@ -394,6 +412,8 @@ class Leg:
 
     def appEnded(self, failed: bool) -> None:
         """The application is over: the call too. A caller who still waits hears 480, or 500."""
+        if self.transfer is not None:
+            self.transfer.appEnded()
         if self.ended:
             return
         app = self.getVoiceApp()
@@ -450,12 +470,18 @@ class Leg:
         """
         if self.ended:
             return
+        self.outcome = bare(how) if isinstance(how, CallFailed) else how
+        if self.transfer is not None:
+            self.transfer.legEnds()
         self.ended = True
         self._dialog = self.getDialog()
         call, losses = self._call, self._losses
         farewell = Farewell(self, call, self._media, losses, how, appError=self._appError)
         call.close()
         farewell.begin()
+        watcher, self.watcher = self.watcher, None
+        if watcher is not None:
+            watcher.newLegEnded(how)
 
     def forget(self) -> None:
         """Cuts every cycle, so that the end of the last event frees the leg and all it had."""

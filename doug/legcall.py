@@ -21,6 +21,7 @@ from doug.guard import CallGuard, Limit
 from doug.holding import Holding, Wish
 from doug.negotiation import Negotiation, streamParameters
 from doug.scope import maker
+from doug.transferring import transferAsked
 from shtoom.agent.calluser import CallEnding, ICallUser
 from shtoom.agent.extraheaders import OF_EACH, extraHeaders
 from shtoom.agent.fork import Flow, Fork
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.call import Call
+    from shtoom.agent.transfer import Transfer
     from shtoom.sdp.offeranswer import AgreedStream, Capabilities
     from shtoom.sip.message import Response
 
@@ -274,6 +276,8 @@ class LegCall:
         event = CallProgressEvent(self._leg, response.code, shown(response.reason), heard)
         event.headers = tuple(response.headers)
         self._leg.raiseEvent(event)
+        if self._leg.watcher is not None:
+            self._leg.watcher.rings(response.code)
 
     def callAnswered(self, call: Call) -> None:
         """It is up."""
@@ -285,6 +289,7 @@ class LegCall:
         answer = call.remoteSDP if self.offers.offering else None
         if answer is None or self._takeAnswer(call, answer):
             self._tellAnswered()
+            self._leg.wasAnswered()
 
     def callRejected(self, call: Call, failure: CallFailed) -> None:
         """Nobody answered."""
@@ -319,6 +324,10 @@ class LegCall:
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         """A key in an INFO request."""
         self._media.keys.infoReceived(key)
+
+    def transferAsked(self, call: Call, transfer: Transfer) -> None:
+        """A REFER."""
+        transferAsked(self._leg, transfer)
 
     # How it is done
 
@@ -395,7 +404,8 @@ class LegCall:
         event = CallAnsweredEvent(self._leg)
         if isinstance(self.call, OutboundCall) and self.call.answer is not None:
             event.headers = tuple(self.call.answer.headers)
-        self._leg.raiseEvent(event)
+        if not self._leg.quiet:
+            self._leg.raiseEvent(event)
 
 
 def linesOf(

@@ -20,6 +20,7 @@ Network = IPv4Network | IPv6Network
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 IDENTITIES = ("from", "p-asserted-identity", "remote-party-id")
 INBOUND = ("address", "password")
+TRANSFERS = ("app", "refuse", "follow")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Trunk:
     qualify: seconds between two OPTIONS pings, None for none. maxCalls: at a time, maxRate: new
     ones a second, both ways together; None: no limit. inbound: how its calls are told: "address",
     or "password": user and password, asked of whoever calls as that user, wherever from.
+    transfers: who decides on a REFER in its calls: "app", "refuse": nobody may, "follow": its own
+    addresses are called.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Trunk:
     maxCalls: int | None = None
     maxRate: float | None = None
     inbound: str = "address"
+    transfers: str = "app"
 
     def __post_init__(self) -> None:
         """ValueError names the value that could not be sent as it is; passwords are not shown."""
@@ -66,6 +70,9 @@ class Trunk:
             raise ValueError(f"transport: wanted one of {wanted}, got {self.transport!r}")
         if self.inbound not in INBOUND:
             raise ValueError(f"inbound: wanted one of {', '.join(INBOUND)}, got {self.inbound!r}")
+        if self.transfers not in TRANSFERS:
+            wanted = ", ".join(TRANSFERS)
+            raise ValueError(f"transfers: wanted one of {wanted}, got {self.transfers!r}")
         if self.inbound == "password" and self.credentials is None:
             raise ValueError("inbound: wanted user and password, too: what is asked for?")
         for what in ("user", "authUser", "realm"):

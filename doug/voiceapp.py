@@ -57,6 +57,8 @@ class HangUp:
 
     def expand(self, current: Sequence[Transition]) -> Sequence[BaseEvent]:
         """The events in order, under the list that is current."""
+        if self.leg.quiet:
+            return ()
         named = any(eventClass in REMOTE_CLOSED for eventClass, _ in current)
         handled = any(
             isinstance(self.ended, eventClass) and handler is not IGNORE_EVENT

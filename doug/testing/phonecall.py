@@ -43,6 +43,7 @@ from shtoom.sip.message import Response
 
 if TYPE_CHECKING:
     from doug.testing.phone import Phone
+    from shtoom.agent.transfer import Transfer
 
 __all__ = ["PhoneCall"]
 
@@ -151,6 +152,20 @@ class PhoneCall(Ear):
             raise failed("sendInfo: the call is over")
         return self.call.sendInfo(contentType, body)
 
+    def transfer(self, uri: str) -> Deferred[Response]:
+        """Asks the server to call `uri` in the phone's place (REFER); fires with the response.
+
+        The phone hears nothing of what becomes of it (Refer-Sub: false) but the end of this call.
+        AssertionError unless the call is up.
+        """
+        self._mustBeUp("sent")
+        call = self.call
+        if call is None or call.dialog is None or call.peer is None:
+            raise failed("transfer: the call is over")
+        lines = (("Refer-To", f"<{uri}>"), ("Refer-Sub", "false"))
+        refer = call.dialog.request("REFER", call.contact, lines)
+        return call.agent.ask(call.dialog, refer, call.peer, [])
+
     def hold(self) -> None:
         """Puts the far end on hold (re-INVITE, sendonly); AssertionError unless the call is up."""
         self.reoffer(self._newOffer("sendonly"))
@@ -240,6 +255,10 @@ class PhoneCall(Ear):
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         """A key in an INFO request."""
         self.infoKeys += key.digit
+
+    def transferAsked(self, call: Call, transfer: Transfer) -> None:
+        """The far end wants the phone to call somebody: it does not."""
+        transfer.refuse()
 
     # --- sound, frame by frame ----------------------------------------------------------------
 

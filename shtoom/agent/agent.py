@@ -233,7 +233,7 @@ class UserAgent(Lines):
         elif request.method == "REGISTER" and self.registrar is not None:
             transaction.respond(_tagged(self.registrar.answer(request, transaction.peer), toTag))
             self.onRegister()
-        elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE need a dialog
+        elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE, REFER
             transaction.respond(request.respond(481, toTag=toTag))
         elif (why := self._notTaken(transaction, request)) is not None:
             transaction.respond(refused(request, self.policy.failure(why), toTag))

@@ -22,6 +22,7 @@ from shtoom.agent.options import capabilities
 from shtoom.agent.refreshing import Refreshing
 from shtoom.agent.reinvite import LOST
 from shtoom.agent.reoffer import Reoffers
+from shtoom.agent.transfer import Transfer, referReceived
 from shtoom.exceptions import CallFailed, CallNotAnswered, MalformedMessage, bare
 from shtoom.sip.body import bodyParts
 from shtoom.sip.dialog import OutOfOrder
@@ -61,7 +62,7 @@ class Call:
     unacknowledged: that no ACK came to a 200 of ours, and for how long it was waited for.
     account: who we are to the host dialled, None if it was told no password.
     session: its session timer, None once it is left. failure: why a call of ours came to nothing,
-    in the far end's words; None for any other.
+    in the far end's words; None for any other. transfer: the far end's last REFER, None before.
     """
 
     __slots__ = (
@@ -82,6 +83,7 @@ class Call:
         "request",
         "session",
         "state",
+        "transfer",
         "unacknowledged",
         "user",
     )
@@ -104,6 +106,7 @@ class Call:
         self.account: Account | None = None
         self.reoffers: Reoffers | None = Reoffers(self)
         self.session: Refreshing | None = Refreshing(self)
+        self.transfer: Transfer | None = None
         self._gone: list[Deferred[None]] = []
         self._parting: Parting | None = None
 
@@ -163,6 +166,9 @@ class Call:
         if self.session is not None:
             self.session.stop()
             self.session = None
+        if self.transfer is not None:
+            self.transfer.callLeft(happening is Happening.BYE)
+            self.transfer = None
         self.act(step.action, self._parting)
         self._tellEnd(ending)
         if step.state is CallState.ENDED:
@@ -302,6 +308,8 @@ class Call:
             self.reoffers.received(transaction, request)
         elif request.method == "OPTIONS":
             transaction.respond(capabilities(request, None))
+        elif request.method == "REFER":
+            referReceived(self, transaction, request)
         else:
             self._infoReceived(transaction, request)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from shtoom.agent.call import Call
+    from shtoom.agent.transfer import Transfer
     from shtoom.exceptions import CallFailed
     from shtoom.sip.keyinfo import KeyInfo
     from shtoom.sip.message import Response
@@ -76,3 +77,9 @@ class ICallUser(Interface):
 
     def infoReceived(call: Call, key: KeyInfo) -> None:  # noqa: N805
         """A key came in an INFO request (RFC 6086 A)."""
+
+    def transferAsked(call: Call, transfer: Transfer) -> None:  # noqa: N805
+        """A REFER came: the far end wants transfer.target to be called in its place.
+
+        transfer.accept() or refuse() answers it, now or later; else it is refused after some time.
+        """

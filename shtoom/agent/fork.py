@@ -17,6 +17,7 @@ from shtoom.exceptions import CallFailed
 if TYPE_CHECKING:
     from shtoom.agent.call import Call
     from shtoom.agent.outbound import OutboundCall
+    from shtoom.agent.transfer import Transfer
     from shtoom.sip.keyinfo import KeyInfo
     from shtoom.sip.message import Response
     from shtoom.sip.transport import Peer
@@ -106,6 +107,10 @@ class Fork:
 
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         """A key of one that has not answered is nobody's."""
+
+    def transferAsked(self, call: Call, transfer: Transfer) -> None:
+        """A device that has not answered puts nobody through."""
+        transfer.refuse()
 
     def leaveOthers(self, call: Call) -> None:
         """All but that call end, and the user hears no more of them."""

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from shtoom.exceptions import CallFailed
     from shtoom.sip.message import Request, Response
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
-NOT_SERVED = ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "PRACK")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REFER")
+NOT_SERVED = ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "PRACK")
 """Methods that RFCs define and nobody serves here: 405; any other word is 501 (21.4.6, 21.5.2)."""
 SCHEMES = ("sip", "sips", "tel")
 LONGEST_SCHEME = 40  # characters of one that an answer repeats
-EXTENSIONS: tuple[str, ...] = ("timer",)
+EXTENSIONS: tuple[str, ...] = ("timer", "norefersub")
 """Option tags of RFC 3261 19.2 that are understood."""
 BODIES = ("application/sdp", "multipart/mixed")
 

@@ -21,6 +21,7 @@ from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.call import Call, CallEnding, ICallUser
 from shtoom.agent.inbound import InboundCall
 from shtoom.agent.outbound import OutboundCall
+from shtoom.agent.transfer import Transfer
 from shtoom.exceptions import CallFailed, HostNotKnown, TransportFailed
 from shtoom.sip.keyinfo import KeyInfo
 from shtoom.sip.message import Request, Response
@@ -152,6 +153,9 @@ class Listener:
 
     def infoReceived(self, call: Call, key: KeyInfo) -> None:
         self._note("key", call, key)
+
+    def transferAsked(self, call: Call, transfer: Transfer) -> None:
+        self._note("refer", call, transfer)
 
 
 @implementer(IUserAgentUser)

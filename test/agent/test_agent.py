@@ -20,7 +20,7 @@ class CapabilityTests(AgentTestCase):
         )
         response = self.alice.response("200 OPTIONS")
         self.assertEqual(
-            response.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+            response.header("Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER"
         )
         self.assertIn("application/sdp", response.header("Accept") or "")
         self.assertIsNotNone(response.header("Supported"))

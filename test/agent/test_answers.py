@@ -12,7 +12,7 @@ from shtoom.sip.message import Response
 from shtoom.sip.parser import MAX_BYTES, MAX_CALL_ID, MAX_HEADERS, MAX_LINE
 from test.cases.case import FieldCase
 
-SERVED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+SERVED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER"
 TEXT = {"Content-Type": "text/plain"}
 
 
@@ -66,7 +66,7 @@ class RefusalTests(AnswerCase):
 
     def test_405ForAMethodThatIsKnown(self) -> None:
         """With Allow: RFCs define it, nobody serves it here (8.2.1, 21.4.6)."""
-        for method in ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "PRACK"):
+        for method in ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "PRACK"):
             answer = self.asked(method)
             self.assertEqual((answer.code, answer.header("Allow")), (405, SERVED), method)
         self.assertEqual(self.desk, [])
@@ -93,7 +93,7 @@ class RefusalTests(AnswerCase):
 
     def test_420ForAnExtensionThatIsRequired(self) -> None:
         """Unsupported has what is not known, all of it, in order (8.2.2.3)."""
-        for required in ("100rel", "norefersub, replaces", "x.y.z,100rel , a"):
+        for required in ("100rel", "outbound, replaces", "x.y.z,100rel , a"):
             answer = self.asked("INVITE", {"Require": required}, body=self.alice.offer)
             wanted = [tag.strip() for tag in required.split(",")]
             self.assertEqual((answer.code, answer.headerValues("Unsupported")), (420, wanted))
@@ -207,7 +207,7 @@ class RefusalTests(AnswerCase):
             answer = self.asked(method, gone, body=b"x" if method == "INFO" else b"")
             self.assertEqual(answer.code, 481, method)
             self.assertEqual(answer.toAddress.tag, "gone")
-        for method in ("BYE", "UPDATE", "CANCEL"):
+        for method in ("BYE", "UPDATE", "CANCEL", "REFER"):
             self.assertEqual(self.asked(method).code, 481, method)
         self.alice.ask("ACK", with_=gone)
         self.alice.ask("ACK")

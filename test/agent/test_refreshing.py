@@ -62,7 +62,7 @@ class CalledTests(SessionCase):
             update = self.alice.request("UPDATE")
             self.assertEqual(len(self.alice.got("UPDATE")), number)
             self.assertEqual(update.header("Session-Expires"), "90;refresher=uac")
-            self.assertEqual(update.header("Supported"), "timer")
+            self.assertIn("timer", update.header("Supported") or "")
             self.assertEqual((update.body, update.header("Min-SE")), (b"", None))
             self.assertIsNotNone(update.contact)
             lines = [("Session-Expires", "90;refresher=uac"), ("Require", "timer")]
@@ -240,7 +240,7 @@ class CalledTests(SessionCase):
         for lines in ((TIMER,), ()):
             caller, _, _ = self.call("", *lines)
             self.assertIsNone(self.said.header("Session-Expires"))
-            self.assertEqual(self.said.header("Supported"), "timer")
+            self.assertIn("timer", self.said.header("Supported") or "")
             self.run_(5000.0)
             self.end(caller)
 
@@ -310,7 +310,7 @@ class CallingTests(SessionCase):
         """Supported: timer and Session-Expires, the refresher is the callee's choice (7.1)."""
         _, call, _ = self.up()
         self.assertEqual(self.invite.header("Session-Expires"), "1800")
-        self.assertEqual(self.invite.header("Supported"), "timer")
+        self.assertIn("timer", self.invite.header("Supported") or "")
         self.assertIsNone(self.invite.header("Min-SE"))
         self.run_(5000.0)
         self.assertEqual(self.trunk.labels(), [])

@@ -21,6 +21,8 @@ from doug.events import (
     CallRejectedEvent,
     CallResumedEvent,
     CallStartedEvent,
+    CallTransferredEvent,
+    CallTransferRequestedEvent,
     DTMFReceivedEvent,
     DTMFTimeoutEvent,
     Event,
@@ -335,6 +337,28 @@ class EachEventTests(BridgeTestCase):
         self.assertEqual(self.app.names(), ["CallHeld", "CallResumed"])
         self.finish()
 
+    def test_CallTransferRequestedEvent(self) -> None:
+        """The far end wants its call to be put through."""
+        self.begin()
+        self.call.transfer("sip:carol@example.com")
+        self.lab.advance(0.1)
+        event = self.came(CallTransferRequestedEvent, OptionalEvent)
+        self.assertEqual((event.leg, event.target), (self.leg, "sip:carol@example.com"))
+        self.assertEqual(event.getHeader("Refer-To"), "<sip:carol@example.com>")
+        self.finish()
+
+    def test_CallTransferredEvent(self) -> None:
+        """And was; who was connected with it is connected with the new leg."""
+        self.beginBridge()
+        carol = self.lab.phone("carol")
+        self.app.hooks["CallTransferRequestedEvent"] = accepted
+        self.bob.transfer(carol.uri)
+        self.lab.advance(0.5)
+        event = self.came(CallTransferredEvent, OptionalEvent)
+        self.assertIs(event.leg, self.other)
+        self.assertEqual(event.bridge.legs, (self.leg, event.newLeg))
+        self.finish()
+
     # Others
 
     def test_TimeoutEvent(self) -> None:
@@ -356,6 +380,11 @@ class EachEventTests(BridgeTestCase):
         self.lab.advance(0.2)
         self.came(Fare, ApplicationSpecificEvent, Event)
         self.finish()
+
+
+def accepted(event: CallTransferRequestedEvent) -> None:
+    """Whoever it is."""
+    event.accept(anyHost=True)
 
 
 def noting(seen: list[Any]) -> type[Puppet]:

@@ -5,6 +5,7 @@ How calls and media end is in test_section_3_ends.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -156,6 +157,9 @@ class HierarchyTests(SynchronousTestCase):
         self.assertEqual(repr(Own()), "<Own>")
 
 
+ANY_LEG: Any = SimpleNamespace(quiet=False)
+
+
 class HangUpTests(AppTestCase):
     """D: the order at a far-end hang-up, by the list that is current at delivery."""
 
@@ -166,7 +170,7 @@ class HangUpTests(AppTestCase):
     def order(self, *classes: Any) -> list[Any]:
         """The names of the events as they are delivered; a tuple ignores its class."""
         current = [(c[0], IGNORE_EVENT) if isinstance(c, tuple) else (c, print) for c in classes]
-        hangUp = HangUp(leg, [self.record, self.play], self.ended)
+        hangUp = HangUp(ANY_LEG, [self.record, self.play], self.ended)
         return [event.getEventName() for event in hangUp.expand(current)]
 
     def test_callEndedFirst(self) -> None:
@@ -200,7 +204,7 @@ class HangUpTests(AppTestCase):
                 self.got.append(event.getEventName())
 
         app = self.start(App, First())
-        app.va_enqueue(HangUp(leg, [self.play], self.ended))
+        app.va_enqueue(HangUp(ANY_LEG, [self.play], self.ended))
         self.turn()
         self.assertEqual(app.got, ["MediaPlayRemoteClosedEvent", "CallEndedEvent"])
 

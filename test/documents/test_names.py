@@ -43,6 +43,7 @@ MODULES = (
 )
 APPLICATION = (
     *(Leg, VoiceApp, Dialog, Timer, doug.events.TimeoutEvent),
+    doug.events.CallTransferRequestedEvent,
     *(doug.source.Source, VirtualReactor, str),
 )
 SERVER = (DougApplication, Room, ConfSource, Bridge, Party, *APPLICATION)
