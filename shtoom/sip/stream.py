@@ -1,8 +1,8 @@
 """SIP over connections: TCP, and TLS, which differs in its endpoints alone (RFC 3261 18).
 
-Lives here: which connections there are in both directions, their reuse, how many there may be, what
-comes over them to the receiver. Not here: one connection (connection.py), where a message ends
-(framing.py, websocket.py), certificates and ports (doug.ports).
+Lives here: which connections there are in both directions, their reuse, how many there may be.
+Not here: one connection (connection.py), where a message ends (framing.py, websocket.py), what
+becomes of it (inlet.py), certificates and ports (doug.ports).
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from shtoom.exceptions import MalformedMessage, TransportFailed
+from shtoom.exceptions import TransportFailed
 from shtoom.sip.connection import Accepting, Connection, Making
 from shtoom.sip.framing import Broken, Framer, IFramer
-from shtoom.sip.gate import LIMITED, Gate, Verdict
-from shtoom.sip.message import Request, Response
-from shtoom.sip.parser import MAX_BYTES, parse
+from shtoom.sip.inlet import Inlet
+from shtoom.sip.parser import MAX_BYTES
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.transport import (
     SECURE,
@@ -33,7 +32,6 @@ from shtoom.sip.transport import (
     Receiver,
     Told,
     localAddressFor,
-    markReceived,
     ownAddress,
     toldNothing,
 )
@@ -42,15 +40,14 @@ from shtoom.sip.uri import hostPort
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
+    from shtoom.sip.gate import Gate
+
 MOST_NAMES = 1000
 """Names kept for connections that may be made."""
 
 
 class StreamReceiver(Receiver, Protocol):
     """Who takes what connections bring."""
-
-    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
-        """A message that is not looked at any further."""
 
     def flowLost(self, failure: TransportFailed, peer: Peer) -> None:
         """The connection with that peer, which was up, is over."""
@@ -111,7 +108,6 @@ class StreamTransport:
         self.advertise, self.isWanted, self.words = advertise, isWanted, words
         self.limits = limits if limits is not None else StreamLimits()
         self.secure = name in SECURE
-        self.longest, self._gate = longest, gate
         self.framing = framing if framing is not None else partial(Framer, longest)
         self.told: Told = toldNothing
         self.counts: Counter[str] = Counter()
@@ -123,7 +119,10 @@ class StreamTransport:
         self._names: dict[Address, str] = {}
         self._sources: Counter[str] = Counter()  # of accepted connections
         self._closed = False
-        self.quietLog = QuietLog(self.log, reactor.seconds)
+        self._quietLog = QuietLog(self.log, reactor.seconds)
+        self._inlet = Inlet(
+            receiver, self.counts, self._quietLog, reactor.seconds, gate=gate, longest=longest
+        )
 
     def __len__(self) -> int:
         """Connections that are open or being made."""
@@ -203,7 +202,7 @@ class StreamTransport:
             or self._sources[host] >= self.limits.perSource
         ):
             self.counts["refused"] += 1
-            self.quietLog.warn(
+            self._quietLog.warn(
                 "refused",
                 "{name} connections from {host} are refused: {mine} from there and {all} in all "
                 "are open",
@@ -240,7 +239,7 @@ class StreamTransport:
         """A connection is over."""
         if connection.shaking and not self._closed:
             self.counts["noHandshake"] += 1
-            self.quietLog.warn(
+            self._quietLog.warn(
                 "noHandshake",
                 "{name} with {at}: no handshake: {reason}",
                 name=self.name,
@@ -269,49 +268,13 @@ class StreamTransport:
         self.counts["received"] += 1
         peer = Peer(self, address)
         try:
-            self._received(data, peer)
+            self._inlet.received(data, peer)
         except Exception as e:
             self.counts["error"] += 1
             at = hostPort(*address)
             what = "a message of {at} was dropped"
-            self.quietLog.failure(type(e).__name__, what, Failure(), at=at)
-
-    def _received(self, data: bytes, peer: Peer) -> None:
-        verdict = Verdict.PASS
-        if self._gate is not None:
-            verdict = self._gate.weigh(data, peer.address[0], self.reactor.seconds())
-            if verdict is Verdict.SCANNER:
-                self.counts["scanner"] += 1
-                return
-            if verdict is not Verdict.PASS:
-                self.counts["limited"] += 1
-                self.quietLog.warn("limited", LIMITED, host=peer.address[0], rate=self._gate.rate)
-            if verdict is Verdict.DROP:
-                return
-        if self.receiver.trace is not None:
-            self.receiver.trace.received(data, peer)
-        try:
-            message = parse(data, self.longest)
-            if isinstance(message, Request):
-                message = markReceived(message, peer.address)
-        except MalformedMessage as error:
-            if verdict is Verdict.PASS:
-                self.malformed(error, peer)
-            return
-        if verdict is Verdict.REFUSE:
-            self.receiver.refuse(message, peer, "Too many requests")
-        else:
-            self.receiver.messageReceived(message, peer)
+            self._quietLog.failure(type(e).__name__, what, Failure(), at=at)
 
     def broken(self, piece: Broken, peer: Peer) -> None:
         """What does not tell where it ends."""
-        if self.receiver.trace is not None:
-            self.receiver.trace.received(piece.data, peer)
-        self.malformed(piece.error, peer)
-
-    def malformed(self, error: MalformedMessage, peer: Peer) -> None:
-        """What is no message, or does not tell where it ends."""
-        self.counts["malformed"] += 1
-        at = hostPort(*peer.address)
-        self.quietLog.warn("malformed", "no SIP from {at}: {error}", at=at, error=str(error))
-        self.receiver.malformedReceived(error, b"", peer)
+        self._inlet.broken(piece.error, piece.data, peer)

@@ -93,6 +93,9 @@ class Receiver(Protocol):
     def malformedReceived(self, error: MalformedMessage, data: bytes, peer: Peer) -> None:
         """What is no message; error.request is set if it may be answered."""
 
+    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+        """503 to a message that nobody looks at any further, if it is a request."""
+
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         """Nobody listens there, as the network says."""
 

@@ -1,6 +1,6 @@
 """SIP over UDP (RFC 3261 18): datagrams to messages and back.
 
-Lives here: the thin protocol. Not here: parsing (parser.py), what messages mean (its
+Lives here: the thin protocol. Not here: what becomes of a message (inlet.py), what it means (its
 receiver), whether anybody is there (probe.py).
 """
 
@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
@@ -19,10 +19,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from shtoom.exceptions import MalformedMessage, TransportFailed
-from shtoom.sip.gate import LIMITED, Gate, Verdict
-from shtoom.sip.message import Request, Response
-from shtoom.sip.parser import MAX_BYTES, isKeepAlive, parse
+from shtoom.exceptions import TransportFailed
+from shtoom.sip.inlet import Inlet
+from shtoom.sip.parser import MAX_BYTES, isKeepAlive
 from shtoom.sip.probe import Probes
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.stun import isSTUN
@@ -33,24 +32,19 @@ from shtoom.sip.transport import (
     Receiver,
     Told,
     localAddressFor,
-    markReceived,
     ownAddress,
     toldNothing,
 )
 from shtoom.sip.uri import hostPort
+
+if TYPE_CHECKING:
+    from shtoom.sip.gate import Gate
 
 MAX_DATAGRAM = 65535
 """What listenUDP is to be given as maxPacketSize: Twisted's own value cuts large INVITEs."""
 
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _BUFFER_FULL = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS)
-
-
-class DatagramReceiver(Receiver, Protocol):
-    """Who takes what arrives as datagrams, whose source may be forged."""
-
-    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
-        """503 to a message that nobody looks at any further, if it is a request."""
 
 
 @implementer(ISIPTransport)
@@ -75,7 +69,7 @@ class UDPTransport(DatagramProtocol):
 
     def __init__(
         self,
-        receiver: DatagramReceiver,
+        receiver: Receiver,
         advertise: str | None = None,
         localAddressFor: Callable[[str], str] = localAddressFor,
         seconds: Callable[[], float] = time.monotonic,
@@ -85,12 +79,15 @@ class UDPTransport(DatagramProtocol):
         longest: int = MAX_BYTES,
     ) -> None:
         self.receiver, self.advertise = receiver, advertise
-        self._probes, self._gate, self._longest, self._seconds = probes, gate, longest, seconds
+        self._probes = probes
         self.counts: Counter[str] = Counter()
         self.told: Told = toldNothing
         self.onSTUN: Callable[[bytes, Address], None] | None = None
         self._localAddressFor = localAddressFor
         self._quietLog = QuietLog(self.log, seconds)
+        self._inlet = Inlet(
+            receiver, self.counts, self._quietLog, seconds, gate=gate, longest=longest
+        )
         self._bound: Address | None = None
         self._ours: str | None = None  # the address that was told last, if bound to all of them
 
@@ -176,45 +173,7 @@ class UDPTransport(DatagramProtocol):
         if self.onSTUN is not None and isSTUN(datagram):
             self.onSTUN(datagram, peer.address)
             return
-        verdict = Verdict.PASS
-        if self._gate is not None:
-            verdict = self._gate.weigh(datagram, peer.address[0], self._seconds())
-            if verdict is Verdict.SCANNER:
-                self.counts["scanner"] += 1
-                return
-            if verdict is not Verdict.PASS:
-                self._limited(self._gate, peer)
-            if verdict is Verdict.DROP:
-                return
-        if self.receiver.trace is not None:
-            self.receiver.trace.received(datagram, peer)
-        try:
-            message = parse(datagram, self._longest)
-            if isinstance(message, Request):
-                message = markReceived(message, peer.address)
-        except MalformedMessage as e:
-            if verdict is Verdict.PASS:
-                self._malformed(e, datagram, peer)
-            return
-        if verdict is Verdict.REFUSE:
-            self.receiver.refuse(message, peer, "Too many requests")
-        else:
-            self.receiver.messageReceived(message, peer)
-
-    def _limited(self, gate: Gate, peer: Peer) -> None:
-        self.counts["limited"] += 1
-        self._quietLog.warn("limited", LIMITED, host=peer.address[0], rate=gate.rate)
-
-    def _malformed(self, error: MalformedMessage, datagram: bytes, peer: Peer) -> None:
-        self.counts["malformed"] += 1
-        self._quietLog.warn(
-            "malformed",
-            "no SIP message from {host}:{port}: {error}",
-            host=peer.address[0],
-            port=peer.address[1],
-            error=str(error),
-        )
-        self.receiver.malformedReceived(error, datagram, peer)
+        self._inlet.received(datagram, peer)
 
 
 def _words(error: OSError | MessageLengthError | InvalidAddressError) -> str:
