@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from twisted.logger import Logger
 
-from doug.player import Play, Player
+from doug.play import Play
+from doug.player import Player
 from doug.source import SourceUses
 from shtoom.audio.frames import RATE
 from shtoom.codecs import Codec

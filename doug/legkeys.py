@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from doug.digits import Collected, DigitCollector, DigitMode
 from doug.events import DTMFReceivedEvent, DTMFTimeoutEvent, MediaPlayUserBargeInEvent
 from doug.keys import INBAND, INFO, RFC4733, KeySightings
-from doug.player import Play
+from doug.play import Play
 from shtoom.media.inband import Inband, InbandEar
 from shtoom.rtp.telephoneevent import KeyPressed, KeyReleased
 from shtoom.sip.keyinfo import KeyInfo

@@ -32,7 +32,8 @@ from doug.keysender import KeySender
 from doug.keytones import KeyTones, ToneKey
 from doug.legkeys import LegKeys
 from doug.losses import Losses
-from doug.player import Play, Player
+from doug.play import Play
+from doug.player import Player
 from doug.recorder import Limits, Record, Recorder
 from doug.scope import CallScope, Opened, maker
 from doug.source import EchoSource, Source, SourceUses

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from doug.events import BaseEvent, DTMFReceivedEvent
 
 if TYPE_CHECKING:
-    from doug.player import Play
+    from doug.play import Play
 
 __all__ = ["Losses"]
 

@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from doug.events import MediaPlayDoneEvent
-from doug.player import Play, Player
+from doug.play import Play
+from doug.player import Player
 from doug.recorder import Record, Recorder
 from doug.source import Source, SourceUses
 from doug.testing.reactor import VirtualReactor
