@@ -19,7 +19,8 @@ from shtoom.sip.shown import shown
 from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
-    from doug.trunking import LiveTrunk, Trunking
+    from doug.livetrunk import LiveTrunk
+    from doug.trunking import Trunking
     from doug.trunks import Network
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Peer

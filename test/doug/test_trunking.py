@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 
-from doug.trunking import LiveTrunk, Trunking
+from doug.livetrunk import LiveTrunk
+from doug.trunking import Trunking
 from doug.trunks import Trunk, parseRegister
 from shtoom.sip.message import Request
 from shtoom.sip.parser import isKeepAlive, parse
