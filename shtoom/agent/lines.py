@@ -248,7 +248,7 @@ class Lines:
         known to be wanted. Fails with TransactionTimeout or TransportFailed.
         """
         asked = Deferred.fromCoroutine(self._ask(dialog, request, seen, findings, account))
-        return asked.addErrback(_bare)
+        return asked.addErrback(bareFailure)
 
     async def _ask(
         self,
@@ -388,7 +388,7 @@ class Lines:
         return seen
 
 
-def _bare(failure: Failure) -> Failure:
+def bareFailure(failure: Failure) -> Failure:
     """A failure without the frames of the coroutine that it has ended, which hold it."""
     if failure.value is not None:
         bare(failure.value)

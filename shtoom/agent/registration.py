@@ -16,9 +16,9 @@ from twisted.logger import Logger
 
 from shtoom.agent.credentials import Account, Asked, NoAnswer
 from shtoom.agent.dialling import refusedBy
-from shtoom.agent.lines import Outcome
+from shtoom.agent.lines import Outcome, bareFailure
 from shtoom.agent.options import ALLOW
-from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed
+from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed, bare
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request, Response
@@ -238,10 +238,11 @@ class Registration:
 
     def _failed(self, failure: Failure) -> None:
         """After a while again."""
+        if not failure.check(CancelledError, CallFailed):
+            self.log.failure("registration {name}: failed", failure, name=self.name)
+        bareFailure(failure)
         if failure.check(CancelledError):
             return
-        if not failure.check(CallFailed):
-            self.log.failure("registration {name}: failed", failure, name=self.name)
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2**self.failures)
         self.failures = min(self.failures + 1, 30)
         error = failure.value
@@ -272,7 +273,7 @@ class Registration:
             except CallFailed as error:
                 if error.sipCode in REFUSALS:
                     raise
-                failure = error
+                failure = bare(error)
                 continue
             if response.code != 503:
                 return response, peer

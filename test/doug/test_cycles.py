@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from twisted.internet.defer import inlineCallbacks, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug.events import CallStartedEvent
+from doug.events import CallAnsweredEvent, CallEndedEvent, CallRejectedEvent, CallStartedEvent
 from doug.settings import Settings
 from doug.testing import Lab
 from doug.trunks import Trunk
 from doug.voiceapp import VoiceApp
 from shtoom.agent.registrar import Phone as Account
 from shtoom.exceptions import UserBusy
-from shtoom.sip.parser import MAX_BYTES, MAX_LINE
+from shtoom.sip.message import Request, Response
+from shtoom.sip.parser import MAX_BYTES, MAX_LINE, parse
 from test.long.withstandapps import Steady
 
 TIMES = 100  # of each refusal
@@ -108,6 +110,110 @@ class Refusing(VoiceApp):
         self.returnResult(None)
 
 
+class Failing(VoiceApp):
+    """Raises where it is told to. where: the name of a method."""
+
+    where = "started"
+
+    def __start__(self) -> Any:
+        self.fails("__start__")
+        return [(CallStartedEvent, self.started)]
+
+    def fails(self, where: str) -> None:
+        """Here?"""
+        if where == self.where:
+            raise ValueError("as it is told to")
+
+    def started(self, event: CallStartedEvent) -> Any:
+        """Somebody calls."""
+        self.fails("started")
+        event.leg.answerCall(self)
+        return [(CallAnsweredEvent, self.answered), (CallEndedEvent, self.ended)]
+
+    async def answered(self, event: CallAnsweredEvent) -> None:
+        """It is up."""
+        self.fails("answered")
+
+    @inlineCallbacks
+    def ended(self, event: CallEndedEvent) -> Any:
+        """It is over."""
+        yield succeed(None)
+        self.fails("ended")
+        self.returnResult(None)
+
+
+class Dialling(VoiceApp):
+    """Calls one who does not want it."""
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.started)]
+
+    def started(self, event: CallStartedEvent) -> Any:
+        """Somebody has started it."""
+        self.placeCall("sip:far@203.0.113.9")
+        return [(CallRejectedEvent, self.rejected)]
+
+    def rejected(self, event: CallRejectedEvent) -> None:
+        """As expected."""
+        self.returnResult(event.sipCode)
+
+
+def answer(code: int, asked: Request) -> bytes:
+    """A response."""
+    kept = ("Via", "From", "To", "Call-ID", "CSeq")
+    lines = [f"{name}: {asked.header(name)}" for name in kept]
+    if ";tag=" not in lines[2]:
+        lines[2] += ";tag=there"
+    lines.append('WWW-Authenticate: Digest realm="there", nonce="n"')
+    return "\r\n".join((f"SIP/2.0 {code} So", *lines, "Content-Length: 0", "", "")).encode()
+
+
+def refuses(lab: Lab, code: int) -> None:
+    """Who is asked at FAR answers with that code."""
+
+    def received(data: bytes, source: tuple[str, int]) -> None:
+        asked = parse(data)
+        if isinstance(asked, Request) and asked.method != "ACK":
+            lab.network.send(answer(code, asked), FAR, source)
+
+    lab.network.bind(FAR, received)
+
+
+class Far:
+    """Somebody at FAR who calls, acknowledges, and takes each BYE."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.to = ""
+        lab.network.bind(FAR, self.received)
+
+    def call(self, number: int, leaves: bool) -> None:
+        """Calls; leaves: and hangs up again."""
+        self.number = number
+        self.say("INVITE", "<sip:app@192.0.2.10>", AUDIO)
+        self.lab.reactor.advance(0.03)
+        if leaves:
+            self.say("BYE", self.to)
+            self.lab.reactor.advance(0.03)
+
+    def say(self, method: str, to: str, body: str = "") -> None:
+        """A request of the call."""
+        via = f"SIP/2.0/UDP 203.0.113.9;branch=z9hG4bKc{self.number}{method}"
+        cseq = f"{1 + (method == 'BYE')} {method}"
+        request = message(self.number, method, body=body, To=to, Via=via, CSeq=cseq)
+        self.lab.network.send(request, FAR, SERVER)
+
+    def received(self, data: bytes, source: tuple[str, int]) -> None:
+        """What the server says."""
+        heard = parse(data)
+        if isinstance(heard, Request):
+            self.lab.network.send(answer(200, heard), FAR, source)
+        elif isinstance(heard, Response) and heard.header("CSeq") == "1 INVITE":
+            self.to = heard.header("To") or ""
+            if heard.code >= 200:
+                self.say("ACK", self.to)
+
+
 def holders() -> str:
     """What the collector has found, and the frames among it with the exceptions they hold."""
     kinds = Counter(type(found).__name__ for found in gc.garbage)
@@ -183,3 +289,35 @@ class CycleTests(SynchronousTestCase):
         for name, (settings, make) in kinds.items():
             lab = Lab({"app": Steady, "b": Refusing}, settings=settings)
             self.check(name, lab, self.send(lab, make))
+
+    def test_applicationsThatFail(self) -> None:
+        """In each step of a call's life."""
+        for where in ("__start__", "started", "answered", "ended"):
+            far = Far(Lab(type("Failing", (Failing,), {"where": where})))
+
+            def call(number: int, far: Far = far, leaves: bool = where == "ended") -> None:
+                far.call(number, leaves)
+                self.flushLoggedErrors(ValueError)
+
+            self.check(where, far.lab, call)
+
+    def test_callsOfOursThatFail(self) -> None:
+        """Refused, for want of a password too, to nobody, to who is silent."""
+        for name in ("486", "401", "ICMP", "silence"):
+            lab = Lab(Dialling)
+            if name.isdigit():
+                refuses(lab, int(name))
+            elif name == "ICMP":
+                lab.network.host(FAR[0])
+            self.check(name, lab, lambda number, lab=lab: lab.application.startVoiceApp())
+
+    def test_registrationsThatFail(self) -> None:
+        """Tried again and again."""
+        for name in ("403", "401", "ICMP", "silence"):
+            trunk = Trunk("office", FAR[0], user="far", password="secret", register=True)
+            lab = Lab(Steady, settings=Settings(trunks={"office": trunk}))
+            if name.isdigit():
+                refuses(lab, int(name))
+            elif name == "ICMP":
+                lab.network.host(FAR[0])
+            self.check(name, lab, lambda number, lab=lab: lab.reactor.advance(60.0))
