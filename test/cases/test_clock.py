@@ -7,9 +7,15 @@ import time
 from pathlib import Path
 
 import doug
-from doug.events import CallEndedEvent, TimeoutEvent
+from doug.events import (
+    CallEndedEvent,
+    MediaRecordDoneEvent,
+    MediaRecordRemoteClosedEvent,
+    TimeoutEvent,
+)
+from doug.testing.ear import readSound
 from test.cases.case import FieldCase
-from test.cases.media import assertGapless
+from test.cases.media import assertGapless, loud
 
 
 class ClockCases(FieldCase):
@@ -87,6 +93,28 @@ class ClockCases(FieldCase):
         self.bob.response("487 INVITE")
         ringing.ackRefusal()
         self.hangUp(call)
+        self.assertStillWell()
+
+    def test_life_008_aRecordingGoesOn(self) -> None:
+        """Over a standstill of three seconds, of which none is missing, and over ten minutes: a minute of silence."""
+        for still, missing in ((3.0, 0.0), (600.0, 540.0)):
+            call = self.answered()
+            path = Path(self.mktemp() + ".wav")
+            self.app.leg.mediaRecord(path)
+            self.alice.media.say(call.media, count=50)
+            self.lab.advance(1.0)
+            self.lab.reactor.stall(still)
+            self.alice.media.say(call.media, count=100, seq=51, ts=8000)
+            self.lab.advance(2.0)
+            self.assertEqual(self.app.got(MediaRecordDoneEvent), [])
+            self.hangUp(call)
+            self.lab.advance(0.1)
+            (done,) = self.app.got(MediaRecordDoneEvent)
+            self.assertIs(type(done), MediaRecordRemoteClosedEvent)
+            heard = readSound(path)
+            self.assertNear(len(heard) / 8000, done.duration, 0.021)
+            self.assertNear(done.duration, 3.0 + still - missing, 0.2)
+            self.assertNear(len(loud(heard[-12000:])) / 8000, 1.5, 0.1)
         self.assertStillWell()
 
     def test_life_007_nothingGoesByTheWallClock(self) -> None:
