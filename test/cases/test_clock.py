@@ -96,7 +96,7 @@ class ClockCases(FieldCase):
         self.assertStillWell()
 
     def test_life_008_aRecordingGoesOn(self) -> None:
-        """Over a standstill of three seconds, of which none is missing, and over ten minutes: a minute of silence."""
+        """Over a standstill: three seconds are silence, of ten minutes one is, and no more."""
         for still, missing in ((3.0, 0.0), (600.0, 540.0)):
             call = self.answered()
             path = Path(self.mktemp() + ".wav")
