@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Accepting", "Connection", "Making"]
 
+ABOUT = 0.001
+"""Seconds that do not matter: sums of times are not exact."""
+
 
 @implementer(IPushProducer, IHandshakeListener)
 class Connection(Protocol):
@@ -140,7 +143,8 @@ class Connection(Protocol):
         elif self._framer.pings:
             wait = limits.ping
         else:
-            wait = max(limits.idle - (self._now() - self._heardAt), 0.0) or limits.idle
+            left = limits.idle - (self._now() - self._heardAt)
+            wait = left if left > ABOUT else limits.idle
         self.timer = self._owner.reactor.callLater(wait, self._late)
 
     def _late(self) -> None:
@@ -151,7 +155,7 @@ class Connection(Protocol):
         elif self._slow:
             owner.counts["slow"] += 1
             self._end(f"a message was not complete within {owner.limits.message:g} s")
-        elif self._now() - self._heardAt < owner.limits.idle or owner.isWanted(
+        elif self._now() - self._heardAt < owner.limits.idle - ABOUT or owner.isWanted(
             Peer(owner, self.address)
         ):
             ping = self._framer.ping()

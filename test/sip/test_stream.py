@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -279,6 +280,23 @@ class StreamTests(SynchronousTestCase):
         net.pass_(119)
         self.assertEqual(len(net.server), 1)
         net.pass_(2)
+        self.assertEqual((len(net.server), net.server.counts["idle"]), (0, 1))
+
+    def test_theEndOfSilenceIsRounded(self) -> None:
+        """A time that comes a hair before it is that time, not one to wait a hair for, for ever."""
+        started = next(n / 10 for n in range(1, 10_000) if n / 10 + 120.0 - n / 10 < 120.0)
+        net = Net()
+        net.pass_(started)
+        net.connect()
+        callLater, times = net.clock.callLater, count(1)
+
+        def counted(*args: Any) -> Any:
+            self.assertLess(next(times), 100, "it waits again and again")
+            return callLater(*args)
+
+        self.patch(net.clock, "callLater", counted)
+        net.clock.advance(started + 120.0 - net.clock.seconds())
+        net.flush()
         self.assertEqual((len(net.server), net.server.counts["idle"]), (0, 1))
 
     def test_anIdleConnectionThatIsWantedStays(self) -> None:
