@@ -91,7 +91,10 @@ class Lab:
         host: MemoryHost | None = None,
         **options: Any,
     ) -> Phone:
-        """A new phone with an address of its own. kind: its class. options: as that has them."""
+        """A new phone with an address of its own. kind: its class. options: as that has them.
+
+        Over TLS it shows the certificate of the server, unless it has one of its own.
+        """
         number = len(self.phones)
         phone = kind(
             self.reactor,
@@ -101,7 +104,7 @@ class Lab:
             serverAddress=hostPort(self.io.host.address, None),
             findFile=self._findFile,
             outcomes=self._outcomes,
-            **options,
+            **{"certificate": self.application.settings.certificate, **options},
         )
         self.phones.append(phone)
         return phone

@@ -9,20 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from zope.interface import implementer
 
+from doug.settings import Settings
 from doug.testing.ear import Sound
 from doug.testing.media import MemoryMediaIO
 from doug.testing.phonecall import PhoneCall
+from doug.tls import Certificates, TLSEndpoint
 from shtoom.agent.agent import IUserAgentUser, UserAgent
 from shtoom.agent.inbound import InboundCall
 from shtoom.exceptions import CallFailed, CallRejected
 from shtoom.media.clock import MediaClock
 from shtoom.media.ports import PortPool
 from shtoom.sip.digest import Challenge, parseAnswer
+from shtoom.sip.framing import Framer, IFramer
 from shtoom.sip.resolver import Resolver, ResolvingReactor
 from shtoom.sip.stream import StreamTransport
 from shtoom.sip.timers import Timers
@@ -30,17 +33,16 @@ from shtoom.sip.udp import UDPTransport
 from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall
-    from twisted.internet.protocol import Factory
+    from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 
-    from doug.testing.network import MemoryHost, MemoryPort
+    from doug.testing.network import Address, MemoryHost, MemoryPort
     from doug.testing.reactor import VirtualReactor
     from doug.testing.streams import MemoryStreamPort
 
 __all__ = ["Phone"]
 
 RTP_PORTS = (40000, 41998)
-TRANSPORTS = ("udp", "tcp")
+TRANSPORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}  # and the port of each
 CONNECT = 5  # seconds that a connection has to come about
 ON_CALL = ("answer", "ring", "busy", "decline")
 SERVER = re.compile(r"@doug(?![\w.-])")
@@ -55,7 +57,8 @@ class Phone:
     events: does it know RFC 4733? onCall: what it does when it rings, one of "answer", "ring"
     (for ever), "busy", "decline". answerAfter: seconds of ringing. earlySound: what it says while
     it rings, to those who hear early media. redirectTo: addresses that it sends every caller to.
-    auth: user and password that it asks every caller for. transport: "udp" or "tcp".
+    auth: user and password that it asks every caller for. transport: "udp", "tcp"
+    or "tls". certificate: what it shows over TLS (PEM, with its key); it believes any.
     findFile: where the sound of a relative path is. outcomes: how applications have ended, for
     failed assertions. ValueError for an onCall or a transport that there is not.
     """
@@ -78,6 +81,7 @@ class Phone:
         auth: tuple[str, str] | None = None,
         timers: Timers | None = None,
         transport: str = "udp",
+        certificate: str | None = None,
         findFile: Callable[[str], str] = str,
         outcomes: Callable[[], str] = str,
     ) -> None:
@@ -101,7 +105,7 @@ class Phone:
             product=f"Phone/{name}",
         )
         if transport not in TRANSPORTS:
-            raise ValueError(f"transport: wanted {' or '.join(TRANSPORTS)}, got {transport!r}")
+            raise ValueError(f"transport: wanted {', '.join(TRANSPORTS)}, got {transport!r}")
         self.transport = transport
         self._streams: StreamTransport | None = None
         self._nonces: set[str] = set()
@@ -109,13 +113,18 @@ class Phone:
         if transport == "udp":
             self._listenUDP()
         else:
-            self._listenTCP()
+            self._listenStreams(certificate)
         self.rng = rng
 
     @property
     def uri(self) -> str:
         """What to dial to reach this phone."""
         return f"sip:{self.name}@{hostPort(self.host.address, None)}{self._param}"
+
+    @property
+    def connections(self) -> int:
+        """How many it has open, or is making."""
+        return len(self._streams) if self._streams is not None else 0
 
     @property
     def _param(self) -> str:
@@ -128,18 +137,36 @@ class Phone:
         self.port = self.host.listenUDP(5060, transport)
         self.agent.addTransport(transport)
 
-    def _listenTCP(self) -> None:
+    def _listenStreams(self, certificate: str | None) -> None:
+        port = TRANSPORTS[self.transport]
+        certificates = Certificates(Settings(certificate=certificate, tlsVerify=False))
+        secure = self.transport == "tls"
+
+        def connect(address: Address, name: str) -> IStreamClientEndpoint:
+            plain = TCP4ClientEndpoint(self.host, *address, timeout=CONNECT)
+            if not secure:
+                return plain
+            return TLSEndpoint(certificates.connecting(name), plain, self.reactor)
+
         transport = self._streams = StreamTransport(
-            "TCP",
+            self.transport.upper(),
             self.agent.layer,
             self.reactor,
-            lambda address, name: TCP4ClientEndpoint(self.host, *address, timeout=CONNECT),
+            connect,
             localAddressFor=lambda remoteHost: self.host.address,
             isWanted=self.agent.isWanted,
+            framing=self.framing,
         )
-        self.port = self.host.listenTCP(5060, cast("Factory", transport.factory))
-        transport.bound((self.host.address, 5060))
+        factory: Any = transport.factory
+        if secure:
+            factory = certificates.accepting(factory, self.reactor)
+        self.port = self.host.listenTCP(port, factory)
+        transport.bound((self.host.address, port))
         self.agent.addTransport(transport)
+
+    def framing(self) -> IFramer:
+        """What finds messages on one of its connections, and writes them."""
+        return Framer()
 
     def timers(self) -> list[IDelayedCall]:
         """What is to come by itself, without any call."""

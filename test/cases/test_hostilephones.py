@@ -18,14 +18,20 @@ from doug.events import (
     Event,
     OptionalEvent,
 )
+from doug.settings import Settings
 from doug.testing import Lab, hostile
+from doug.testing.hostile.registrars import Registrar
+from doug.trunks import Trunk
 from doug.voiceapp import VoiceApp
+from shtoom.agent.registration import RegistrationState
 from shtoom.exceptions import CallFailed
 from test.cases.case import Ear
 from test.cases.media import loud
 from test.scripts.test_apps import load
+from test.support.listeners import everyTransport
 from test.support.wavfile import tone, wav
 
+HALF_AN_HOUR = 1800.0
 LONGEST = 110.0  # seconds: 64*T1 for an ACK, again for a BYE that nobody answers, and some
 ANY: Mapping[str, Any] = {}
 
@@ -35,8 +41,13 @@ class HostileCase(SynchronousTestCase):
 
     def serve(self, app: type[VoiceApp], args: Mapping[str, Any]) -> None:
         """The server, and a phone for the plain calls."""
-        self.lab = Lab(app, **args)
+        self.listens = everyTransport(self.mktemp())
+        self.lab = Lab(app, settings=self.listens.settings, **args)
         self.plain = self.lab.phone("plain")
+
+    def kinds(self, calls: bool) -> list[type[hostile.HostilePhone]]:
+        """Those that are odd when they call, or else when they are called."""
+        return hostile.all(dials=calls, answers=not calls, over=self.listens.over)
 
     def advance(self, seconds: float) -> None:
         """As the lab's; nobody takes note of the line that made each Deferred, which takes time."""
@@ -79,7 +90,7 @@ class DiallingTests(HostileCase):
     def visit(self, app: type[VoiceApp], pressing: str = "1", **args: Any) -> None:
         """All that are odd as callers."""
         self.serve(app, args)
-        for kind in hostile.all():
+        for kind in self.kinds(calls=True):
             phone = self.visitor(kind, pressing)
             phone.dial("sip:odd@doug")
             self.leave(phone)
@@ -153,10 +164,10 @@ class HeardTests(HostileCase):
         Requires100rel (28) and WrongLength (55) have no call, and what Scanner (58) begins beside
         its own is never acknowledged.
         """
-        noKeys = {21, 23, 61, 62}  # hang up at once, are never acknowledged, send no RTP
+        noKeys = {21, 23, 53, 61, 62}  # hang up at once, are never acknowledged, send no RTP
         little = {*noKeys, 46}  # says nothing but its key
         self.serve(Notes, {})
-        for kind in hostile.all():
+        for kind in self.kinds(calls=True):
             before = len(self.lab.results)
             phone = self.visitor(kind, "5", 1.5)
             phone.dial("sip:odd@doug")
@@ -178,7 +189,7 @@ class DialledTests(HostileCase):
     def call(self, app: type[VoiceApp], **args: Any) -> None:
         """All that are odd when they are called; an application that dials, then ends."""
         self.serve(app, args)
-        for kind in hostile.all(dials=False, answers=True):
+        for kind in self.kinds(calls=False):
             phone = self.visitor(kind, "1")
             self.lab.application.placeCall(phone.uri)
             self.leave(phone)
@@ -213,7 +224,7 @@ class DialledTests(HostileCase):
         """Key 8 of the demo, by way of somebody who sends it on; the caller hears all of it."""
         self.serve(Demo, {"target": "sip:target@198.51.100.21"})
         target = self.lab.phone("target")
-        for kind in hostile.all(dials=False, answers=True):
+        for kind in self.kinds(calls=False):
             phone = self.visitor(kind, "1")
             target.redirectTo = (phone.uri,)
             caller = self.plain.dial("sip:demo@doug")
@@ -224,6 +235,40 @@ class DialledTests(HostileCase):
             self.leave(phone)
         self.lab.assertNothingLeft()
         self.assertEqual(self.lab.failures, [])
+
+
+class RegistrarTests(HostileCase):
+    """The server registers at them, as trunk; then they call it, as an office would."""
+
+    def visit(self, app: type[VoiceApp], **args: Any) -> None:
+        """Each of them, with a server of its own."""
+        trunk = Trunk("office", "198.51.100.20", user="doug", register=True)  # the first phone
+        settings = Settings(trunks={"office": trunk}, anonymous="app")
+        for kind in hostile.all(dials=False, registers=True):
+            self.lab = Lab(app, settings=settings, **args)
+            registrar = self.visitor(kind, "1")
+            assert isinstance(registrar, Registrar)
+            self.plain = self.lab.phone("plain")
+            self.advance(HALF_AN_HOUR)
+            self.assertGreater(len(registrar.taken), 1, kind)  # it was refreshed
+            registrar.dial("sip:doug@doug")
+            self.leave(registrar)
+            (office,) = self.lab.application.exchange.relations.trunking.trunks.values()
+            assert office.registration is not None
+            self.assertIs(office.registration.state, RegistrationState.REGISTERED, kind)
+            office.abandon()
+            self.lab.assertNothingLeft()
+            self.assertEqual(self.lab.failures, [])
+
+    def test_demo(self) -> None:
+        """The menu."""
+        self.visit(Demo)
+
+    def test_scripts(self) -> None:
+        """Echo, conference, voicemail."""
+        self.visit(load("shecho").EchoApp)
+        self.visit(load("shtoomcu").ConferenceApp)
+        self.visit(load("shtam").VoicemailApp, spool=self.mktemp())
 
 
 def quiet(selfTest: type[VoiceApp]) -> type[VoiceApp]:
@@ -241,4 +286,4 @@ class CatalogueTests(SynchronousTestCase):
         for number, kind in hostile.HOSTILE_PHONES.items():
             self.assertEqual(kind.number, number)
             self.assertIn("Right: ", kind.__doc__ or "", kind)
-            self.assertTrue(kind.dials or kind.answers, kind)
+            self.assertTrue(kind.dials or kind.answers or kind.registers, kind)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import product
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing import Lab, hostile
+from doug.testing.hostile.base import SIP_PORT
 from doug.testing.hostile.offers import Glare
 from doug.testing.hostile.raw import RawMessage, RawPacket
+from doug.testing.phone import TRANSPORTS
+from test.support.listeners import everyTransport
 from test.testing.apps import Dialler, Echo
 
 KEY = "5"
@@ -21,10 +27,26 @@ class Plain(hostile.HostilePhone):
 class OddityTests(SynchronousTestCase):
     """The same call, by the same chance, of each and of a plain one."""
 
-    def said(self, kind: type[hostile.HostilePhone], dials: bool) -> list[tuple[float, int, bytes]]:
-        """All that such a phone said in its first seconds: when, from which port, what."""
-        lab = Lab(Echo if dials else Dialler)
-        phone = lab.phone(kind=kind, keys=KEY)
+    def setUp(self) -> None:
+        self.listens = everyTransport(self.mktemp())
+
+    def said(
+        self, kind: type[hostile.HostilePhone], dials: bool, over: str = "udp"
+    ) -> list[tuple[float, int, bytes]]:
+        """All that such a phone said in its first seconds: when, from which port, what.
+
+        Of connections: each segment, before it is encrypted.
+        """
+        lab = Lab(Echo if dials else Dialler, settings=self.listens.settings)
+
+        def left(phone: hostile.HostilePhone, data: bytes, port: int) -> Iterable[bytes]:
+            segments = list(kind.left(phone, data, port))
+            if over != "udp" and port == SIP_PORT:
+                datagrams.append((lab.reactor.seconds(), 0, b"".join(segments)))
+            return segments
+
+        noted = type("Noted", (kind,), {"left": left})
+        phone = lab.phone(kind=noted, keys=KEY, transport=over)
         here = phone.host.address
         datagrams: list[tuple[float, int, bytes]] = []
 
@@ -42,21 +64,24 @@ class OddityTests(SynchronousTestCase):
 
     def test_eachDoesWhatNoPlainPhoneDoes(self) -> None:
         """As caller, as called, as it says of itself; Glare waits for an offer."""
-        for dials in (True, False):
-            plain = self.said(Plain, dials)
-            self.assertEqual(self.said(Plain, dials), plain)
+        for dials, over in product((True, False), self.listens.over):
+            plain = self.said(Plain, dials, over)
+            self.assertEqual(self.said(Plain, dials, over), plain)
             self.assertGreater(len(plain), 40)
-            for kind in hostile.all(dials=dials, answers=not dials):
+            for kind in hostile.all(dials=dials, answers=not dials, over=(over,)):
                 if kind is not Glare:
-                    self.assertNotEqual(self.said(kind, dials), plain, kind)
+                    self.assertNotEqual(self.said(kind, dials, over), plain, kind)
 
     def test_eitherList(self) -> None:
         """Those that are odd both ways are in both."""
         callers, called = set(hostile.all()), set(hostile.all(dials=False, answers=True))
         both = hostile.all(dials=True, answers=True)
         self.assertEqual(callers | called, set(both))
-        self.assertEqual(set(both), set(hostile.HOSTILE_PHONES.values()))
         self.assertLess(len(callers & called), len(both))
+        every = hostile.all(answers=True, registers=True, over=TRANSPORTS)
+        self.assertEqual(every, list(hostile.HOSTILE_PHONES.values()))
+        self.assertEqual({kind.over for kind in both}, {"udp"})
+        self.assertEqual({kind.over for kind in every}, set(TRANSPORTS))
 
     def test_complaintsNameThePhone(self) -> None:
         """With class and number."""

@@ -11,12 +11,22 @@ Each is a Phone of doug.testing whose user acts by itself (HostilePhone says how
 tells what is odd about it and what is right. They have the numbers of a catalogue of 64.
 
 Lives here: the catalogue. Not here: the phones themselves (messages, courses, offers, sessions,
-packets), what they share (base).
+packets, connections, registrars), what they share (base).
 """
 
 from __future__ import annotations
 
-from doug.testing.hostile import courses, messages, offers, packets, sessions
+from collections.abc import Collection
+
+from doug.testing.hostile import (
+    connections,
+    courses,
+    messages,
+    offers,
+    packets,
+    registrars,
+    sessions,
+)
 from doug.testing.hostile.base import HostilePhone
 
 __all__ = ["HOSTILE_PHONES", "NOT_YET", "HostilePhone", "all"]
@@ -71,9 +81,13 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
         packets.KeysTwice,
         messages.InfoKeys,
         courses.NeverContent,
+        registrars.OthersBindings,
+        registrars.LongerTimes,
+        connections.ConfirmsAndHangsUp,
         messages.PingsAndEmptyLines,
         messages.WrongLength,
         messages.FourKilobytes,
+        connections.NobodyAtItsContact,
         messages.Scanner,
         packets.BadLine,
         courses.HangsUpAtOnce,
@@ -86,18 +100,27 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
 
 NOT_YET: dict[int, str] = {
     27: "reliable provisional responses",
-    49: "registration",
-    50: "registration",
     51: "transfer",
     52: "transfer",
-    53: "TCP",
-    57: "TLS",
     59: "SRTP",
 }
 """Those of the catalogue that wait for a feature."""
 
 
-def all(*, dials: bool = True, answers: bool = False) -> list[type[HostilePhone]]:
-    """Those that are odd when they dial, when they are called."""
-    kinds = HOSTILE_PHONES.values()
-    return [kind for kind in kinds if (dials and kind.dials) or (answers and kind.answers)]
+def all(
+    *,
+    dials: bool = True,
+    answers: bool = False,
+    registers: bool = False,
+    over: Collection[str] = ("udp",),
+) -> list[type[HostilePhone]]:
+    """Those that are odd when they dial, when they are called, when one registers at them.
+
+    over: of those that speak so ("tcp", "tls"): a server has to listen there to meet them.
+    """
+    return [
+        kind
+        for kind in HOSTILE_PHONES.values()
+        if kind.over in over
+        and ((dials and kind.dials) or (answers and kind.answers) or (registers and kind.registers))
+    ]

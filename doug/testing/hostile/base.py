@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from doug.testing.hostile.raw import RawMessage, RawPacket
 from doug.testing.network import Address, MemoryHost, MemoryNetwork, Receiver
 from doug.testing.phone import Phone
+from shtoom.sip.framing import Framer, IFramer, Piece, Whole
 
 if TYPE_CHECKING:
     from doug.testing.phonecall import PhoneCall
@@ -29,14 +30,17 @@ class HostilePhone(Phone):
     All this goes by itself, from the answer on, whether it has dialled or was called.
 
     number: in the catalogue. dials, answers: is there anything odd about it when it dials, when it
-    is called? firstKey: seconds from the answer to the first key. complaints: what the server did
-    wrong, as far as the phone can tell. keys: what its user presses. stays: seconds of a call.
-    Everything else as Phone has it.
+    is called? registers: is it about who registers at it? over: how it speaks SIP, "udp", "tcp" or
+    "tls"; the server has to listen there. firstKey: seconds from the answer to the first key.
+    complaints: what the server did wrong, as far as the phone can tell. keys: what its user
+    presses. stays: seconds of a call. Everything else as Phone has it.
     """
 
     number: ClassVar[int]
     dials: ClassVar[bool] = True
     answers: ClassVar[bool] = True
+    registers: ClassVar[bool] = False
+    over: ClassVar[str] = "udp"
     firstKey: ClassVar[float] = 0.3
 
     def __init__(
@@ -52,6 +56,7 @@ class HostilePhone(Phone):
         self.keys, self.stays = keys, stays
         self.complaints: list[str] = []
         self.line = Line(host.network, self)
+        options.setdefault("transport", self.over)
         super().__init__(reactor, MemoryHost(self.line, host.address), rng, **options)
 
     # --- what a phone of the catalogue may do in another way --------------------------------------
@@ -123,6 +128,10 @@ class HostilePhone(Phone):
 
     # --- for its stretch of the network -----------------------------------------------------------
 
+    def framing(self) -> IFramer:
+        """As Phone has it; what is said and heard over connections passes as datagrams do."""
+        return Tongue(self)
+
     def left(self, data: bytes, port: int) -> Iterable[bytes]:
         """What becomes of a datagram of its stack, from that port."""
         if port == SIP_PORT:
@@ -143,13 +152,48 @@ class HostilePhone(Phone):
         return (data,) if packet is None else [p.toBytes() for p in self.rtpIn(packet)]
 
 
+class Tongue(Framer):
+    """One end of a connection of a phone, whose messages pass its mouth and its ear."""
+
+    def __init__(self, phone: HostilePhone) -> None:
+        super().__init__()
+        self._phone = phone
+
+    def received(self, data: bytes) -> list[Piece]:
+        """As IFramer has it."""
+        pieces: list[Piece] = []
+        for piece in super().received(data):
+            if isinstance(piece, Whole):
+                pieces += map(Whole, self._phone.arrived(piece.data, SIP_PORT))
+            else:
+                pieces.append(piece)
+        return pieces
+
+    def wrap(self, message: bytes) -> bytes:
+        """As IFramer has it: what leaves in its place, in one segment."""
+        return b"".join(self._phone.left(message, SIP_PORT))
+
+
 class Line(MemoryNetwork):
     """The stretch of the network before one phone."""
 
     def __init__(self, network: MemoryNetwork, phone: HostilePhone) -> None:
         super().__init__(network.reactor, network.rng)
         self._network, self._phone = network, phone
-        self.bound = network.bound
+        self.bound, self.listening = network.bound, network.listening
+        self.connections, self.hosts = network.connections, network.hosts
+
+    def travel(self, again: float = 0.0) -> float:
+        """As the network does."""
+        return self._network.travel(again)
+
+    def segments(self, data: bytes) -> list[bytes]:
+        """As the network does."""
+        return self._network.segments(data)
+
+    def glues(self) -> bool:
+        """As the network does."""
+        return self._network.glues()
 
     def bind(self, address: Address, receiver: Receiver) -> None:
         """As the network does; what arrives there passes the phone's ear."""
