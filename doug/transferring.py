@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from doug.voiceapp import VoiceApp
     from shtoom.agent.calluser import CallEnding
     from shtoom.agent.transfer import Transfer
-    from shtoom.sip.uri import URI
 
 __all__ = ["Transferring", "transferAsked"]
 
@@ -57,7 +56,7 @@ def transferAsked(leg: Leg, transfer: Transfer) -> None:
     if policy == "refuse":
         asked.refuse(CallFailed("Transfers are not followed here (transfers of the trunk)", 603))
     elif policy == "follow" and trunk is not None:
-        asked.follow(trunk)
+        asked.follow(app, trunk)
     else:
         event = CallTransferRequestedEvent(leg, asked.target, asked)
         event.headers = tuple(transfer.request.headers)
@@ -86,7 +85,8 @@ class Transferring:
 
     def __init__(self, leg: Leg, transfer: Transfer, app: VoiceApp) -> None:
         self.target = str(transfer.target)
-        self._leg, self._transfer, self._app = leg, transfer, app
+        self._leg, self._transfer = leg, transfer
+        self._app: VoiceApp | None = app  # None when it is over: applications keep events
         self._isUnderWay = True  # is its outcome not known yet?
         self._newLeg: Leg | None = None  # while it is dialled
         self._isQuiet = False  # does the application hear of it alone if it asks?
@@ -102,16 +102,17 @@ class Transferring:
         self, fromURI: str | None, timeout: float, headers: Mapping[str, str], anyHost: bool
     ) -> Leg | None:
         """Calls the target; None if it is refused, or decided already. ValueError for a wish."""
-        if self._transfer.isDecided or self._app.va_over:
+        app = self._app
+        if app is None or app.va_over or self._transfer.isDecided:
             log.info("call {callID}: accept comes too late: ignored", callID=self._leg.callID)
             return None
-        if not anyHost and not self._isKnown(self._transfer.target):
+        if not anyHost and not self._isKnown(app):
             self.refuse(
                 CallFailed("Only addresses of this server's trunks and phones are called", 403)
             )
             return None
         caller = None if fromURI is None else str(fromURI)  # a Party, too
-        return self._dial(DialWishes(caller, timeout, headers))
+        return self._dial(app, DialWishes(caller, timeout, headers))
 
     def refuse(self, failure: CallFailed | None) -> None:
         """Nobody is called; failure: 603 if None. Decided already: nothing."""
@@ -125,15 +126,15 @@ class Transferring:
         )
         self._transfer.refuse(failure)
 
-    def follow(self, trunk: Trunk) -> None:
+    def follow(self, app: VoiceApp, trunk: Trunk) -> None:
         """By the policy of a trunk: its own addresses alone."""
-        target, trunks = self._transfer.target, self._app.va_application.exchange.relations.trunking
+        target, trunks = self._transfer.target, app.va_application.exchange.relations.trunking
         to = trunks.to(target) if target.param("maddr") is None else None
         if to is None or to.trunk is not trunk:
             self.refuse(CallFailed("Only addresses of the same trunk are called", 403))
             return
         self._isQuiet = True
-        self._dial(DialWishes())
+        self._dial(app, DialWishes())
 
     # What its two legs report
 
@@ -156,7 +157,7 @@ class Transferring:
             other=newLeg.callID,
         )
         self._isUnderWay = False
-        if leg.ended:
+        if leg.ended or self._app is None:
             self._over()
         else:
             self._timer = self._app.reactor.callLater(LEFT, self._leave)
@@ -198,11 +199,11 @@ class Transferring:
 
     # How it is done
 
-    def _isKnown(self, target: URI) -> bool:
-        """Does it lead to a trunk or a phone of this server?"""
+    def _isKnown(self, app: VoiceApp) -> bool:
+        """Does the target lead to a trunk or a phone of this server?"""
+        target, relations = self._transfer.target, app.va_application.exchange.relations
         if target.param("maddr") is not None:  # that is where it would lead
             return False
-        relations = self._app.va_application.exchange.relations
         if relations.trunking.to(target) is not None:
             return True
         try:
@@ -210,8 +211,8 @@ class Transferring:
         except CallFailed:  # a phone that is not registered now
             return True
 
-    def _dial(self, wishes: DialWishes) -> Leg:
-        newLeg: Leg = self._app.va_application.placeLeg(self._app, self.target, wishes)
+    def _dial(self, app: VoiceApp, wishes: DialWishes) -> Leg:
+        newLeg = app.va_application.placeLeg(app, self.target, wishes)
         newLeg.quiet = self._isQuiet
         self._newLeg = newLeg
         self._transfer.accept(wishes.timeout)
@@ -242,7 +243,7 @@ class Transferring:
     def _over(self) -> None:
         """Its outcome is known. If the leg is still up, its far end may ask for another."""
         self._isUnderWay = False
-        self._bridge = None
+        self._bridge = self._app = None
         if self._leg.transfer is self:
             self._leg.transfer = None
         tell, self._tellEnd = self._tellEnd, None
