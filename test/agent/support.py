@@ -13,7 +13,6 @@ from random import Random
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -30,6 +29,7 @@ from shtoom.sip.resolver import Place
 from shtoom.sip.transport import ISIPTransport, Peer, markReceived
 from shtoom.sip.uri import URI
 from test.support import runFor
+from test.support.logs import logLines
 
 DOUG = ("192.0.2.10", 5060)
 ALICE = ("198.51.100.20", 5060)
@@ -417,10 +417,7 @@ class AgentTestCase(SynchronousTestCase):
         self.alice = FarEnd(self.wire, ALICE, "alice")
         self.trunk = FarEnd(self.wire, TRUNK, "trunk")
 
-        self.texts: list[str] = []  # what was logged since the test began
-        note = implementer(ILogObserver)(lambda event: self.texts.append(formatEvent(event)))
-        globalLogPublisher.addObserver(note)
-        self.addCleanup(globalLogPublisher.removeObserver, note)
+        self.texts = logLines(self)  # since the test began
 
     def run_(self, seconds: float) -> None:
         runFor(self.clock, seconds)

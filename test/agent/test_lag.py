@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from doug.testing import VirtualReactor
 from shtoom.agent.lag import BEAT, LATE, LONG, LagMeter, LagWatch
+from test.support.logs import logLines
 
 AWFULLY = LATE + 0.001
 
@@ -58,10 +57,7 @@ class WatchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = VirtualReactor()
         self.watch = LagWatch(self.reactor)
-        self.logged: list[str] = []
-        note = implementer(ILogObserver)(lambda event: self.logged.append(formatEvent(event)))
-        globalLogPublisher.addObserver(note)
-        self.addCleanup(globalLogPublisher.removeObserver, note)
+        self.logged = logLines(self)
 
     def struggle(self, seconds: float) -> None:
         """The reactor is held up again and again."""

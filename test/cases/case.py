@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from doug.events import (
     BaseEvent,
@@ -33,6 +31,7 @@ from shtoom.audio.tones import sine
 from shtoom.sip.message import Response
 from test.cases.actor import DOUG, Actor, Dialogue, With
 from test.cases.media import Address, Samples
+from test.support.logs import logLines
 from test.support.wavfile import tone, wav
 
 E = TypeVar("E", bound=BaseEvent)
@@ -128,10 +127,7 @@ class FieldCase(SynchronousTestCase):
         }
         self.alice, self.bob = self.actors["alice"], self.actors["bob"]
         self.trunk, self.mallory = self.actors["trunk"], self.actors["mallory"]
-        self.logged: list[str] = []
-        note = implementer(ILogObserver)(lambda event: self.logged.append(formatEvent(event)))
-        globalLogPublisher.addObserver(note)
-        self.addCleanup(globalLogPublisher.removeObserver, note)
+        self.logged = logLines(self)
 
     # --- calls --------------------------------------------------------------------------------
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from doug.events import (
     BaseEvent,
@@ -26,6 +24,7 @@ from shtoom.exceptions import CallRejected
 from shtoom.media.files import openReader
 from test.doug.bridged import BridgeTestCase
 from test.doug.puppet import LegTestCase, Puppet
+from test.support.logs import logLines
 
 
 class Inside(Puppet):
@@ -195,7 +194,7 @@ class EndTests(BridgeTestCase):
         self.app.hooks["DTMFReceivedEvent"] = lambda event: pending
         self.call.press("12")
         self.lab.advance(1.0)
-        lines = self.logged()
+        lines = logLines(self)
         self.app.returnResult("over")
         self.assertEqual(self.lab.results, [])
         self.lab.advance(0.0)
@@ -216,15 +215,6 @@ class EndTests(BridgeTestCase):
         self.assertEqual(self.flushLoggedErrors(CancelledError), [])
         self.assertEqual(self.lab.results, ["over"])
 
-    def logged(self) -> list[str]:
-        """Lines of the log from now on."""
-        lines: list[str] = []
-
-        note = implementer(ILogObserver)(lambda event: lines.append(formatEvent(event)))
-        globalLogPublisher.addObserver(note)
-        self.addCleanup(globalLogPublisher.removeObserver, note)
-        return lines
-
     def test_anEndWithoutALegIsWarnedOf(self) -> None:
         """D: an application that waits for nothing ends by itself, with one warning."""
 
@@ -237,7 +227,7 @@ class EndTests(BridgeTestCase):
 
         self.appClass = Careless
         self.begin()
-        lines = self.logged()
+        lines = logLines(self)
         self.call.hangUp()
         self.lab.advance(0.5)
         self.assertEqual(self.lab.results, [None])

@@ -7,10 +7,8 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from doug.application import DougApplication
 from doug.events import (
@@ -26,6 +24,7 @@ from doug.testing.media import MemoryMediaIO
 from doug.voiceapp import VoiceApp
 from shtoom.media.files import openReader
 from test.doug.puppet import LegTestCase, Puppet, Silent
+from test.support.logs import logLines
 
 
 class Dialler(VoiceApp):
@@ -364,14 +363,7 @@ class ShutdownTests(LegTestCase):
 
     def test_whatIsWaitedForIsNamed(self) -> None:
         """Such as an INVITE that nobody has answered: its CANCEL must wait."""
-        lines: list[str] = []
-
-        @implementer(ILogObserver)
-        def observe(event: LogEvent) -> None:
-            lines.append(formatEvent(event))
-
-        globalLogPublisher.addObserver(observe)
-        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        lines = logLines(self)
         self.begin(lab=AT_ONCE)
         leg = self.app.placeCall("sip:nobody@198.51.100.99")
         self.lab.advance(1.0)

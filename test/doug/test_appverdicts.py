@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from doug.events import (
     ApplicationSpecificEvent,
@@ -18,19 +16,7 @@ from doug.events import (
     TimeoutEvent,
 )
 from test.doug.puppet import LegTestCase, Puppet
-
-
-@implementer(ILogObserver)
-class Lines:
-    """The log as text."""
-
-    def __init__(self, test: LegTestCase) -> None:
-        self.lines: list[str] = []
-        globalLogPublisher.addObserver(self)
-        test.addCleanup(globalLogPublisher.removeObserver, self)
-
-    def __call__(self, event: Any) -> None:
-        self.lines.append(formatEvent(event))
+from test.support.logs import logLines
 
 
 class Picky(Puppet):
@@ -60,7 +46,7 @@ class VerdictTests(LegTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.log = Lines(self)
+        self.lines = logLines(self)
 
     def speak(self) -> None:
         """The caller says something all the time, as phones do."""
@@ -80,7 +66,7 @@ class VerdictTests(LegTestCase):
         text = ended.verdict[0].text
         for word in words:
             self.assertIn(word, text)
-        [line] = [line for line in self.log.lines if "ended after" in line]
+        [line] = [line for line in self.lines if "ended after" in line]
         self.assertIn(text, line)
 
     def test_aKeyInAPromptThatDoesNotStop(self) -> None:
@@ -201,7 +187,7 @@ class VerdictTests(LegTestCase):
         self.speak()
         self.app.setTimer(3.0)
         self.lab.advance(4.0)
-        [line] = [line for line in self.log.lines if "ended after" in line]
+        [line] = [line for line in self.lines if "ended after" in line]
         for words in (
             "the application ended with an error in Strict.greet: EventNotSpecifiedError",
             "no handler for <TimeoutEvent",

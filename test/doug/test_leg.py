@@ -10,8 +10,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
-from zope.interface import implementer
 
 from doug import VoiceApp
 from doug.events import CallAnsweredEvent, CallEndedEvent, CallStartedEvent
@@ -24,24 +22,12 @@ from shtoom.media.disk import Disk
 from shtoom.media.files import openReader
 from shtoom.sip.message import Response
 from test.doug.puppet import LegTestCase, Puppet, Silent
+from test.support.logs import logLines
 
 SDP = (
     "v=0\r\no=- 1000 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
     "m=audio {port} RTP/AVP {formats}\r\n{lines}"
 )
-
-
-@implementer(ILogObserver)
-class Lines:
-    """The log as text."""
-
-    def __init__(self, test: LegTestCase) -> None:
-        self.lines: list[str] = []
-        globalLogPublisher.addObserver(self)
-        test.addCleanup(globalLogPublisher.removeObserver, self)
-
-    def __call__(self, event: Any) -> None:
-        self.lines.append(formatEvent(event))
 
 
 class ReofferTestCase(LegTestCase):
@@ -223,19 +209,19 @@ class VerdictTests(LegTestCase):
 
     def test_soundCallHasNone(self) -> None:
         """And one line that sums it up, with the call's id."""
-        log = Lines(self)
+        lines = logLines(self)
         self.begin(seconds=5.0)
         self.call.hangUp()
         self.lab.advance(1.0)
         self.assertEqual(self.app.last().verdict, [])
-        [line] = [x for x in log.lines if "ended after" in x and self.leg.callID in x]
+        [line] = [x for x in lines if "ended after" in x and self.leg.callID in x]
         self.assertIn("ended after 5.00 s: the far end hung up; ", line)
         self.assertIn("nothing was wrong", line)
         self.finish()
 
     def test_applicationThatFails(self) -> None:
         """The last line names the handler and its error; it does not say that all was well."""
-        log = Lines(self)
+        lines = logLines(self)
         self.begin()
 
         def wrong(event: Any) -> None:
@@ -244,7 +230,7 @@ class VerdictTests(LegTestCase):
         self.app.hooks["DTMFReceivedEvent"] = wrong
         self.call.press("1")
         self.lab.advance(1.0)
-        [line] = [x for x in log.lines if "ended after" in x]
+        [line] = [x for x in lines if "ended after" in x]
         self.assertIn("error in Puppet.note: ZeroDivisionError: division of labour", line)
         self.assertNotIn("nothing was wrong", line)
         self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
@@ -252,19 +238,19 @@ class VerdictTests(LegTestCase):
 
     def test_callThatWasNeverUp(self) -> None:
         """The caller gives up: nothing is said of sound, nor that nothing was wrong."""
-        log = Lines(self)
+        lines = logLines(self)
         self.appClass = Silent
         self.begin()
         self.call.hangUp()
         self.lab.advance(1.0)
-        [line] = [x for x in log.lines if "never came up" in x]
+        [line] = [x for x in lines if "never came up" in x]
         self.assertIn(self.leg.callID, line)
-        self.assertFalse([x for x in log.lines if "nothing was wrong" in x])
+        self.assertFalse([x for x in lines if "nothing was wrong" in x])
         self.finish()
 
     def test_noMediaAtAll(self) -> None:
         """A far end that never sends RTP."""
-        log = Lines(self)
+        lines = logLines(self)
         self.lab = lab = Lab(Puppet)
         lab.network.drop = lambda data, source, to: data[0] >> 6 == 2 and to[0] == "192.0.2.10"
         call = lab.phone().dial("sip:puppet@doug")
@@ -275,17 +261,17 @@ class VerdictTests(LegTestCase):
         lab.advance(1.0)
         [finding] = app.last().verdict
         self.assertEqual(finding.rule, "no-media")
-        self.assertTrue(any("no RTP came at all" in line for line in log.lines))
+        self.assertTrue(any("no RTP came at all" in line for line in lines))
         app.returnResult(None)
         lab.assertNothingLeft()
 
     def test_promptThatIsMissing(self) -> None:
         """Is logged with path and cause, and in the verdict, though the application goes on."""
-        log = Lines(self)
+        lines = logLines(self)
         self.begin()
         self.app.mediaPlay(["no-such-prompt.wav", self.wav("there.wav", 440, 0.2)])
         self.lab.advance(1.0)
-        [line] = [line for line in log.lines if "playing failed" in line]
+        [line] = [line for line in lines if "playing failed" in line]
         self.assertIn(f"call {self.leg.callID}: playing failed: ", line)
         self.assertIn("no-such-prompt.wav cannot be opened (No such file", line)
         self.call.hangUp()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from doug.settings import Endpoint, Settings, parseAdvertise, stunServer
 from doug.testing import Lab
@@ -16,6 +14,7 @@ from doug.trunks import Trunk
 from shtoom.sip.message import Request
 from shtoom.sip.parser import isKeepAlive, parse
 from test.doug.test_tracing import Hello
+from test.support.logs import logLines
 from test.support.stunserver import Address, STUNServer
 
 SERVER: Address = ("192.0.2.10", 5060)
@@ -55,10 +54,7 @@ class PublicTests(SynchronousTestCase):
     """A server with a registration, and phones in and outside of its network."""
 
     def setUp(self) -> None:
-        self.lines: list[str] = []
-        observer = implementer(ILogObserver)(lambda event: self.lines.append(formatEvent(event)))
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.lines = logLines(self)
 
     def build(self, advertise: str | None, sees: Address | None = None, **more: Any) -> Lab:
         """The server is started; no time has passed. sees: how others see it."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -30,6 +29,7 @@ from shtoom.agent.registration import Registration
 from shtoom.sip.message import Request
 from shtoom.sip.uri import parseURI
 from test.doug.test_trunkcalls import Notes, Other
+from test.support.logs import logLines
 
 PBX = "198.51.100.20"
 OFFICE = Trunk("office", PBX, user="doug", password="secret", register=True)
@@ -355,10 +355,7 @@ class FileTests(ReloadingCase):
         self.serve()
         application = self.lab.application
         application.reload(options.settings(Notes))
-        said: list[str] = []
-        observer: Any = lambda event: said.append(formatEvent(event))  # noqa: E731
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        said = logLines(self)
         for text, words in [
             ("[limits]\nmax-calls = 8\n[trunk.x]\nhots = 'a'\n", "line 3"),
             ("[limits]\nmax-calls = 8\n[[route]]\napp = 'no.Such'\n", "no.Such"),

@@ -14,9 +14,7 @@ from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.task import Clock
 from twisted.internet.udp import Port
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from doug.testing.network import MemoryNetwork
 from doug.testing.reactor import VirtualReactor
@@ -27,7 +25,8 @@ from shtoom.sip.probe import Probes
 from shtoom.sip.trace import Trace
 from shtoom.sip.transport import Address, Peer
 from shtoom.sip.udp import UDPTransport
-from test.sip.support import ALICE, SDP, Keeper, request
+from test.sip.support import ALICE, SDP, request
+from test.support.logs import logLines
 
 DATAGRAM = request(via="SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bK1;rport", body=SDP).toBytes()
 
@@ -116,10 +115,7 @@ class GateTests(UDPTestCase):
         """One that passes, two for which the receiver has a 503, silence; no line too many."""
         gate = Gate(0.5, trusts=lambda host: False, isLive=lambda callID: False)
         udp = UDPTransport(self.receiver, seconds=self.clock.seconds, gate=gate)
-        lines: list[str] = []
-        observer = implementer(ILogObserver)(lambda event: lines.append(formatEvent(event)))
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        lines = logLines(self)
         for _ in range(10):
             udp.datagramReceived(DATAGRAM, ("203.0.113.7", 40000))
         self.assertEqual(len(self.receiver.messages), 1)
@@ -181,15 +177,13 @@ class ReceivingTests(UDPTestCase):
 
     def test_malformedOnesAreLoggedOnceASecond(self) -> None:
         """Whatever is wrong with each of them."""
-        kept = Keeper()
-        globalLogPublisher.addObserver(kept)
-        self.addCleanup(globalLogPublisher.removeObserver, kept)
+        logged = logLines(self)
         for n in range(50):
             line = f"X{n}: {'x' * 9000}\r\nVia:".encode()
             self.udp.datagramReceived(DATAGRAM.replace(b"Via:", line), ALICE)
         self.clock.advance(1.0)
         self.udp.datagramReceived(b"hello\r\n\r\n", ALICE)
-        lines = [formatEvent(e) for e in kept.events if "no SIP message" in e.get("log_format", "")]
+        lines = [line for line in logged if "no SIP message" in line]
         self.assertEqual(len(lines), 2)
         self.assertIn("from 198.51.100.20:5060: X0 header: wanted at most", lines[0])
         self.assertTrue(lines[1].endswith("(and 49 more like it before)"), lines[1])

@@ -1,0 +1,16 @@
+"""What is logged while a test runs."""
+
+from __future__ import annotations
+
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+
+def logLines(test: SynchronousTestCase) -> list[str]:
+    """What is logged from now on, as text, until the test is over."""
+    lines: list[str] = []
+    observer = implementer(ILogObserver)(lambda event: lines.append(formatEvent(event)))
+    globalLogPublisher.addObserver(observer)
+    test.addCleanup(globalLogPublisher.removeObserver, observer)
+    return lines
