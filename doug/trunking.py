@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, DeferredList
 
 from doug.livetrunk import LiveTrunk
-from shtoom.agent.registration import RegistrationState
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.uri import URI, parseURI
 
@@ -142,12 +141,3 @@ class Trunking:
     def hasPasswords(self) -> bool:
         """Are there trunks whose calls are told by a password?"""
         return any(trunk.trunk.inbound == "password" for trunk in self.trunks.values())
-
-    def unregistered(self) -> list[LiveTrunk]:
-        """Those that want to be registered and are not."""
-        return [
-            trunk
-            for trunk in self.trunks.values()
-            if trunk.registration is not None
-            and trunk.registration.state is not RegistrationState.REGISTERED
-        ]

@@ -89,8 +89,8 @@ class Registration:
 
     state, reason: how it stands, and why if it failed. contact: the URI that it is bound to, None
     before. until: when it runs out, in the reactor's seconds. peer: where the registrar answered
-    from last. seenAs: (host, port) of ours as the registrar sees it, None before. sent, refreshed,
-    failures: counts; failures in a row begin again at the first success.
+    from last. seenAs: (host, port) of ours as the registrar sees it, None before. sent, failures:
+    counts; failures in a row begin again at the first success.
     """
 
     log = Logger()
@@ -114,7 +114,7 @@ class Registration:
         self.until = 0.0
         self.peer: Peer | None = None
         self.seenAs: Address | None = None
-        self.sent = self.refreshed = self.failures = 0
+        self.sent = self.failures = 0
         self._callID, self._number = agent.newCallID(), 0
         self._since = 0.0  # when it was made last
         self._left: list[URI] = []
@@ -208,7 +208,6 @@ class Registration:
         self.peer, self._since = peer, self._now()
         granted = self._granted(response)
         self.until = self._now() + granted
-        self.refreshed += 1
         self.failures = 0
         self._left.clear()
         self._see(response)

@@ -58,10 +58,6 @@ class G711Codec:
         """n bytes to int16 [n]."""
         return self._decoded.take(np.frombuffer(payload, np.uint8))
 
-    def encodeBatch(self, pcm: Samples, out: Codes) -> Codes:
-        """int16 [legs, n] into `out`, uint8 of the same shape, which is returned."""
-        return np.take(self._encoded, pcm.view(np.uint16), out=out, mode="clip")
-
     def decodeBatch(self, payloads: Codes, out: Samples) -> Samples:
         """uint8 [legs, n] into `out`, int16 of the same shape, which is returned."""
         return np.take(self._decoded, payloads, out=out, mode="clip")

@@ -57,11 +57,6 @@ def unpackHeader(buffer: Buffer, length: int) -> tuple[int, bool, int, int, int,
     raise MalformedMessage("RTP header", "version 2 and 12 bytes", bytes(buffer[:length]))
 
 
-def packHeader(payloadType: int, marker: bool, sequence: int, timestamp: int, ssrc: int) -> bytes:
-    """The twelve bytes of a plain header; struct.error for a field out of range."""
-    return _HEADER.pack(_PLAIN, payloadType | marker << 7, sequence, timestamp, ssrc)
-
-
 def isRTCP(datagram: Buffer) -> bool:
     """Whether this is RTCP on a port shared with RTP: second octet 192 to 223 (RFC 5761 4)."""
     return len(datagram) > 1 and 192 <= datagram[1] <= 223

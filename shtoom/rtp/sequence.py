@@ -1,6 +1,6 @@
-"""Sequence numbers and timestamps that wrap, and what they tell of a stream (RFC 3550 A).
+"""Sequence numbers that wrap, and what they tell of a stream (RFC 3550 A).
 
-Lives here: extension of 16 and 32 bit counters; loss, repeats, re-ordering, jitter of one source.
+Lives here: extension of 16 bit counters; loss, repeats, re-ordering, jitter of one source.
 Not here: the order of playing (rtp.jitterbuffer), reports on the wire (rtp.rtcp).
 """
 
@@ -15,11 +15,6 @@ _SEEN_MASK = (1 << MAX_MISORDER) - 1  # a bit for each packet that may still com
 def extend16(value: int, near: int) -> int:
     """The integer closest to `near` whose low 16 bits are `value`."""
     return near + ((value - near + 0x8000) & 0xFFFF) - 0x8000
-
-
-def extend32(value: int, near: int) -> int:
-    """The integer closest to `near` whose low 32 bits are `value`."""
-    return near + ((value - near + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
 class SequenceTracker:

@@ -60,10 +60,6 @@ class NameAddress(NamedTuple):
         rest = tuple(p for p in self.params if p[0].lower() != "tag")
         return NameAddress(self.display, self.uri, (*rest, ("tag", tag)))
 
-    def withoutParams(self) -> NameAddress:
-        """The same party without header parameters."""
-        return NameAddress(self.display, self.uri)
-
     def __str__(self) -> str:
         name = f"{quote(self.display)} " if self.display else ""
         return f"{name}<{self.uri}>{printParams(self.params)}"
@@ -149,11 +145,6 @@ def _parseAddrSpec(text: str, where: str) -> NameAddress:
     return NameAddress("", uri, parseParams(tail, where) if semicolon else ())
 
 
-def parseNameAddresses(text: str, where: str = "address") -> list[NameAddress]:
-    """A comma list of them."""
-    return [parseNameAddress(part, where) for part in splitCommas(text, where)]
-
-
 def parseVia(text: str) -> Via:
     """One Via value; white space may stand around slashes and colon. Raises MalformedMessage."""
     match = _VIA.match(text.strip(_SPACE))
@@ -164,11 +155,6 @@ def parseVia(text: str) -> Via:
     host, number = parseHostPort(sentBy, "Via header", text)
     params = parseParams(tail, "Via header") if tail is not None else ()
     return Via(transport.upper(), host, number, params)
-
-
-def parseVias(text: str) -> list[Via]:
-    """A comma list of Via values."""
-    return [parseVia(part) for part in splitCommas(text, "Via header")]
 
 
 def parseCSeq(text: str) -> CSeq:

@@ -54,7 +54,6 @@ class WebSocketFramer:
         self._connection = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
         self._head = bytearray()
         self._parts: list[bytes] = []
-        self._isText = False
         self._began = False  # has a frame begun that is not complete?
         self._over = False
 

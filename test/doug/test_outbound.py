@@ -419,8 +419,8 @@ class CallerTests(OutboundTestCase):
     def test_anonymous(self) -> None:
         """RFC 3323 4.1.1.3: nobody's address; Privacy: id asks proxies to keep it so."""
         invite = self.sees(fromURI="anonymous")
-        text = '"Anonymous" <sip:anonymous@anonymous.invalid>'
-        self.assertEqual(str(invite.fromAddress.withoutParams()), text)
+        text = '"Anonymous" <sip:anonymous@anonymous.invalid>;tag='
+        self.assertTrue(str(invite.fromAddress).startswith(text))
         self.assertEqual(invite.headerValues("Privacy"), ["id"])
         invite = self.sees(fromURI="anonymous", headers={"Privacy": "none"})
         self.assertEqual(invite.headerValues("Privacy"), ["none"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.media.headers import LENGTH, NO_ROW, header, packetsBetween, rowEnd, step
-from shtoom.rtp.packet import packHeader
+from shtoom.rtp.packet import RTPPacket
 
 
 class HeaderTests(SynchronousTestCase):
@@ -30,8 +30,8 @@ class HeaderTests(SynchronousTestCase):
         count = packetsBetween(first, rowEnd(first, samples))
         self.assertLessEqual(1, count)
         n = min(n, count - 1)
-        wanted = packHeader(kind, False, sequence + n, timestamp + n * samples, ssrc)
-        self.assertEqual((first + n * step(samples)).to_bytes(LENGTH, "big"), wanted)
+        wanted = RTPPacket(kind, sequence + n, timestamp + n * samples, ssrc, b"")
+        self.assertEqual((first + n * step(samples)).to_bytes(LENGTH, "big"), wanted.toBytes())
         self.assertEqual(packetsBetween(first, first + n * step(samples)), n)
 
     def test_aRowEndsWhereAFieldWraps(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.exceptions import MalformedMessage
-from shtoom.rtp.packet import RTPPacket, isRTCP, packHeader, parseRTP, unpackHeader
+from shtoom.rtp.packet import RTPPacket, isRTCP, parseRTP, unpackHeader
 
 PACKET = RTPPacket(0, 7, 1120, 0x11223344, bytes(160), marker=True)
 
@@ -87,11 +87,6 @@ class HeaderTests(SynchronousTestCase):
         data[0] |= 0x20
         buffer = memoryview(bytes(data) + b"\xff" * 100)
         self.assertEqual(unpackHeader(buffer, len(data)), (0, True, 7, 1120, 0x11223344, 12, 172))
-
-    def test_headerAloneIsPacked(self) -> None:
-        """packHeader writes the bytes that stand before the payload."""
-        header = packHeader(0, True, 7, 1120, 0x11223344)
-        self.assertEqual(header + PACKET.payload, PACKET.toBytes())
 
     def test_secondOctetTellsRTCP(self) -> None:
         """On one port, types 192 to 223 are RTCP (RFC 5761 4)."""

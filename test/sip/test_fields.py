@@ -14,10 +14,8 @@ from shtoom.sip.fields import (
     parseCSeq,
     parseMediaType,
     parseNameAddress,
-    parseNameAddresses,
     parseParams,
     parseVia,
-    parseVias,
     splitCommas,
 )
 from shtoom.sip.uri import URI
@@ -77,16 +75,15 @@ class NameAddressTests(SynchronousTestCase):
 
     def test_commaListsRespectQuotesAndBrackets(self) -> None:
         """7.3.1: commas inside quotes or <> do not part."""
-        parties = parseNameAddresses('"a, b" <sip:a@x;p=1,2>, <sip:b@y>,sip:c@z')
-        self.assertEqual([p.uri.user for p in parties], ["a", "b", "c"])
+        parts = splitCommas('"a, b" <sip:a@x;p=1,2>, <sip:b@y>,sip:c@z')
+        self.assertEqual([parseNameAddress(p).uri.user for p in parts], ["a", "b", "c"])
         for text in ('"a, <sip:a@x>, "b" <sip:b@y>', "<sip:a@x, <sip:b@y"):
-            self.assertRaises(MalformedMessage, parseNameAddresses, text)
+            self.assertRaises(MalformedMessage, splitCommas, text)
 
     def test_withTag(self) -> None:
         """A tag is set or replaced."""
         party = parseNameAddress("<sip:a@x>;tag=1;y=2")
         self.assertEqual(str(party.withTag("7")), "<sip:a@x>;y=2;tag=7")
-        self.assertEqual(str(party.withoutParams()), "<sip:a@x>")
 
     def test_brokenOnesAreRefused(self) -> None:
         """Open quotes and brackets, rubbish behind, headers in a bare URI."""
@@ -173,10 +170,11 @@ class ViaTests(SynchronousTestCase):
 
     def test_parse_006_commasPartVias(self) -> None:
         """7.3.1: several in one line."""
-        vias = parseVias(
+        parts = splitCommas(
             "SIP/2.0/UDP a.example.com;branch=z9hG4bK1, "
             "SIP/2.0/TCP b.example.com:5070;branch=z9hG4bK2"
         )
+        vias = [parseVia(part) for part in parts]
         self.assertEqual(
             [(v.transport, v.host, v.port) for v in vias],
             [("UDP", "a.example.com", None), ("TCP", "b.example.com", 5070)],
@@ -251,7 +249,7 @@ class OtherFieldTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None)
     def test_anyTextParsesOrIsRefused(self, text: str) -> None:
         """Nothing but MalformedMessage comes out of any of them."""
-        for parser in (parseNameAddresses, parseVias, parseCSeq, parseMediaType):
+        for parser in (splitCommas, parseNameAddress, parseVia, parseCSeq, parseMediaType):
             for candidate in (text, f"<sip:a@b>;{text}", f"SIP/2.0/UDP {text}", f'"{text}'):
                 try:
                     parser(candidate)
