@@ -6,7 +6,7 @@ Not here: transfers of our own, which there are none of (002 and 003, what is re
 from __future__ import annotations
 
 from shtoom.sip.message import Request, Response
-from test.doug.test_transferring import TARGET, TransferCase
+from test.doug.transfercase import TARGET, TransferCase
 
 
 class TransferCases(TransferCase):

@@ -83,6 +83,7 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
         courses.NeverContent,
         registrars.OthersBindings,
         registrars.LongerTimes,
+        courses.HangsUpBehindItsREFER,
         connections.ConfirmsAndHangsUp,
         messages.PingsAndEmptyLines,
         messages.WrongLength,
@@ -100,8 +101,7 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
 
 NOT_YET: dict[int, str] = {
     27: "reliable provisional responses",
-    51: "transfer",
-    52: "transfer",
+    52: "transfers of our own",
     59: "SRTP",
 }
 """Those of the catalogue that wait for a feature."""

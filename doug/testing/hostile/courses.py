@@ -1,5 +1,5 @@
 """Phones that do the unexpected between INVITE and BYE (catalogue 6 to 8, 18 to 26, 29 to 31, 48,
-61).
+51, 61).
 
 Lives here: the order of messages, and answers. Not here: offers inside a call (offers.py).
 """
@@ -316,6 +316,40 @@ class NeverContent(HostilePhone):
         if self._asked > 2:
             self.complain(f"dialled {self._asked} times")
         return False
+
+
+class HangsUpBehindItsREFER(HostilePhone):
+    """Wants `referTo` to be called in its place, and hangs up in the same breath. Right: an answer
+    to either, and no news of it any more; what was on its way crosses."""
+
+    number = 51
+    referTo = "sip:51@192.0.2.51"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.answered: list[int] = []  # what its REFERs were
+
+    def callUp(self, call: PhoneCall) -> None:
+        call.sayTone(440, self.stays)
+        self.later(self.firstKey, self.press, call)
+        self.inCall(self.stays, self._refer, call)
+
+    def sipIn(self, message: RawMessage) -> Iterable[RawMessage]:
+        hasLeft = self.callOf(message) is None
+        if message.label == "NOTIFY" and hasLeft and b" 100 " not in message.body:
+            self.complain(f"has hung up, and hears {message.body.decode()}")
+        yield message
+
+    def _refer(self, call: PhoneCall) -> None:
+        leg = call.call
+        if leg is not None and leg.dialog is not None and leg.peer is not None:
+            refer = leg.dialog.request("REFER", leg.contact, (("Refer-To", f"<{self.referTo}>"),))
+            answer = self.agent.ask(leg.dialog, refer, leg.peer, [])
+            answer.addCallbacks(
+                lambda response: self.answered.append(response.code),
+                lambda failure: self.complain("its REFER has no answer"),
+            )
+        call.hangUp()
 
 
 class HangsUpAtOnce(HostilePhone):
