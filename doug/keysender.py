@@ -35,10 +35,13 @@ class IKeyWay(Protocol):
         """May anything be said now?"""
 
     def sendEvent(self, digit: str, duration: float) -> Deferred[None] | None:
-        """The key as a telephone-event; None if the far end takes none."""
+        """The key as a telephone-event of so many seconds; None if the far end takes none."""
 
     def sendInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
-        """The key as an INFO request; fires with False if it is refused. None if it may not be."""
+        """The key as an INFO request. duration: seconds that it says.
+
+        Fires with False if it is refused. None if it may not be.
+        """
 
     def pressTone(self, digit: str) -> ToneKey | None:
         """The key as a tone, down until release() of what is returned."""
@@ -147,7 +150,7 @@ class KeySender:
 
 
 def checkSending(digits: str, duration: float, delay: float) -> None:
-    """ValueError, naming the argument, unless that can be sent."""
+    """ValueError, naming the argument, unless that can be sent. duration, delay: seconds."""
     wrong = [digit for digit in digits.upper() if digit not in KEYS and digit != ","]
     if wrong:
         raise ValueError(

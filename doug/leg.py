@@ -460,7 +460,10 @@ class Leg:
             self._media.session.label = self.scope.name
 
     def sendKeyInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
-        """A key as INFO; fires with False if it is refused. None if there is to be none."""
+        """A key as INFO; fires with False if it is refused. None if there is to be none.
+
+        duration: seconds that it says.
+        """
         return self._call.sendKeyInfo(digit, duration)
 
     def end(self, how: CallEnding | CallFailed) -> None:

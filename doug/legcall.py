@@ -188,9 +188,9 @@ class LegCall:
                 self._fork.leaveOthers(call)
 
     def sendKeyInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
-        """A key as INFO; fires with False if it is refused. None if there is to be none.
+        """As Leg.sendKeyInfo().
 
-        Which is so if the settings say so, or an Allow of the far end that does not name INFO.
+        None if the settings say so, or an Allow of the far end that does not name INFO.
         """
         if self.call is None or not self._settings.infoKeys or not self.call.allows("INFO"):
             return None

@@ -257,14 +257,14 @@ class LegMedia:
         return session is not None and not session.closed and session.sends and not self.holding
 
     def sendEvent(self, digit: str, duration: float) -> Deferred[None] | None:
-        """A key as a telephone-event; None if the far end takes none."""
+        """A key as a telephone-event of so many seconds; None if the far end takes none."""
         session = self.session
         if session is None or not session.takesEvents:
             return None
         return session.sendEvent(digit, duration)
 
     def sendInfo(self, digit: str, duration: float) -> Deferred[bool] | None:
-        """A key as an INFO request; fires with False if it is refused. None if it may not be."""
+        """As Leg.sendKeyInfo()."""
         return self._leg.sendKeyInfo(digit, duration)
 
     def pressTone(self, digit: str) -> ToneKey | None:

@@ -25,7 +25,8 @@ class Play:
     """A list while it is played.
 
     playlist: the items as given. place: index of the current one. failed: (item, reason) of those
-    that could not be played. whenOver: called instead of an event, for what Doug itself plays.
+    that could not be played. timeout: seconds until it ends in any case; None for none. whenOver:
+    called instead of an event, for what Doug itself plays.
     """
 
     __slots__ = ("_dead", "_gave", "_make", "bargeIn", "failed", "loop", "place", "playlist",

@@ -120,7 +120,10 @@ class Player:
         timeout: float | None = None,
         loop: bool = False,
     ) -> None:
-        """Queues a list. Raises TypeError or ValueError for what could never be played."""
+        """Queues a list, as Leg.mediaPlay() has it.
+
+        timeout: seconds. Raises TypeError or ValueError for what could never be played.
+        """
         if timeout is not None and timeout <= 0:
             raise ValueError(f"timeout: wanted seconds above 0, or None, got {timeout}")
         sources = self._openHost().sources

@@ -163,6 +163,7 @@ class StateMachine:
         self.va_poke()
 
     def va_end(self, outcome: Any) -> None:
+        """It is over with that result, or a Failure; once: what comes later is left out."""
         if self.va_over:
             return
         self.va_over = True
@@ -193,6 +194,7 @@ class StateMachine:
         """Subclasses give up what they hold; called once, at the end."""
 
     def va_finish(self) -> None:
+        """Nothing is to come any more: tells the result."""
         pending, self.va_pending = self.va_pending, None
         if pending is not None:
             self.va_cancel(pending)
@@ -226,6 +228,7 @@ class StateMachine:
     # The queue
 
     def va_checkThread(self, method: str) -> None:
+        """RuntimeError, naming the method, in another thread than the reactor's."""
         if get_ident() != self.va_thread:
             raise RuntimeError(
                 f"{method}() was called outside the reactor's thread; "
@@ -312,6 +315,7 @@ class StateMachine:
         self.va_unmatched(event)
 
     def va_unmatched(self, event: BaseEvent) -> None:
+        """No entry of the current list takes that event: its class says what becomes of it."""
         unmatched = event.unmatched
         if unmatched is unmatched.DROP:
             return

@@ -246,6 +246,7 @@ class VoiceApp(StateMachine):
     # What legs, timers and the server call
 
     def va_describe(self) -> str:
+        """For log lines: its class, and its first call or else its cookie."""
         name = type(self).__name__
         return f"{name} (call {self.va_callID})" if self.va_callID else f"{name} ({self.va_cookie})"
 
@@ -300,6 +301,7 @@ class VoiceApp(StateMachine):
         self.va_poke()
 
     def va_isWaiting(self) -> bool:
+        """Has it anything that an event could come of?"""
         return bool(self.va_legs or self.va_timers)
 
     def va_isBusy(self) -> bool:
@@ -307,11 +309,13 @@ class VoiceApp(StateMachine):
         return super().va_isBusy() or bool(self.va_legs)
 
     def va_dropped(self, event: BaseEvent) -> None:
+        """As in StateMachine; the verdict of that leg tells it."""
         leg: Leg | None = getattr(event, "leg", None) or self.getDefaultLeg()
         if leg is not None:
             leg.unmatched(event, self.va_state)
 
     def va_release(self, failed: bool) -> None:
+        """Lets go of timers and legs. failed: has it ended with an error?"""
         for timer in list(self.va_timers):
             timer.cancel()
         legs, self.va_legs = self.va_legs, {}
@@ -325,6 +329,7 @@ class VoiceApp(StateMachine):
         self.va_watchPending()
 
     def va_finish(self) -> None:
+        """As in StateMachine; what it still has open is closed, or named."""
         pending = self.va_pending
         super().va_finish()
         if pending is not None and (pending.paused or not pending.called):
@@ -359,6 +364,7 @@ class VoiceApp(StateMachine):
             limit.cancel()
 
     def va_limitReached(self) -> None:
+        """A handler's Deferred still pends, long after the last leg: it is cancelled."""
         self.va_limit = None
         pending = self.va_pending
         if pending is None:

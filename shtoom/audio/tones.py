@@ -21,14 +21,17 @@ DTMF_TONES: dict[str, tuple[int, int]] = {
 
 
 def sine(hz: float, seconds: float, level: float = 0.5, rate: int = RATE) -> NDArray[np.int16]:
-    """A tone from phase 0. level: amplitude, 1.0 is full scale. ValueError if it is not 0..1."""
+    """A tone from phase 0. level: amplitude, 1.0 is full scale. rate: samples a second.
+
+    ValueError for a level that is not 0..1.
+    """
     return _rounded(_wave(hz, seconds, level, rate))
 
 
 def dtmf(digit: str, seconds: float, level: float = 0.25, rate: int = RATE) -> NDArray[np.int16]:
     """The two tones of a key, 0-9 A-D * #, each with amplitude `level` (0..0.5).
 
-    Raises ValueError for another key or level.
+    rate: samples a second. Raises ValueError for another key or level.
     """
     if digit.upper() not in DTMF_TONES:
         raise ValueError(f"digit: wanted one of 0-9 A-D * #, got {digit!r}")
@@ -39,7 +42,7 @@ def dtmf(digit: str, seconds: float, level: float = 0.25, rate: int = RATE) -> N
 
 
 def silence(seconds: float, rate: int = RATE) -> NDArray[np.int16]:
-    """Zeros."""
+    """Zeros. rate: samples a second."""
     return np.zeros(round(seconds * rate), np.int16)
 
 

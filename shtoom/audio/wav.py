@@ -253,6 +253,7 @@ def wavHeader(
 ) -> bytes:
     """All that stands before `dataBytes` of sound; 44 bytes for PCM, else 58.
 
+    rate: samples a second. channels: interleaved. width: bytes of one sample.
     Other codings than PCM have a fmt chunk of 18 bytes and a fact chunk (RFC 2361). An odd
     dataBytes counts on the pad byte that its writer adds. More than 32 bits can say (three days of
     8 kHz) is "to the end of the file".

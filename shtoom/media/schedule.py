@@ -86,7 +86,7 @@ class Schedule:
         self.wake(outgoing)
 
     def packetTimeChanged(self, outgoing: Outgoing, packetTime: int) -> None:
-        """Another beat for who is placed already."""
+        """Another beat for who is placed already. packetTime: ms."""
         self._removeOutgoing(outgoing)
         self._placeOutgoing(outgoing, packetTime)
         self.wake(outgoing)

@@ -48,6 +48,7 @@ class TelephoneEvent(NamedTuple):
     duration: int
 
     def toBytes(self) -> bytes:
+        """The payload of four bytes; struct.error for a field out of range."""
         return _EVENT.pack(self.code, (_END if self.end else 0) | self.volume, self.duration)
 
 
