@@ -29,6 +29,7 @@ from doug.application import DougApplication, StartFailed
 from doug.checks import argumentWarnings
 from doug.dialplan import DialPlan
 from doug.options import Options
+from doug.outlet import withoutWaiting
 from doug.process import stopOnce, tune
 from doug.rehearsal import report
 from doug.scriptargs import Check
@@ -64,7 +65,8 @@ def serve(
         return options.complain(e)
     if options.check:
         return report(settings, sys.stdout.write)
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
+    log = textFileLogObserver(withoutWaiting(sys.stdout, reactor))
+    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     tune(reactor)
     stopOnce(reactor)
     service = DougService(reactor=reactor, settings=settings)
@@ -113,7 +115,8 @@ def dial(
         sys.stderr.write(f"{options.name}: {warning}\n")
     wanted = LogLevelFilterPredicate(LogLevel.warn)
     wanted.setLogLevelForNamespace("doug.farewell", LogLevel.error)  # the one call is told of
-    warnings = FilteringLogObserver(textFileLogObserver(sys.stderr), [wanted])
+    stderr = withoutWaiting(sys.stderr, reactor)
+    warnings = FilteringLogObserver(textFileLogObserver(stderr), [wanted])
     globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
     tune(reactor)
     stopOnce(reactor)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import wave
+from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,6 +14,35 @@ from twisted.trial.unittest import SynchronousTestCase
 from test.peers.caller import Caller
 from test.peers.peers import waitFor
 from test.peers.server import Doug
+
+
+class Unread(Doug):
+    """Its log goes to a pipe of `size` bytes, which is read by read() alone."""
+
+    size = 4096
+
+    def start(self) -> Unread:
+        self._log = b""
+        pipe = self.dir / "pipe"
+        os.mkfifo(pipe)
+        self._reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl(self._reader, F_SETPIPE_SZ, self.size)
+        super().start()
+        return self
+
+    def argv(self) -> list[str]:
+        return ["/bin/sh", "-c", f'exec "$0" "$@" >{self.dir}/pipe', *super().argv()]
+
+    def stop(self) -> None:
+        super().stop()
+        os.close(self._reader)
+
+    def read(self, wanted: str) -> str:
+        """All until now, once that is in it."""
+        with contextlib.suppress(BlockingIOError):
+            self._log += os.read(self._reader, 1 << 20)
+        text = self._log.decode()
+        return text if wanted in text else ""
 
 
 class LifeTests(SynchronousTestCase):
@@ -112,6 +144,25 @@ class LifeTests(SynchronousTestCase):
         self.assertEqual(caller.invite().code, 200)
         caller.ask("BYE")
         self.assertEqual(caller.response("BYE").code, 200)
+
+    def test_nobodyReadsTheLog(self) -> None:
+        """Its pipe is full: calls are served all the same, and who reads later has all of it."""
+        doug = Unread("test.peers.apps.Echo")
+        self.addCleanup(doug.stop)
+        doug.start()
+        caller = self.caller(doug)
+        for _ in range(20):
+            caller.begin()
+            self.assertEqual(caller.invite().code, 200)
+            caller.ask("BYE")
+            self.assertEqual(caller.response("BYE").code, 200)
+        last = f"call {caller.callID} ended after"
+        text = waitFor("the rest of the log", lambda: doug.read(last), 10.0)
+        self.assertGreater(len(text), 2 * Unread.size)
+        self.assertEqual(text.count("ended after"), 20)
+        self.assertEqual(self.answers(doug, "OPTIONS"), 200)
+        self.signal(doug, signal.SIGTERM)
+        self.assertEqual(doug.waitExit(20.0), -signal.SIGTERM)
 
     def test_noDescriptorIsLeft(self) -> None:
         """503 and Retry-After, the log has the remedy; calls go on, one that ends makes room."""

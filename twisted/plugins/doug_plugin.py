@@ -5,6 +5,7 @@ imported as late as `--reactor` asks for. Not here: options and service (doug.ta
 """
 
 import os
+import sys
 from functools import partial
 from signal import SIGHUP, SIGUSR2
 from typing import Any
@@ -35,6 +36,7 @@ class DougServiceMaker:
         from twisted.internet import reactor
 
         from doug.application import StartFailed
+        from doug.outlet import withoutWaiting
         from doug.process import onSignal, stopOnce, tellInOneLine, tune
         from doug.reloading import reread
         from doug.tap import makeService
@@ -42,6 +44,7 @@ class DougServiceMaker:
         tellInOneLine(StartFailed, "twistd doug")
         stopOnce(reactor)
         service = makeService(options, reactor)
+        sys.stdout = withoutWaiting(sys.stdout, reactor)  # where twistd -n logs to
         onSignal(reactor, SIGUSR2, service.application.toggleTrace)
         if options.configFile is not None:  # else it ends the process, as it always did
             onSignal(reactor, SIGHUP, partial(reread, options, service.application))
