@@ -1,15 +1,16 @@
 """The server: applications and what becomes of them, from start to shutdown.
 
-Lives here: which application a call is for, cookies, results.
-Not here: ports and addresses (doug.exchange), what an application is (doug.voiceapp), the order in
-which all ends (doug.shutdown), the server as a service of twistd (doug.service).
+Lives here: making applications, cookies, results.
+Not here: ports and addresses (doug.exchange), how a leg is made (doug.legmaker), what an
+application is (doug.voiceapp), the order in which all ends (doug.shutdown), the server as a service
+of twistd (doug.service).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from random import Random, SystemRandom
@@ -26,20 +27,16 @@ from doug.events import InboundCallStartedEvent, OutboundCallStartedEvent
 from doug.exchange import Exchange, StartFailed
 from doug.jobs import Jobs
 from doug.leaks import Leaks
-from doug.leg import Leg
+from doug.legmaker import LegMaker
 from doug.options import Options, readConfigFile
 from doug.ownaddress import hasAddress
 from doug.reloading import merged
-from doug.routing import appFor, appsOf, routeFor
+from doug.routing import appFor, appsOf
 from doug.settings import Settings
 from doug.shutdown import Shutdown
 from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
-from shtoom.exceptions import (
-    CallFailed,
-    MediaPortsExhausted,
-    UserBusy,
-)
+from shtoom.exceptions import CallFailed
 from shtoom.media.disk import DiskThreads
 from shtoom.media.io import EpollMediaIO, IMediaIO
 from shtoom.sip.names import INames, Names
@@ -48,9 +45,8 @@ from shtoom.sip.timers import DEFAULT_TIMERS, Timers
 from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
+    from doug.leg import Leg
     from shtoom.agent.inbound import InboundCall
-    from shtoom.media.session import MediaSession
-    from shtoom.sip.transport import Peer
 
 __all__ = ["DougApplication", "StartFailed"]
 
@@ -108,6 +104,7 @@ class DougApplication:
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
         self._shutdown: Shutdown | None = None  # as long as there is an exchange
+        self._legs = LegMaker(self, voiceappClass)
 
     # Life
 
@@ -283,27 +280,7 @@ class DougApplication:
             raise
 
     def _take(self, call: InboundCall) -> None:
-        exchange, request, peer = self.exchange, call.request, call.peer
-        if request is None or peer is None:
-            raise RuntimeError(f"call {call.callID} came without an INVITE")
-        self._checkCalls(request.uri.user or "")
-        caller = exchange.relations.admission.callerOf(request, peer)
-        name = caller.trunk.trunk.name if caller.trunk is not None else None
-        route = routeFor(self.settings, self._voiceappClass, request.uri.user or "", name)
-        codecs = None
-        if caller.trunk is not None:
-            caller.trunk.checkFree()
-            caller.trunk.take(call)
-            codecs = caller.trunk.trunk.codecs
-        session = self._openSession(call, peer)
-        try:
-            leg = Leg(self, session, call, exchange.capabilities(peer, session.port, codecs))
-        except BaseException:
-            session.close()
-            raise
-        leg.trunk = name
-        leg.identity = caller.identity(request)
-        leg.phone = caller.phone
+        leg, route = self._legs.received(call)
         app = self._makeApp(route.app, route.args)
         leg.hijackLeg(app)
         if app.autoRinging:
@@ -315,75 +292,7 @@ class DougApplication:
 
         ValueError for what the application may not say: a broken header, a timeout below 0.
         """
-        wishes = wishes if wishes is not None else DialWishes()
-        exchange = self.exchange
-        try:
-            exchange.checkPlacing()
-            self._checkLegs(app)
-            address = exchange.dialPlan.address(toURI)
-            trunk, codecs = exchange.relations.trunking.toAddress(address), None
-            if trunk is not None:
-                trunk.checkFree()
-                codecs = trunk.trunk.codecs
-                wishes = trunk.wishes(wishes)
-            else:
-                wishes = replace(wishes, flows=exchange.relations.flowsTo(address))
-            flows = wishes.flows
-            peer = flows[0].peer if flows else exchange.peerFor(address)
-            session = exchange.openSession(peer)
-        except CallFailed as failure:
-            leg = Leg(self, None)
-            leg.dialled(toURI, wishes.fromURI)
-            leg.hijackLeg(app)
-            leg.failed(failure)
-            return leg
-        leg = Leg(self, session, capabilities=exchange.capabilities(peer, session.port, codecs))
-        try:
-            leg.dialled(toURI, wishes.fromURI)
-            placed = leg.dial(exchange.agent, address, wishes)
-        except ValueError:
-            leg.failed(CallFailed("never dialled"))
-            raise
-        self.log.info(
-            "{app}: call {callID} is placed to {address}",
-            app=app.va_describe(),
-            callID=leg.callID,
-            address=shown(toURI),
-        )
-        if trunk is not None:
-            leg.trunk = trunk.trunk.name
-            trunk.take(placed)
-        leg.hijackLeg(app)
-        return leg
-
-    def _openSession(self, call: InboundCall, peer: Peer) -> MediaSession:
-        try:
-            return self.exchange.openSession(peer)
-        except MediaPortsExhausted as e:
-            self.log.warn(
-                "call {callID}: media ports are used up: {reason}",
-                callID=call.callID,
-                reason=e.reason,
-            )
-            retryAfter = self.exchange.agent.policy.retryAfter()
-            raise MediaPortsExhausted("No media port left", retryAfter=retryAfter) from e
-
-    def _checkCalls(self, user: str) -> None:
-        """Raises CallFailed if there are too many calls to that user, the new one included; 486: it
-        is not the server's limit, for which upstreams take 503 (RFC 5390).
-        """
-        most = self.settings.userCalls.get(user)
-        if most is None:
-            return
-        requests = (c.request for c in self.exchange.agent.calls if c.direction == "inbound")
-        if sum(1 for r in requests if r is not None and (r.uri.user or "") == user) > most:
-            raise UserBusy(f"{most} calls to {shown(user)} are up (--max-calls)")
-
-    def _checkLegs(self, app: VoiceApp) -> None:
-        """Raises CallFailed if that application may not dial any more."""
-        most = self.settings.maxLegs
-        if len(app.va_liveLegs()) >= most:
-            raise CallFailed(f"this application has {most} legs (--max-legs)", 480)
+        return self._legs.placed(app, toURI, wishes if wishes is not None else DialWishes())
 
     def _makeApp(self, appClass: type[VoiceApp], args: Mapping[str, Any]) -> VoiceApp:
         cookie = f"app-{next(self._cookies)}"

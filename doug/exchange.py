@@ -1,7 +1,7 @@
 """What all calls of a server share: SIP ports, user agent, media clock, prompts.
 
 Lives here: opening and closing them, and the address and port that go with one call.
-Not here: which application a call is for (doug.application), what a call does (doug.leg).
+Not here: which application a call is for (doug.legmaker), what a call does (doug.leg).
 """
 
 from __future__ import annotations
