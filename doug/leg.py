@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from doug.bridge import Bridge
@@ -31,7 +29,6 @@ from doug.farewell import Farewell
 from doug.holding import Wish
 from doug.holdmusic import TUNE
 from doug.keysender import checkSending
-from doug.leaks import Leaks
 from doug.legcall import LegCall, linesOf
 from doug.legmedia import LegMedia
 from doug.losses import Losses
@@ -41,59 +38,21 @@ from doug.source import Source
 from shtoom.agent.calluser import CallEnding
 from shtoom.agent.extraheaders import OF_A_DIALOG
 from shtoom.exceptions import CallFailed, bare
-from shtoom.media.prompts import PromptCache
 
 if TYPE_CHECKING:
     from doug.dialplan import DialWishes
-    from doug.settings import Settings
+    from doug.legneeds import ILegApplication
     from doug.transferring import Transferring
     from doug.voiceapp import VoiceApp
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.inbound import InboundCall
     from shtoom.agent.outbound import OutboundCall
-    from shtoom.media.clock import MediaClock
-    from shtoom.media.disk import Disk
-    from shtoom.media.inband import Inband
     from shtoom.media.session import MediaSession
     from shtoom.sdp.offeranswer import Capabilities
-    from shtoom.sip.transport import Peer
 
-__all__ = ["ILegApplication", "Leg"]
+__all__ = ["Leg"]
 
 log = Logger()
-
-
-class ILegExchange(Protocol):
-    """What all calls of a server share, as far as a leg needs it."""
-
-    @property
-    def prompts(self) -> PromptCache: ...
-    @property
-    def media(self) -> MediaClock: ...
-    @property
-    def disk(self) -> Disk: ...
-    @property
-    def inband(self) -> Inband: ...
-    @property
-    def settings(self) -> Settings: ...
-
-    def capabilities(self, peer: Peer, port: int) -> Capabilities:
-        """What a new call with that peer may agree on. port: of its media session."""
-
-
-class ILegApplication(Protocol):
-    """What a leg needs of the server."""
-
-    @property
-    def reactor(self) -> IReactorTime: ...
-    @property
-    def rng(self) -> Random: ...
-    @property
-    def leaks(self) -> Leaks: ...
-    @property
-    def exchange(self) -> ILegExchange: ...
-    @property
-    def deferToThread(self) -> Callable[..., Deferred[Any]]: ...
 
 
 class Leg:

@@ -44,7 +44,8 @@ from shtoom.words import reprOf, strOf
 
 if TYPE_CHECKING:
     from doug.bridge import Bridge
-    from doug.leg import ILegApplication, Leg
+    from doug.leg import Leg
+    from doug.legneeds import ILegApplication
     from shtoom.media.prompts import PromptCache
     from shtoom.media.session import MediaSession
 
