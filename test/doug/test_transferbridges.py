@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from doug.events import CallTransferredEvent, CallTransferRequestedEvent
@@ -89,12 +90,21 @@ class BridgeTests(BridgeTestCase):
 
     def test_whatTheApplicationHasDoneMeanwhile(self) -> None:
         """Alice, connected with somebody else since, stays so."""
+        self.reconnect()
+
+    def test_whatTheApplicationHasDoneSinceHeHungUp(self) -> None:
+        """So she does if Bob was no longer there."""
+        self.reconnect(self.bobLeaves)
+
+    def reconnect(self, leaves: Callable[[], None] = lambda: None) -> None:
+        """The application connects Alice with Dave before Carol answers."""
         self.beginBridge()
         self.carols.answerAfter = 3.0
         dave = self.lab.phone("dave")
         leg = self.app.placeCall(dave.uri)
         self.lab.advance(0.5)
         self.bob.transfer(self.carols.uri)
+        leaves()
         self.lab.advance(0.5)
         other = self.app.connectLegs(self.leg, leg)
         self.lab.advance(4.0)
@@ -105,9 +115,22 @@ class BridgeTests(BridgeTestCase):
 
     def test_aliceHasHungUp(self) -> None:
         """Bob's transfer comes about all the same, with nobody to connect."""
+        self.aloneWithCarol()
+
+    def test_bothHaveHungUp(self) -> None:
+        """So it does if Bob was the first to go."""
+        self.aloneWithCarol(self.bobLeaves)
+
+    def bobLeaves(self) -> None:
+        """At once."""
+        self.bob.hangUp()
+
+    def aloneWithCarol(self, leaves: Callable[[], None] = lambda: None) -> None:
+        """Alice hangs up before Carol answers."""
         self.beginBridge()
         self.carols.answerAfter = 3.0
         self.bob.transfer(self.carols.uri)
+        leaves()
         self.lab.advance(0.5)
         self.call.hangUp()
         self.lab.advance(4.0)

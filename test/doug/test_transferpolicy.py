@@ -9,7 +9,7 @@ from twisted.internet.task import deferLater
 
 from doug.events import CallTransferRequestedEvent
 from shtoom.agent.registrar import Phone as Account
-from test.doug.transfercase import ELSEWHERE, OFFICE, TransferCase, Unaware
+from test.doug.transfercase import BRANCH, ELSEWHERE, OFFICE, TransferCase, Unaware
 
 
 class DeferredTests(TransferCase):
@@ -67,6 +67,21 @@ class DeferredTests(TransferCase):
                 self.hangUp(other)
         self.lab.advance(10.0)
         self.assertEqual(self.lab.results, ["over"] * 2)
+        self.leave()
+
+    def test_theApplicationEndsMeanwhile(self) -> None:
+        """The REFER has its answer, whether its call is still there or not."""
+        self.deciding[0] = self.wait(15.0)
+        for hasLeft in (False, True):
+            call = self.call()
+            self.refer(call)
+            if hasLeft:
+                self.hangUp(call)
+            self.lab.advance(1.0)
+            self.desk[-1].returnResult("enough")
+            self.alice.response("603 REFER")
+            if not hasLeft:
+                self.alice.reply(self.alice.request("BYE"), 200)
         self.leave()
 
     def test_forEver(self) -> None:
@@ -239,7 +254,7 @@ class FollowingTests(TransferCase):
     def test_addressesOfOthers(self) -> None:
         """403; nobody else decides."""
         call = self.call(self.office)
-        for host in (ELSEWHERE, f"{OFFICE};maddr={ELSEWHERE}", f"{OFFICE}:5061"):
+        for host in (ELSEWHERE, BRANCH, f"{OFFICE};maddr={ELSEWHERE}", f"{OFFICE}:5061"):
             self.refer(call, f"<sip:300@{host}>")
             self.office.response("403 REFER")
         self.hangUp(call)

@@ -26,7 +26,7 @@ from doug.testing import Lab
 from doug.trunks import Trunk
 from test.cases.actor import Actor, Dialogue
 
-OFFICE = "203.0.113.30"
+OFFICE, BRANCH = "203.0.113.30", "203.0.113.31"  # trunks
 TARGET = f"<sip:300@{OFFICE}>"
 ELSEWHERE = "203.0.113.99"
 Decide = Callable[[CallTransferRequestedEvent], Any]
@@ -109,7 +109,8 @@ class TransferCase(SynchronousTestCase):
         self.desk: list[Clerk] = []
         self.deciding: list[Decide] = [self.accept]
         office = Trunk("office", OFFICE, transfers=self.transfers)
-        settings = Settings(trunks={"office": office}, anonymous="app", **self.settings)
+        trunks = {"office": office, "branch": Trunk("branch", BRANCH)}
+        settings = Settings(trunks=trunks, anonymous="app", **self.settings)
         self.lab = Lab(self.app, settings=settings, desk=self.desk, deciding=self.deciding)
         self.alice = Actor(self.lab, "alice", "198.51.100.20", 40000)
         self.office = Actor(self.lab, "office", OFFICE, 30000)
