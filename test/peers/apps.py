@@ -18,6 +18,8 @@ from doug.events import (
     CallRejectedEvent,
     CallResumedEvent,
     CallStartedEvent,
+    CallTransferredEvent,
+    CallTransferRequestedEvent,
     DTMFReceivedEvent,
     Event,
     MediaDoneEvent,
@@ -307,3 +309,28 @@ class Connect(Answering):
     def waiting(self) -> Any:
         """Keys are noted; the first who hangs up ends it for both."""
         return [(DTMFReceivedEvent, self.key), (CallEndedEvent, self.over), (Event, IGNORE_EVENT)]
+
+
+class PutsThrough(Connect):
+    """The same; the one who is dialled may put the caller through to anybody."""
+
+    def waiting(self) -> Any:
+        """Who calls ends it for all."""
+        return [
+            (CallTransferRequestedEvent, self.asked),
+            (CallTransferredEvent, self.noted),
+            (CallEndedEvent, self.left),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def asked(self, event: Any) -> None:
+        note("transfers.txt", f"to {event.target}")
+        event.accept(anyHost=True)
+
+    def noted(self, event: Any) -> None:
+        note("transfers.txt", event.getEventName())
+
+    def left(self, event: Any) -> None:
+        note("transfers.txt", event.reason)
+        if event.leg is self.leg:
+            self.over(event)

@@ -29,9 +29,9 @@ class BridgeTests(SynchronousTestCase):
         phone.start()
         return phone
 
-    def serve(self, target: str) -> Doug:
+    def serve(self, target: str, app: str = "Connect") -> Doug:
         """Doug, whose application connects each caller with `target`."""
-        server = Doug("test.peers.apps.Connect", args=(f"--args=target={target}",))
+        server = Doug(f"test.peers.apps.{app}", args=(f"--args=target={target}",))
         self.addCleanup(server.stop)
         server.start()
         return server
@@ -61,3 +61,24 @@ class BridgeTests(SynchronousTestCase):
         bob.waitEvent("CALL_CLOSED")
         self.assertGreater(self.heardShare(alice, 620), 0.9)
         self.assertGreater(self.heardShare(bob, 440), 0.9)
+
+    def test_oneIsPutThrough(self) -> None:
+        """Bob's REFER: Carol has Alice then, and Bob, who is told, hangs up."""
+        bob, carol = self.phone("bob", 620), self.phone("carol", 930)
+        server = self.serve(bob.uri, "PutsThrough")
+        alice = self.phone("alice", 440)
+        alice.dial(f"sip:connect@{server.target}")
+        bob.waitEvent("CALL_ESTABLISHED")
+        time.sleep(0.5)
+        bob.transfer(carol.uri)
+        carol.waitEvent("CALL_ESTABLISHED")
+        bob.waitEvent("CALL_CLOSED", seconds=3.0)
+        notes = server.dir / "transfers.txt"
+        wanted = [f"to {carol.uri}", "CallTransferredEvent", "the far end hung up"]
+        waitFor("the end of Bob's leg", lambda: notes.read_text().splitlines() == wanted)
+        time.sleep(2.2)
+        alice.hangup()
+        carol.waitEvent("CALL_CLOSED")
+        self.assertGreater(self.heardShare(carol, 440), 0.9)
+        alice.waitEvent("CALL_CLOSED")
+        self.assertGreater(self.heardShare(alice, 930), 0.9)
