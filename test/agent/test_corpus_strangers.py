@@ -12,7 +12,7 @@ from doug.settings import Settings
 from doug.testing import Lab
 from doug.trunks import Trunk
 from shtoom.agent.registrar import Phone
-from test.agent.test_corpus import Taker, World, asRead
+from test.agent.corpusworld import Taker, World, asRead
 from test.support import corpusCases
 
 OFFICE = {"office": Trunk("office", "203.0.113.40", user="doug", password="s3cr3t")}

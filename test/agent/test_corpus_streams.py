@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from doug.settings import Settings, parseEndpoint
 from doug.testing import Lab
 from shtoom.sip.framing import Framer, Whole
-from test.agent.test_corpus import AFTERWARDS, DOUG, SOURCE, Taker, World
+from test.agent.corpusworld import AFTERWARDS, DOUG, SOURCE, Taker, World
 from test.support import corpusCases
 
 

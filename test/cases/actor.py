@@ -398,3 +398,16 @@ class Dialogue:
         assert self.invite is not None
         self.tag = tag
         self.actor.reply(self.invite, code, tag=tag, body=body, with_=with_, drop=drop)
+
+
+def direction(body: bytes) -> str:
+    """That of a description's audio stream."""
+    found = re.search(r"a=(sendrecv|sendonly|recvonly|inactive)\r\n", body.decode())
+    return found[1] if found else "sendrecv"
+
+
+def version(body: bytes) -> int:
+    """Of the o= line."""
+    found = re.search(r"o=\S+ \d+ (\d+) ", body.decode())
+    assert found is not None
+    return int(found[1])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from doug.events import CallHeldEvent, CallResumedEvent, MediaDoneEvent
-from test.cases.actor import sdp
+from test.cases.actor import direction, sdp, version
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless, jumps, loud, sound
 
@@ -16,19 +14,6 @@ DIRECTIONS = (  # offered, answered
     ("a=inactive", "inactive"),
     ("", "sendrecv"),
 )
-
-
-def direction(body: bytes) -> str:
-    """That of a description's audio stream."""
-    found = re.search(r"a=(sendrecv|sendonly|recvonly|inactive)\r\n", body.decode())
-    return found[1] if found else "sendrecv"
-
-
-def version(body: bytes) -> int:
-    """Of the o= line."""
-    found = re.search(r"o=\S+ \d+ (\d+) ", body.decode())
-    assert found is not None
-    return int(found[1])
 
 
 class HoldCases(FieldCase):

@@ -15,10 +15,9 @@ from random import Random
 from typing import NamedTuple
 
 from doug.events import CallHeldEvent, CallResumedEvent, DTMFReceivedEvent
-from test.cases.actor import Dialogue, sdp
+from test.cases.actor import Dialogue, direction, sdp, version
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless, jumps, loud, quietSeconds, sound
-from test.cases.test_hold import direction, version
 
 HOST, PORT = "198.51.100.20", 40000
 PLAIN = sdp(HOST, PORT).decode()

@@ -27,7 +27,7 @@ from shtoom.agent.registration import RegistrationState
 from shtoom.exceptions import CallFailed
 from test.cases.case import Ear
 from test.cases.media import loud
-from test.scripts.test_apps import load
+from test.scripts.loading import load
 from test.support.listeners import everyTransport
 from test.support.wavfile import tone, wav
 

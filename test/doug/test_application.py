@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from doug.application import DougApplication, StartFailed
 from doug.events import CallStartedEvent
@@ -19,6 +15,7 @@ from doug.testing.media import MemoryMediaIO
 from doug.voiceapp import VoiceApp
 from shtoom.exceptions import CallFailed
 from test.doug.puppet import Puppet, Silent
+from test.support.logs import logged
 
 NO_CODEC = b"""v=0
 o=- 1 1 IN IP4 198.51.100.20
@@ -38,22 +35,6 @@ class Counted(Silent):
     def __start__(self) -> Any:
         Counted.made += 1
         return super().__start__()
-
-
-@contextmanager
-def logged() -> Iterator[list[str]]:
-    """The lines that are logged meanwhile."""
-    lines: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        lines.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    try:
-        yield lines
-    finally:
-        globalLogPublisher.removeObserver(observe)
 
 
 class RefusalTests(SynchronousTestCase):

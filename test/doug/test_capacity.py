@@ -11,7 +11,7 @@ from doug.testing import Lab
 from doug.testing.phone import Phone
 from doug.testing.phonecall import PhoneCall
 from doug.trunks import Trunk
-from test.doug.test_trunkcalls import Notes
+from test.doug.callees import Notes
 
 TICK = 50  # packets a second
 

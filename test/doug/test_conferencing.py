@@ -20,7 +20,7 @@ from doug.testing import Lab, PhoneCall
 from doug.testing.hearing import toneShare
 from shtoom import codecs
 from shtoom.audio.tones import sine
-from test.contract.test_section_8_conferencing import ConferenceTestCase, Member
+from test.contract.conference import ConferenceTestCase, Member
 
 LOW, HIGH = 523.25, 784.0  # Hz of the notes
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,6 +26,7 @@ from shtoom.exceptions import UserBusy
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import MAX_BYTES, MAX_LINE, parse
 from test.long.withstandapps import Steady
+from test.support.collector import collectorOff
 
 TIMES = 100  # of each refusal
 FAR, SERVER, REGISTRAR = ("203.0.113.9", 5060), ("192.0.2.10", 5060), ("203.0.113.30", 5060)
@@ -231,20 +231,6 @@ def holders() -> str:
         if isinstance(value, BaseException)
     )
     return f"{dict(kinds.most_common(8))}; {dict(frames.most_common(8))}"
-
-
-@contextmanager
-def collectorOff() -> Iterator[None]:
-    """No collection but those that are asked for; these keep what they have found."""
-    gc.collect()
-    gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        yield
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 class CycleTests(SynchronousTestCase):

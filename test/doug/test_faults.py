@@ -28,8 +28,8 @@ from doug.source import Source
 from doug.statemachine import StateMachine
 from doug.testing import Lab, PhoneCall, VirtualReactor
 from test.doug.faulty import Fault
-from test.doug.test_application import logged
 from test.doug.witnesses import BEAT, Good, Witnesses
+from test.support.logs import logged
 
 
 def lineOf(mark: str) -> int:

@@ -14,8 +14,8 @@ from doug.settings import Settings
 from doug.source import EchoSource
 from shtoom.audio.tones import sine
 from shtoom.exceptions import CallFailed
+from test.cases.actor import direction, version
 from test.cases.case import FieldCase, Scripted
-from test.cases.test_hold import direction, version
 from test.doug.bridged import BridgeTestCase
 from test.doug.puppet import LegTestCase, Silent
 

@@ -22,8 +22,8 @@ from doug.timer import Timer
 from doug.voiceapp import VoiceApp
 from shtoom.agent.call import Call
 from test.doug.faulty import Fault
-from test.doug.test_application import logged
 from test.long.reload import EACH, KEYS, Load, grown
+from test.support.logs import logged
 
 CALLS = 300  # of one load
 

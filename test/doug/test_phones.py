@@ -14,7 +14,7 @@ from shtoom.agent.credentials import Account
 from shtoom.agent.registrar import Phone as Known
 from shtoom.agent.registration import Registration, RegistrationState
 from shtoom.sip.uri import parseURI
-from test.doug.test_trunkcalls import Notes
+from test.doug.callees import Notes
 
 ALICE = {"alice": Known("wonderland", 3)}
 SERVER = "192.0.2.10"

@@ -13,7 +13,7 @@ from doug.testing.phonecall import PhoneCall
 from doug.trunks import Trunk
 from shtoom.sip.message import Request
 from shtoom.sip.parser import isKeepAlive, parse
-from test.doug.test_tracing import Hello
+from test.doug.callees import Hello
 from test.support.logs import logLines
 from test.support.stunserver import Address, STUNServer
 

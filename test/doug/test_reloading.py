@@ -28,7 +28,7 @@ from shtoom.agent.registrar import Registrar
 from shtoom.agent.registration import Registration
 from shtoom.sip.message import Request
 from shtoom.sip.uri import parseURI
-from test.doug.test_trunkcalls import Notes, Other
+from test.doug.callees import Notes, Other
 from test.support.logs import logLines
 
 PBX = "198.51.100.20"

@@ -27,7 +27,7 @@ from doug.testing import Lab
 from doug.voiceapp import VoiceApp
 from shtoom.media import writers
 from shtoom.media.writers import writerFor
-from test.media.test_recording import SECOND, readWav, sound
+from test.media.pcm import SECOND, readWav, sound
 
 HOSTILE = (
     "../../etc/passwd", "..", ".", "/etc/passwd", "/", "a/b", "a\\b", "..\\..\\x", "a\0b", "\0",

@@ -14,27 +14,12 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from doug import VoiceApp
-from doug.events import IGNORE_EVENT, CallAnsweredEvent, CallEndedEvent, InboundCallStartedEvent
 from doug.options import Options
 from doug.process import onSignal
 from doug.settings import Endpoint, Settings
 from doug.testing import Lab
+from test.doug.callees import Hello
 from test.support.hep import decode
-
-
-class Hello(VoiceApp):
-    """Answers, and waits for the end."""
-
-    def __start__(self) -> Any:
-        return [(InboundCallStartedEvent, self.answer)]
-
-    def answer(self, event: Any) -> Any:
-        event.leg.answerCall(self)
-        return [(CallAnsweredEvent, IGNORE_EVENT), (CallEndedEvent, self.over)]
-
-    def over(self, event: Any) -> None:
-        self.returnResult(None)
 
 
 class TracingTests(SynchronousTestCase):

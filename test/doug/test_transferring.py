@@ -9,8 +9,8 @@ from doug.events import CallTransferredEvent, CallTransferRequestedEvent
 from shtoom.exceptions import UserBusy
 from shtoom.sip.message import Request
 from test.cases.actor import sdp
-from test.doug.test_cycles import collectorOff
 from test.doug.transfercase import ELSEWHERE, OFFICE, TransferCase
+from test.support.collector import collectorOff
 
 OURS = ("doug.", "shtoom.")
 

@@ -7,17 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from doug import VoiceApp
 from doug.dialplan import DialWishes
-from doug.events import (
-    IGNORE_EVENT,
-    CallAnsweredEvent,
-    CallEndedEvent,
-    CallRejectedEvent,
-    CallStartedEvent,
-    Event,
-    OutboundCallStartedEvent,
-)
 from doug.settings import Routed, Settings
 from doug.testing import Lab
 from doug.testing.phone import Phone
@@ -26,49 +16,10 @@ from shtoom.agent.gatekeeper import Gatekeeper
 from shtoom.agent.registrar import Phone as Account
 from shtoom.agent.registrar import Registrar
 from shtoom.sip.message import Request
+from test.doug.callees import Notes, Other
 
 PBX = "198.51.100.20"
 OFFICE = Trunk("office", PBX, user="doug", password="secret", register=True)
-
-
-class Notes(VoiceApp):
-    """Answers or dials, and writes down what became of it."""
-
-    notes: list[Any]
-    toURI = ""
-    fromURI: str | None = None
-
-    def __start__(self) -> Any:
-        return [(OutboundCallStartedEvent, self.dial), (CallStartedEvent, self.ring)]
-
-    def ring(self, event: Any) -> Any:
-        self.notes.append((type(self).__name__, event.leg.trunk, event.leg.phone))
-        event.leg.answerCall(self)
-        return self.rest()
-
-    def dial(self, event: Any) -> Any:
-        self.leg = self.placeCall(self.toURI, self.fromURI)
-        return self.rest()
-
-    def rest(self) -> Any:
-        return [
-            (CallAnsweredEvent, self.up),
-            (CallRejectedEvent, self.over),
-            (CallEndedEvent, self.over),
-            (Event, IGNORE_EVENT),
-        ]
-
-    def up(self, event: Any) -> Any:
-        self.notes.append(("up", event.leg.trunk))
-        return self.rest()
-
-    def over(self, event: Any) -> None:
-        self.notes.append((type(event).__name__, getattr(event, "sipCode", None)))
-        self.returnResult(None)
-
-
-class Other(Notes):
-    """The same by another name."""
 
 
 class TrunkCallTests(SynchronousTestCase):

@@ -24,8 +24,8 @@ from doug.voiceapp import VoiceApp
 from shtoom.exceptions import UserBusy
 from test.cases.actor import Actor, Dialogue, sdp
 from test.doug.faulty import Fault
-from test.doug.test_application import logged
 from test.doug.witnesses import SOUND
+from test.support.logs import logged
 
 AT = "198.51.100.70", 40000  # where an actor is
 NOBODY = "sip:x@198.51.100.250"  # no such host: silence

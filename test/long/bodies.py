@@ -22,10 +22,10 @@ from random import Random
 from shtoom.exceptions import MalformedMessage, NotAcceptable
 from shtoom.sdp.description import parseSDP
 from shtoom.sdp.offeranswer import negotiate
+from test.fuzz.bodies import HEAD, OURS, SHAPES, M
 from test.fuzz.generators import fuzzSeeds
 from test.fuzz.mutation import SDP, mutated
 from test.fuzz.peers import Peers
-from test.fuzz.test_sdp import HEAD, OURS, SHAPES, M
 
 LONGEST = 5.0  # milliseconds
 SIZES = (16_000, 32_000, 65_000)

@@ -21,7 +21,7 @@ from doug.demo import Demo
 from doug.testing import Conditions, Lab, hostile
 from doug.voiceapp import VoiceApp
 from shtoom.exceptions import CallFailed
-from test.scripts.test_apps import load
+from test.scripts.loading import load
 
 BAD = Conditions(delay=0.02, jitter=0.02, loss=0.05, duplicate=0.02, reorder=0.02)
 SEEDS = 20

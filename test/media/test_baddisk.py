@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.audio.frames import FRAME_BYTES
 from shtoom.media.recording import Recording, RecordingFailed
-from test.media.test_recording import SECOND, frames, readWav, sound
+from test.media.pcm import SECOND, frames, readWav, sound
 from test.support.rights import asNobody
 from test.support.threads import HeldThreads, LaterThreads
 

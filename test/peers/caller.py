@@ -18,6 +18,12 @@ from test.peers.peers import HOST
 
 PATIENCE = 10.0  # seconds for an answer, on a busy machine
 FRAME = 160
+INVITE = (
+    "INVITE sip:app@{target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKgo\r\n"
+    "From: <sip:test@127.0.0.1>;tag=1\r\nTo: <sip:app@{target}>\r\nCall-ID: go\r\n"
+    "CSeq: 1 INVITE\r\n"
+    "Contact: <sip:test@127.0.0.1:{port}>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
 
 
 class Caller:

@@ -10,16 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
+from test.peers.caller import INVITE
 from test.peers.peers import HERE, HOST, Sipp, freePort, waitFor
 from test.peers.server import Doug
 
 SCENARIOS = HERE / "sipp"
-INVITE = (
-    "INVITE sip:app@{target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKgo\r\n"
-    "From: <sip:test@127.0.0.1>;tag=1\r\nTo: <sip:app@{target}>\r\nCall-ID: go\r\n"
-    "CSeq: 1 INVITE\r\n"
-    "Contact: <sip:test@127.0.0.1:{port}>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-)
 
 
 class DiallingTests(SynchronousTestCase):

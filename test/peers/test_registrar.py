@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
+from test.peers.caller import INVITE
 from test.peers.peers import HOST, Baresip, PeerError, freePort, makeCertificate, waitFor
 from test.peers.server import Doug
 from test.peers.softphones import Linphone
-from test.peers.test_outbound import INVITE
 
 CONFIGURATION = """\
 [server]

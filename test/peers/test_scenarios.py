@@ -11,10 +11,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from test.peers.caller import INVITE
 from test.peers.peers import HERE, HOST, Sipp, freePort, waitFor
 from test.peers.proxies import Kamailio
 from test.peers.server import Doug
-from test.peers.test_outbound import INVITE
 
 SCENARIOS = HERE / "sipp"
 PHONES = """\

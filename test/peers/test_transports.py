@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing.ear import readSound
 from doug.testing.hearing import toneShare
+from test.peers.caller import INVITE
 from test.peers.peers import HERE, HOST, Baresip, Sipp, freePort, makeCertificate, waitFor
 from test.peers.proxies import Kamailio
 from test.peers.server import Doug
-from test.peers.test_outbound import INVITE
 
 OPTIONS = (
     "OPTIONS sip:{target} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK{n}\r\n"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from io import StringIO
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,20 +15,10 @@ from doug.testing import Lab, PhoneCall
 from doug.testing.ear import readSound
 from doug.testing.hearing import locate, toneShare
 from shtoom.exceptions import CallFailed
-from test.peers.server import ROOT
+from test.scripts.loading import load
 from test.support.secondserver import SecondServer
 
 WELCOME = Path(doug.demo.__file__).parent / "prompts" / "welcome.wav"
-
-
-def load(name: str) -> ModuleType:
-    """A script as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class MessageTests(SynchronousTestCase):

@@ -14,11 +14,11 @@ from twisted.logger import ILogObserver, LogEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from shtoom.exceptions import CallFailed, TransportFailed
+from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed
 from shtoom.sip.effects import Deliver, Effect, Ended, Send
 from shtoom.sip.handles import IClientTransactionUser, ITransactionUser, ServerTransaction
 from shtoom.sip.headers import Headers
-from shtoom.sip.message import Request, Response
+from shtoom.sip.message import Message, Request, Response
 from shtoom.sip.parser import parse
 from shtoom.sip.runner import Runner
 from shtoom.sip.timers import Timers
@@ -262,3 +262,16 @@ class LayerTestCase(SynchronousTestCase):
         """After the longest timers: no transaction, no delayed call."""
         self.runFor(40.0)
         self.assertEqual((len(self.layer), self.clock.getDelayedCalls()), (0, []))
+
+
+def touchAll(message: Message) -> None:
+    """Looks at everything that is parsed on use."""
+    for name in (
+        *("callID", "cseq", "via", "vias", "fromAddress", "toAddress", "contact", "contacts"),
+        *("routes", "recordRoutes", "maxForwards", "contentLength", "contentType"),
+    ):
+        try:
+            getattr(message, name)
+        except MalformedMessage:
+            continue
+    message.toBytes()

@@ -15,7 +15,7 @@ from shtoom.exceptions import HostNotKnown
 from shtoom.sip.hep import LONGEST, HEPSender, HEPTarget, encodeHEP, parseHEP
 from shtoom.sip.trace import Traced
 from shtoom.sip.transport import Address, Peer
-from test.sip.test_trace import Wire
+from test.sip.namedwire import Wire
 from test.support.hep import decode
 
 MESSAGE = b"OPTIONS sip:192.0.2.10 SIP/2.0\r\nCall-ID: abc\r\n\r\n"

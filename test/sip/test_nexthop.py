@@ -19,7 +19,7 @@ from shtoom.exceptions import HostNotKnown
 from shtoom.sip.names import NAPTR, SRV, Names, NoNames, nameServers
 from shtoom.sip.resolver import MOST_TARGETS, Place, Resolver
 from shtoom.sip.uri import parseURI
-from test.sip.test_resolver import Reactor
+from test.sip.namedclock import Reactor
 
 ALL = ("UDP", "TCP", "TLS")
 

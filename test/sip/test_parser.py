@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.headers import Headers
-from shtoom.sip.message import Message, Request, Response
+from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import isKeepAlive, parse
+from test.sip.support import touchAll
 
 LINES = [
     "OPTIONS sip:app@192.0.2.10 SIP/2.0",
@@ -44,19 +45,6 @@ TOKENS = st.from_regex(r"[A-Za-z0-9.!%*_+`'~-]{1,12}", fullmatch=True)
 VALUES: SearchStrategy[str] = st.text(
     st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=30
 ).map(lambda text: text.strip(" \t"))
-
-
-def touchAll(message: Message) -> None:
-    """Looks at everything that is parsed on use."""
-    for name in (
-        *("callID", "cseq", "via", "vias", "fromAddress", "toAddress", "contact", "contacts"),
-        *("routes", "recordRoutes", "maxForwards", "contentLength", "contentType"),
-    ):
-        try:
-            getattr(message, name)
-        except MalformedMessage:
-            continue
-    message.toBytes()
 
 
 def hostile(size: int) -> dict[str, bytes]:

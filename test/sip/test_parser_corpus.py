@@ -19,7 +19,7 @@ from shtoom.sip.keyinfo import parseKeyInfo
 from shtoom.sip.message import Message, Request, Response
 from shtoom.sip.parser import parse
 from shtoom.sip.uri import parseURI
-from test.sip.test_parser import touchAll
+from test.sip.support import touchAll
 from test.support import corpusCases, corpusRoot
 
 CUTS = 11

@@ -21,7 +21,7 @@ from shtoom.sip.parser import MAX_BYTES
 from shtoom.sip.stream import StreamLimits, StreamTransport
 from shtoom.sip.trace import Trace
 from shtoom.sip.transport import Address, Peer
-from test.sip.test_framing import NO_LENGTH, PLAIN, WITH_BODY
+from test.sip.streamed import NO_LENGTH, PLAIN, WITH_BODY
 
 SERVER, CLIENT = ("192.0.2.10", 5060), ("198.51.100.20", 40001)
 

@@ -20,7 +20,8 @@ from shtoom.sip.trace import (
     oneLine,
     parseSubject,
 )
-from shtoom.sip.transport import Address, ISIPTransport, Peer
+from shtoom.sip.transport import Address, Peer
+from test.sip.namedwire import Wire
 
 AT: Address = ("198.51.100.20", 5062)
 INVITE = (
@@ -38,28 +39,6 @@ INFO = (
     b"INFO sip:a@b SIP/2.0\r\ni: k1\r\nContent-Type: application/dtmf-relay\r\n"
     b"Content-Length: 24\r\n\r\nSignal=5\r\nDuration=250\r\n"
 )
-
-
-@implementer(ISIPTransport)
-class Wire:
-    """A transport by name."""
-
-    name, reliable = "UDP", False
-
-    def sentBy(self, remoteHost: str) -> Address:
-        return "192.0.2.10", 5060
-
-    def send(self, data: bytes, address: Address) -> None:
-        """Nobody sends."""
-
-    def isOpen(self, address: Address) -> bool:
-        return False
-
-    def named(self, address: Address, host: str) -> None:
-        """Nobody asks."""
-
-    def probe(self, address: Address) -> None:
-        """Nobody asks."""
 
 
 PEER = Peer(Wire(), AT)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.sip.framing import Broken, Over, Piece, Ping, Say, Whole
 from shtoom.sip.websocket import LONGEST_HANDSHAKE, WebSocketFramer, missing
-from test.sip.test_framing import PLAIN, WITH_BODY
+from test.sip.streamed import PLAIN, WITH_BODY
 
 if missing() is None:
     from test.support.webclient import WebClient
