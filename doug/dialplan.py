@@ -24,6 +24,7 @@ _PATTERN = re.compile(r"(?:[^@:\s<>]*@)?(?:\[[0-9A-Fa-f:.*]+\]|[A-Za-z0-9.*_-]+)
 class DialWishes:
     """How an application wants a call to be placed; see VoiceApp.placeCall.
 
+    trunk: the name of the one that it goes by; None: that of the address, if there is one.
     realm: the only one in which auth is told, None for that of the first challenge.
     flows: the devices of a phone that is registered here; () for any other address.
     """
@@ -33,6 +34,7 @@ class DialWishes:
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     earlyMedia: bool = False
+    trunk: str | None = None
     realm: str | None = None
     flows: tuple[Flow, ...] = ()
 

@@ -20,6 +20,7 @@ from shtoom.sip.shown import shown
 if TYPE_CHECKING:
     from doug.application import DougApplication
     from doug.dialplan import DialWishes
+    from doug.livetrunk import LiveTrunk
     from doug.settings import Routed
     from doug.voiceapp import VoiceApp
     from shtoom.agent.inbound import InboundCall
@@ -75,8 +76,7 @@ class LegMaker:
         try:
             exchange.checkPlacing()
             self._checkLegs(app)
-            address = exchange.dialPlan.address(toURI)
-            trunk, codecs = exchange.relations.trunking.toAddress(address), None
+            address, trunk, codecs = *self._way(toURI, wishes), None
             if trunk is not None:
                 trunk.checkFree()
                 codecs = trunk.trunk.codecs
@@ -110,6 +110,17 @@ class LegMaker:
             trunk.take(placed)
         leg.hijackLeg(app)
         return leg
+
+    def _way(self, toURI: str, wishes: DialWishes) -> tuple[str, LiveTrunk | None]:
+        """What is dialled, and by which trunk. Raises CallFailed."""
+        exchange = self._server.exchange
+        trunking = exchange.relations.trunking
+        if wishes.trunk is not None:
+            trunk = trunking.named(wishes.trunk)
+            return str(trunk.addressOf(toURI)), trunk
+        address = exchange.dialPlan.address(toURI)
+        to = trunking.toAddress(address, wishes.fromURI)
+        return (address if to is None else str(to.addressOf(address))), to
 
     def _openSession(self, call: InboundCall, peer: Peer) -> MediaSession:
         try:

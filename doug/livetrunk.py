@@ -22,6 +22,7 @@ from shtoom.agent.lines import Outcome
 from shtoom.agent.registration import Registration
 from shtoom.exceptions import (
     CallFailed,
+    InvalidSIPURL,
     MalformedMessage,
     ServiceUnavailable,
     TransportFailed,
@@ -31,7 +32,8 @@ from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.gate import TokenBuckets
 from shtoom.sip.headers import Headers
 from shtoom.sip.message import Request
-from shtoom.sip.uri import URI
+from shtoom.sip.shown import shown
+from shtoom.sip.uri import URI, parseURI
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -179,6 +181,24 @@ class LiveTrunk:
                 retryAfter=self._agent.policy.retryAfter(),
             )
 
+    def addressOf(self, toURI: str) -> URI:
+        """What is dialled for what an application wants: an address there, or a number.
+
+        Raises CallFailed for an address that is none of this trunk.
+        """
+        trunk, text = self.trunk, toURI.strip()
+        if text[:4].lower() == "tel:":
+            number = text.partition(":")[2]
+            uri = URI("sip", number, None, trunk.host, trunk.port, (("user", "phone"),))
+        else:
+            try:
+                uri = parseURI(text)
+            except MalformedMessage as error:
+                raise InvalidSIPURL(f"{toURI!r} is no address to dial: {error}") from None
+        if not trunk.leads(uri):
+            raise CallFailed(f"{shown(toURI)} is no address of {trunk}", 403)
+        return trunk.dialled(uri)
+
     def wishes(self, wishes: DialWishes) -> DialWishes:
         """As an application wants a call, with what the trunk wants: our password, and who calls.
 
@@ -293,7 +313,9 @@ class LiveTrunk:
                 if wasDown and self.registration is not None:  # it may have been started anew
                     self.registration.refresh()
             else:
-                self.log.warn("{trunk} is down: {reason}", trunk=str(self.trunk), reason=reason)
+                self.log.warn(
+                    "{trunk} is down: {reason}", trunk=str(self.trunk), reason=shown(reason)
+                )
             self._onChange(self)
 
     def _options(self, peer: Peer) -> Request:

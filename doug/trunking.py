@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, DeferredList
 
 from doug.livetrunk import LiveTrunk
-from shtoom.exceptions import MalformedMessage
+from shtoom.exceptions import CallFailed, MalformedMessage
+from shtoom.sip.fields import parseNameAddress
+from shtoom.sip.shown import shown
 from shtoom.sip.uri import URI, parseURI
 
 if TYPE_CHECKING:
@@ -92,20 +94,36 @@ class Trunking:
         for trunk in (*self.trunks.values(), *self._leaving):
             trunk.abandon()
 
-    def to(self, uri: URI) -> LiveTrunk | None:
-        """The trunk that a call to `uri` goes by: that of its host."""
-        for trunk in self.trunks.values():
-            same = trunk.trunk.host.lower() == uri.host.lower()
-            if same and (trunk.trunk.port or 5060) == (uri.port or 5060):
-                return trunk
-        return None
+    def to(self, uri: URI, caller: str | None = None) -> LiveTrunk | None:
+        """The trunk that a call to `uri` goes by: one of its host and port.
 
-    def toAddress(self, address: str) -> LiveTrunk | None:
+        caller: who calls, as an application says it. Of several accounts there it is that of the
+        caller, else the first of the port that the address names or means.
+        """
+        leading = [trunk for trunk in self.trunks.values() if trunk.trunk.leads(uri)]
+        user = None if caller is None else _userOf(caller)
+        leading.sort(
+            key=lambda live: (
+                user is None or live.trunk.user != user,
+                uri.port is None and live.trunk.usualPort not in (5060, 5061),
+            )
+        )
+        return leading[0] if leading else None
+
+    def toAddress(self, address: str, caller: str | None = None) -> LiveTrunk | None:
         """As to(); an address that cannot be read goes by none."""
         try:
-            return self.to(parseURI(address.strip()))
+            return self.to(parseURI(address.strip()), caller)
         except MalformedMessage:
             return None
+
+    def named(self, name: str) -> LiveTrunk:
+        """The trunk of that name. Raises CallFailed."""
+        trunk = self.trunks.get(name)
+        if trunk is None:
+            known = ", ".join(self.trunks) or "there is none"
+            raise CallFailed(f"no trunk is named {shown(name)}: {known}", 404)
+        return trunk
 
     def sends(self, host: str) -> bool:
         """Do requests of any trunk come from that IP address?"""
@@ -141,3 +159,11 @@ class Trunking:
     def hasPasswords(self) -> bool:
         """Are there trunks whose calls are told by a password?"""
         return any(trunk.trunk.inbound == "password" for trunk in self.trunks.values())
+
+
+def _userOf(caller: str) -> str | None:
+    """The user of 'URI' or '"Name" <URI>'; None for what is neither."""
+    try:
+        return (parseNameAddress(caller).uri if "<" in caller else parseURI(caller.strip())).user
+    except MalformedMessage:
+        return None

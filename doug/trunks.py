@@ -7,7 +7,7 @@ call is from (doug.trunking), phones that register here (shtoom.agent.registrar)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from shtoom.exceptions import MalformedMessage, checkText
@@ -17,7 +17,7 @@ __all__ = ["Network", "Trunk", "parseRegister"]
 
 Network = IPv4Network | IPv6Network
 
-TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+TRANSPORTS = ("udp", "tcp", "tls")
 IDENTITIES = ("from", "p-asserted-identity", "remote-party-id")
 INBOUND = ("address", "password")
 TRANSFERS = ("app", "refuse", "follow")
@@ -87,6 +87,27 @@ class Trunk:
         """The trunk itself: the registrar, or where OPTIONS go."""
         params = () if self.transport == "udp" else (("transport", self.transport),)
         return URI("sip", None, None, self.host, self.port, params)
+
+    @property
+    def usualPort(self) -> int:
+        """Where its requests go unless something else is said."""
+        return self.port or (5061 if self.transport == "tls" else 5060)
+
+    def leads(self, uri: URI) -> bool:
+        """Does a call to `uri` go by it? To its host and port; of a TLS trunk, over TLS alone."""
+        return (
+            uri.host.lower() == self.host.lower()
+            and uri.port in (None, self.usualPort)
+            and uri.param("maddr") is None  # that is where it would go
+            and not (self.transport == "tls" and uri.transport not in (None, "tls"))
+        )
+
+    def dialled(self, uri: URI) -> URI:
+        """That address as it is called: by the transport and to the port of the trunk."""
+        params = uri.params
+        if uri.transport is None and self.transport != "udp":
+            params = (*params, ("transport", self.transport))
+        return replace(uri, port=uri.port or self.port, params=params)
 
     @property
     def address(self) -> URI:

@@ -138,6 +138,7 @@ class VoiceApp(StateMachine):
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         earlyMedia: bool = False,
+        trunk: str | None = None,
     ) -> Leg:
         """Dials; returns the new leg at once.
 
@@ -148,11 +149,12 @@ class VoiceApp(StateMachine):
         the called party sees it: a URI, '"Name" <URI>', or "anonymous" (with Privacy: id).
         timeout: seconds to answer. headers: more of them for the INVITE. auth: (user, password)
         for the host of toURI, if it asks. earlyMedia: what the far end says before it answers is
-        heard, and played to.
+        heard, and played to. trunk: the name of the trunk by which it goes, of whose host toURI is,
+        or tel:NUMBER; None: a trunk of that host, if there is one, the one of fromURI first.
         ValueError for CR, LF or NUL in a header, and for a timeout or an auth that is none.
         """
         caller = None if fromURI is None else str(fromURI)  # a Party, too
-        wishes = DialWishes(caller, timeout, headers or {}, auth, earlyMedia)
+        wishes = DialWishes(caller, timeout, headers or {}, auth, earlyMedia, trunk)
         return self.va_application.placeLeg(self, str(toURI), wishes)
 
     def connectLegs(self, leg1: Leg, leg2: Leg | None = None, relayKeys: bool = True) -> Bridge:
