@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.digest import ALGORITHMS as COMPUTED
-from shtoom.sip.digest import ANSWERED_BY, Answer, Challenge, parseAnswer
+from shtoom.sip.digest import ANSWERED_BY, QOPS, Answer, Challenge, parseAnswer
 
 if TYPE_CHECKING:
     from shtoom.sip.message import Request
@@ -27,16 +27,20 @@ MOST_NONCES = 10_000
 """Nonces whose counts are kept; with more about, the oldest are stale before their time."""
 
 PATIENCE = 5
-"""Wrong answers of one source in a row before it has to wait."""
+"""Wrong answers of one source, as one user, in a row, before it has to wait."""
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 """Seconds that it waits then, twice as long after each further one."""
 
 MOST_SOURCES = 10_000
-"""Sources whose wrong answers are remembered."""
+"""Sources and users whose wrong answers are remembered."""
 
 ALGORITHMS = ("SHA-256", "MD5")
 """What is offered if nothing else is wanted, best first (RFC 8760 2.4); each makes a 401 larger."""
+
+OFFERED_QOPS = ("auth",)
+"""What is offered if nothing else is wanted. auth-int has the body hashed, and fails wherever a
+router or a proxy on the way writes addresses into session descriptions."""
 
 KNOWN = tuple(name.upper() for name in COMPUTED if not name.endswith("-sess"))
 """What may be offered."""
@@ -67,7 +71,8 @@ class Gatekeeper:
 
     passwordOf: user -> password, None for a user that there is none of. secret: makes nonces that
     nobody else can; new ones after a restart make all nonces stale, no more. A nonce is bound to
-    the host that it was given to. algorithms: what is offered, of KNOWN, in this order.
+    the host that it was given to. algorithms, qops: what is offered, of KNOWN and of QOPS, in this
+    order. An answer without any qop (RFC 2069) is taken too, once for each nonce.
     """
 
     def __init__(
@@ -76,13 +81,15 @@ class Gatekeeper:
         passwordOf: Callable[[str], str | None],
         secret: bytes,
         algorithms: tuple[str, ...] = ALGORITHMS,
+        qops: tuple[str, ...] = OFFERED_QOPS,
     ) -> None:
         self.realm, self._passwordOf, self._secret = realm, passwordOf, secret
-        self.algorithms = algorithms
+        self.algorithms, self.qops = algorithms, qops
         self._given = 0
         self._counts: dict[str, int] = {}  # nonce -> the highest count that was taken
         self._staleBefore = float("-inf")
-        self._wrong: dict[str, tuple[int, float]] = {}  # host -> in a row, patience again at
+        # host, user -> in a row, patience again at
+        self._wrong: dict[tuple[str, str], tuple[int, float]] = {}
 
     def challenges(
         self, host: str, now: float, *, stale: bool = False, header: str = "WWW-Authenticate"
@@ -90,7 +97,7 @@ class Gatekeeper:
         """Header lines for a 401 (or 407: Proxy-Authenticate) to a request from host."""
         nonce = self._nonce(host, now)
         return [
-            (header, str(Challenge(self.realm, nonce, algorithm, ("auth",), stale=stale)))
+            (header, str(Challenge(self.realm, nonce, algorithm, self.qops, stale=stale)))
             for algorithm in self.algorithms
         ]
 
@@ -101,25 +108,27 @@ class Gatekeeper:
         password, and has the same verdict. The digest may be of another URI than the request's: a
         proxy between may have changed that (RFC 3261 22.4); a nonce counts once all the same.
         """
-        wait = self._waiting(host, now)
-        if wait > 0:
-            return Judgement(Verdict.WAIT, wait=wait)
         answer = self._answerOf(request, ANSWERED_BY[header])
         if answer is None:
             return Judgement(Verdict.MISSING)
+        wait = self._waiting(host, answer.username, now)
+        if wait > 0:
+            return Judgement(Verdict.WAIT, answer.username, wait)
         given = self._givenAt(answer.nonce, host)
         if given is None or now - given > NONCE_LIFE or given <= self._staleBefore:
             return Judgement(Verdict.STALE, answer.username)
         password = self._passwordOf(answer.username)
         right = answer.matches(password if password is not None else _NOBODY, *_signed(request))
         if not right or password is None:
-            self._guessed(host, now)
+            self._guessed(host, answer.username, now)
             return Judgement(Verdict.WRONG, answer.username)
-        count = answer.nonceCount or 0
+        count = (
+            (answer.nonceCount or 0) if answer.qop is not None else 0
+        )  # else nobody has signed it
         if count <= self._counts.get(answer.nonce, -1):  # a replay
             return Judgement(Verdict.STALE, answer.username)
-        self._keep(answer.nonce, count)
-        self._wrong.pop(host, None)
+        self._keep(answer.nonce, count, now)
+        self._wrong.pop((host, answer.username), None)
         return Judgement(Verdict.RIGHT, answer.username)
 
     def named(self, request: Request) -> str | None:
@@ -139,55 +148,75 @@ class Gatekeeper:
 
     def _givenAt(self, nonce: str, host: str) -> float | None:
         """When we gave it to that host; None: we never did."""
+        if not nonce.isascii():  # what we give is, and octets that are no UTF-8 are no text
+            return None
         open_, _, seal = nonce.rpartition("-")
         if not hmac.compare_digest(seal.encode(), self._seal(open_, host).encode()):
             return None
         return int(open_.partition("-")[0], 16) / 1000
 
-    def _keep(self, nonce: str, count: int) -> None:
+    def _keep(self, nonce: str, count: int, now: float) -> None:
         self._counts.pop(nonce, None)
         self._counts[nonce] = count
-        if len(self._counts) > MOST_NONCES:
+        while True:
             oldest = next(iter(self._counts))
+            given = int(oldest.partition("-")[0], 16) / 1000
+            if now - given <= NONCE_LIFE:
+                break
+            del self._counts[oldest]  # nobody may use it any more
+        if len(self._counts) > MOST_NONCES:
             del self._counts[oldest]
-            self._staleBefore = max(self._staleBefore, int(oldest.partition("-")[0], 16) / 1000)
+            self._staleBefore = max(self._staleBefore, given)
 
     # The answer
 
     def _answerOf(self, request: Request, header: str) -> Answer | None:
-        """The credentials for this realm, in an algorithm that was offered."""
+        """The credentials for this realm, in an algorithm and a quality that were offered."""
         for value in request.headers.getLines(header):
             try:
                 answer = parseAnswer(value)
             except MalformedMessage:
                 continue
             algorithm = (answer.algorithm or "MD5").upper()
-            if answer.realm == self.realm and algorithm in self.algorithms:
+            offered = algorithm in self.algorithms and answer.qop in (None, *self.qops)
+            if answer.realm == self.realm and offered:
                 return answer
         return None
 
     # Patience
 
-    def _waiting(self, host: str, now: float) -> float:
-        return self._wrong.get(host, (0, now))[1] - now
+    def _waiting(self, host: str, user: str, now: float) -> float:
+        return self._wrong.get((host, user), (0, now))[1] - now
 
-    def _guessed(self, host: str, now: float) -> None:
-        inARow = self._wrong.pop(host, (0, now))[0] + 1
+    def _guessed(self, host: str, user: str, now: float) -> None:
+        """Counted by user, too: a success as one tells nothing of another, and one phone with an
+        old password keeps out none of the others that are behind the same NAT.
+        """
+        inARow = self._wrong.pop((host, user), (0, now))[0] + 1
         wait = 0.0
         if inARow >= PATIENCE:
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(inARow - PATIENCE, 20))
-        self._wrong[host] = inARow, now + wait
+        self._wrong[host, user] = inARow, now + wait
         if len(self._wrong) > MOST_SOURCES:
             del self._wrong[next(iter(self._wrong))]
 
 
 def parseAlgorithms(text: str) -> tuple[str, ...]:
     """'NAME,NAME...' in any case; ValueError says what is wrong."""
+    return _names(text, KNOWN, str.upper)
+
+
+def parseQops(text: str) -> tuple[str, ...]:
+    """The same for qualities of protection, of QOPS."""
+    return _names(text, QOPS, str.lower)
+
+
+def _names(text: str, known: tuple[str, ...], spelt: Callable[[str], str]) -> tuple[str, ...]:
     found: list[str] = []
     for word in text.split(","):
-        name = word.strip().upper()
-        if name not in KNOWN:
-            raise ValueError(f"wanted names of {', '.join(KNOWN)}, got {word.strip()!r}")
+        name = spelt(word.strip())
+        if name not in known:
+            raise ValueError(f"wanted names of {', '.join(known)}, got {word.strip()!r}")
         if name in found:
             raise ValueError(f"{name} is there twice")
         found.append(name)

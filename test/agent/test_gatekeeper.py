@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.agent import gatekeeper
-from shtoom.agent.gatekeeper import Gatekeeper, Verdict, parseAlgorithms
+from shtoom.agent.gatekeeper import Gatekeeper, Verdict, parseAlgorithms, parseQops
 from shtoom.sip.digest import Answering, parseAnswer, parseChallenges, strongest
 from shtoom.sip.message import Request
 from shtoom.sip.parser import parse
@@ -24,7 +26,7 @@ def register(number: int = 1, authorization: str | None = None, uri: str = "sip:
         f"CSeq: {number} REGISTER",
         *([f"Authorization: {authorization}"] if authorization is not None else []),
     ]
-    message = parse("\r\n".join([*lines, "", ""]).encode())
+    message = parse("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
     assert isinstance(message, Request)
     return message
 
@@ -127,6 +129,59 @@ class GatekeeperTests(SynchronousTestCase):
             [self.judged(answering), self.judged(answering)], [Verdict.RIGHT, Verdict.STALE]
         )
 
+    def test_withoutQopNoCountIsBelieved(self) -> None:
+        """It is not part of what is hashed then: who has heard an answer could choose another."""
+        answering = self.answering()
+        answering.challenge = answering.challenge._replace(qops=())
+        heard = str(answering.answer("REGISTER", "sip:d"))
+        verdicts = [
+            self.gate.judge(register(n, f"{heard}, nc={n:08x}"), HOST, 1.0).verdict
+            for n in (1, 2, 3)
+        ]
+        self.assertEqual(verdicts, [Verdict.RIGHT, Verdict.STALE, Verdict.STALE])
+
+    def test_aCountMayJumpButNotFallBack(self) -> None:
+        """What was overtaken on the way is asked again, with a new nonce."""
+        answering = self.answering()
+        answers = [str(answering.answer("REGISTER", "sip:d")) for _ in range(5)]
+        verdicts = [
+            self.gate.judge(register(n, answers[n]), HOST, 1.0).verdict for n in (0, 3, 2, 3, 4)
+        ]
+        right, stale = Verdict.RIGHT, Verdict.STALE
+        self.assertEqual(verdicts, [right, right, stale, stale, right])
+
+    def test_anAnswerIsGoodForItsMethodAlone(self) -> None:
+        """A REGISTER that somebody has heard places no call."""
+        answer = str(self.answering().answer("INVITE", "sip:d"))
+        self.assertIs(self.gate.judge(register(1, answer), HOST, 1.0).verdict, Verdict.WRONG)
+
+    def test_authIntIfItIsOffered(self) -> None:
+        """The body is part of it then."""
+        self.gate.qops = ("auth-int",)
+        answering = self.answering()
+        self.assertEqual(answering.challenge.qop, "auth-int")
+        self.assertIs(self.judged(answering), Verdict.RIGHT)
+        changed = str(answering.answer("REGISTER", "sip:d", b"of another body"))
+        self.assertIs(self.gate.judge(register(1, changed), HOST, 1.0).verdict, Verdict.WRONG)
+        body = register(1, str(answering.answer("REGISTER", "sip:d", b"v=0"))).withBody(
+            b"v=0", "x/y"
+        )
+        self.assertIs(self.gate.judge(body, HOST, 1.0).verdict, Verdict.RIGHT)
+
+    def test_aQopThatWasNotOffered(self) -> None:
+        answering = self.answering()
+        for qops in (("auth-int",), ("auth", "auth-int")):
+            answering.challenge = answering.challenge._replace(qops=qops)
+            judged = self.judged(answering)
+            self.assertIs(judged, Verdict.RIGHT if "auth" in qops else Verdict.MISSING, qops)
+        unknown = str(answering.answer("REGISTER", "sip:d")).replace("qop=auth", "qop=other")
+        self.assertIs(self.gate.judge(register(1, unknown), HOST, 1.0).verdict, Verdict.MISSING)
+
+    def test_namesOfQops(self) -> None:
+        self.assertEqual(parseQops("auth, AUTH-INT"), ("auth", "auth-int"))
+        for text in ("", "auth,auth", "none"):
+            self.assertRaises(ValueError, parseQops, text)
+
     def test_aNonceAges(self) -> None:
         answering = self.answering()
         self.assertIs(self.judged(answering, gatekeeper.NONCE_LIFE - 1), Verdict.RIGHT)
@@ -137,9 +192,22 @@ class GatekeeperTests(SynchronousTestCase):
 
     def test_aNonceOfAnotherMaking(self) -> None:
         answering = self.answering()
-        for nonce in ("", "x", "0-1-abc", answering.challenge.nonce + "0", "-", "ä-ä"):
+        real = answering.challenge.nonce
+        for nonce in ("", "x", "0-1-abc", f"{real}0", "-", "ä-ä", "\udcff", f"{real}\udcff", "\0"):
             answering.challenge = answering.challenge._replace(nonce=nonce)
             self.assertIs(self.judged(answering), Verdict.STALE, nonce)
+
+    def test_octetsThatAreNoText(self) -> None:
+        """Wherever they stand in the credentials, these are not right, and nothing is raised."""
+        for octet in ("\udcff", "\0", "\x1b", "\u0660"):
+            right = str(self.answering().answer("REGISTER", "sip:d"))
+            ends = [found.start(1) for found in re.finditer(r'[^"]("?)(?:, |$)', right)]
+            self.assertEqual(len(ends), 9)
+            for end in ends:
+                self.setUp()
+                line = right[: end - 1] + octet + right[end:]
+                judged = self.gate.judge(register(1, line), HOST, 1.0)
+                self.assertIsNot(judged.verdict, Verdict.RIGHT, line)
 
     def test_staleIsSaid(self) -> None:
         [(_, value), _] = self.gate.challenges(HOST, 0.0, stale=True)
@@ -160,22 +228,46 @@ class GatekeeperTests(SynchronousTestCase):
         for value in ("Digest", "Basic YTpi", 'Digest username="alice"', "Digest nc=1, x"):
             self.assertIs(self.gate.judge(register(1, value), HOST, 0.0).verdict, Verdict.MISSING)
 
+    def wait(self, now: float, user: str = "alice", host: str = HOST) -> float:
+        """How long an answer as that user would have to wait now."""
+        answer = str(self.answering(now, user).answer("REGISTER", "sip:d"))
+        return self.gate.judge(register(1, answer), host, now).wait
+
     def test_whoGuessesWaits(self) -> None:
         """Longer each time; a right answer ends that, and others do not wait."""
         now = 0.0
         for _ in range(gatekeeper.PATIENCE):
             self.assertIs(self.judged(self.answering(now, password="x"), now), Verdict.WRONG)
         self.assertIs(self.judged(self.answering(now), now), Verdict.WAIT)
-        self.assertAlmostEqual(self.gate.judge(register(), HOST, now).wait, 5.0)
-        other = "203.0.113.30"
-        self.assertIs(self.gate.judge(register(), other, now).verdict, Verdict.MISSING)
+        self.assertAlmostEqual(self.wait(now), 5.0)
+        self.assertEqual(self.wait(now, host="203.0.113.30"), 0.0)
         now += 5.1
         self.assertIs(self.judged(self.answering(now, password="x"), now), Verdict.WRONG)
-        self.assertAlmostEqual(self.gate.judge(register(), HOST, now).wait, 10.0)
+        self.assertAlmostEqual(self.wait(now), 10.0)
         now += 10.1
         self.assertIs(self.judged(self.answering(now), now), Verdict.RIGHT)
         self.assertIs(self.judged(self.answering(now, password="x"), now), Verdict.WRONG)
         self.assertIs(self.judged(self.answering(now), now), Verdict.RIGHT)
+
+    def test_anAccountOfOnesOwnBuysNoGuesses(self) -> None:
+        """A right answer tells nothing of another user's password."""
+        USERS["mallory"] = "m"
+        self.addCleanup(USERS.pop, "mallory")
+        verdicts = []
+        for tenth in range(400):
+            now = tenth / 10
+            verdicts.append(self.judged(self.answering(now, password=f"x{tenth}"), now))
+            if tenth % 4 == 3:
+                mine = self.answering(now, "mallory", "m")
+                self.assertIs(self.judged(mine, now), Verdict.RIGHT)
+        self.assertEqual(verdicts.count(Verdict.WRONG), 8)  # 5, then after 5, 10 and 20 s
+
+    def test_aPhoneWithAnOldPasswordLocksNobodyElseOut(self) -> None:
+        """Behind one NAT they are one source."""
+        for seconds in range(0, 600, 20):
+            now = float(seconds)
+            self.judged(self.answering(now, "bob", "old"), now)
+            self.assertIs(self.judged(self.answering(now), now), Verdict.RIGHT)
 
     def test_countsOfNoncesAreBounded(self) -> None:
         self.patch(gatekeeper, "MOST_NONCES", 10)
