@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowKeeper", "isBehindNAT"]
 
-BEAT, SLOTS = 5.0, 5
-"""Seconds between two turns, and in how many of them each flow has had its packet: 25 s, spread so
-that a thousand phones are not served at once."""
+BEAT, SLOTS = 1.0, 25
+"""Seconds between two turns, and in how many of them each phone has had its packet: 25 s, spread so
+that thousands of phones are not served at once."""
 
 
 def isBehindNAT(binding: Binding) -> bool:
@@ -46,7 +46,7 @@ def isBehindNAT(binding: Binding) -> bool:
 class FlowKeeper:
     """Of the phones of one user agent's registrar. begin() at each REGISTER; it ends by itself.
 
-    sent: packets.
+    What has run out is forgotten on the way. sent: packets.
     """
 
     log = Logger()
@@ -75,18 +75,16 @@ class FlowKeeper:
     def _next(self) -> None:
         self._turn = None
         registrar = self._agent.registrar
-        flows = {
-            (binding.host, binding.port)
-            for binding in (registrar.everywhere() if registrar is not None else ())
-            if isBehindNAT(binding)
-        }
-        if not flows:
+        users = registrar.users() if registrar is not None else []
+        if registrar is None or not users:
             return
         self.begin()
         self._slot = (self._slot + 1) % SLOTS
-        for flow in flows:
-            if crc32(hostPort(*flow).encode()) % SLOTS == self._slot:
-                self._keep(flow)
+        for user in users:
+            if crc32(user.encode("utf-8", "surrogateescape")) % SLOTS == self._slot:
+                registrar.expire(user)
+                for flow in {(b.host, b.port) for b in registrar.bindings(user) if isBehindNAT(b)}:
+                    self._keep(flow)
 
     def _keep(self, flow: Address) -> None:
         transport = self._agent.transportFor("UDP", flow[0])

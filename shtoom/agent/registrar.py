@@ -7,7 +7,7 @@ in force. Not here: passwords and nonces (gatekeeper.py), where bindings are kep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twisted.logger import Logger
@@ -105,9 +105,11 @@ class Registrar:
         self._quietLog = QuietLog(self.log, now)
         self.onRefused: Callable[[str, str], None] = lambda host, user: None
         self._users: dict[str, list[Binding]] = {}
+        self._hosts: dict[str, set[str]] = {}  # where they register from -> their users
         self._asked: dict[tuple[str, str], int] = {}  # host, user -> challenges without an answer
         if store is not None:
-            self._users = {user: list(bindings) for user, bindings in store.load().items()}
+            for user, bindings in store.load().items():
+                self._put(user, list(bindings))
 
     def bindings(self, user: str) -> list[Binding]:
         """The devices of that user, the ones liked best first; [] for none, or no such user."""
@@ -120,23 +122,24 @@ class Registrar:
         found = {user: len(self.bindings(user)) for user in self._users}
         return {user: count for user, count in found.items() if count}
 
-    def everywhere(self) -> list[Binding]:
-        """All bindings that are in force."""
-        return [binding for user in self._users for binding in self.bindings(user)]
+    def users(self) -> list[str]:
+        """Of whom there are bindings, in force or not."""
+        return list(self._users)
+
+    def expire(self, user: str) -> None:
+        """Forgets those of that user that have run out."""
+        live = self._live(user)
+        if len(live) < len(self._users.get(user, ())):
+            self._keep(user, live)
 
     def isReachedBy(self, peer: Peer) -> bool:
         """Does a binding lead there?"""
         flow = (peer.transport.name, *peer.address)
-        return any(
-            (b.transport, b.host, b.port) == flow
-            for user in self._users
-            if self._phones(user) is not None
-            for b in self._live(user)
-        )
+        return any((b.transport, b.host, b.port) == flow for b in self._from(peer.address[0]))
 
     def isAt(self, host: str) -> bool:
         """Has a phone registered from that IP address?"""
-        return any(b.host == host for user in self._users for b in self.bindings(user))
+        return any(True for _ in self._from(host))
 
     def answer(self, request: Request, peer: Peer) -> Response:
         """What a REGISTER is answered, and done about it. Raises MalformedMessage."""
@@ -222,15 +225,29 @@ class Registrar:
             self.log.info("{user} is registered at {at}", user=shown(user), at=shown(contact))
         for contact in sorted(old - new):
             self.log.info("{user} is gone from {at}", user=shown(user), at=shown(contact))
-        if bindings:
-            self._users[user] = bindings
-        else:
-            self._users.pop(user, None)
+        self._put(user, bindings)
         if self._store is not None:
             try:
                 self._store.save(user, bindings)
             except Exception:
                 self.log.failure("the bindings of {user} are not kept", user=shown(user))
+
+    def _put(self, user: str, bindings: list[Binding]) -> None:
+        """They are all of that user."""
+        for host in {binding.host for binding in self._users.pop(user, [])}:
+            self._hosts[host].discard(user)
+            if not self._hosts[host]:
+                del self._hosts[host]
+        if bindings:
+            self._users[user] = bindings
+        for binding in bindings:
+            self._hosts.setdefault(binding.host, set()).add(user)
+
+    def _from(self, host: str) -> Iterator[Binding]:
+        """Those in force that were made from there."""
+        for user in self._hosts.get(host, ()):
+            if self._phones(user) is not None:
+                yield from (b for b in self._live(user) if b.host == host)
 
     def _live(self, user: str) -> list[Binding]:
         now = self._wallTime()

@@ -41,6 +41,18 @@ class Store:
         self.users[user] = bindings
 
 
+class Asked(dict[str, Phone]):
+    """Who may register, and of whom that was asked."""
+
+    def __init__(self, phones: dict[str, Phone], asked: list[str]) -> None:
+        super().__init__(phones)
+        self._asked = asked
+
+    def get(self, user: str, default: Any = None) -> Any:
+        self._asked.append(user)
+        return super().get(user, default)
+
+
 class RegistrarTests(SynchronousTestCase):
     """alice with two devices at most, and bob."""
 
@@ -154,6 +166,55 @@ class RegistrarTests(SynchronousTestCase):
         self.assertEqual(self.where(), ["sip:alice@h"])
         self.now += 2
         self.assertEqual(self.where(), [])
+
+    def test_whatHasRunOutIsForgotten(self) -> None:
+        """Here and in the store, with a line in the log; what is in force stays."""
+        self.register("<sip:alice@h>;expires=60", "<sip:alice@h2>;expires=600")
+        self.registrar.expire("alice")
+        self.assertEqual(len(self.store.users["alice"]), 2)
+        self.now += 61
+        with capturedLogs() as events:
+            self.registrar.expire("alice")
+            self.registrar.expire("nobody")
+        self.assertEqual(list(map(formatEvent, events)), ["alice is gone from sip:alice@h"])
+        self.assertEqual([b.contact for b in self.store.users["alice"]], ["sip:alice@h2"])
+        self.now += 600
+        self.registrar.expire("alice")
+        self.assertEqual((self.registrar.users(), self.store.users["alice"]), ([], []))
+
+    def test_whereSomebodyIs(self) -> None:
+        """By host and by flow, for as long as a binding is in force."""
+        here, elsewhere = Peer(cast(Any, Wire()), (HOST, PORT)), Peer(cast(Any, Wire()), (HOST, 1))
+        seen = []
+        for step in (
+            lambda: None,
+            lambda: self.register("<sip:alice@h>;expires=60"),
+            lambda: self.register("<sip:bob@h>;expires=600", user="bob"),
+            lambda: self.register("<sip:alice@h>;expires=0"),
+            lambda: self.phones.pop("bob"),
+            lambda: self.phones.update(PHONES),
+            lambda: self.advance(601),
+        ):
+            step()
+            registrar = self.registrar
+            seen.append((registrar.isAt(HOST), registrar.isReachedBy(here)))
+            self.assertFalse(registrar.isReachedBy(elsewhere) or registrar.isAt("192.0.2.9"))
+        wanted = [False, True, True, True, False, True, False]
+        self.assertEqual(seen, [(each, each) for each in wanted])
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+    def test_whoIsElsewhereIsNotLookedAt(self) -> None:
+        """However many they are: a refused stranger's host is looked for, too."""
+        self.register("<sip:alice@h>")
+        asked: list[str] = []
+        self.phones = cast(Any, Asked(self.phones, asked))
+        registrar = self.build()
+        self.assertTrue(registrar.isAt(HOST))
+        self.assertEqual(asked, ["alice"])
+        self.assertFalse(registrar.isAt("192.0.2.9"))
+        self.assertEqual(asked, ["alice"])
 
     def test_10_3_refreshedAndNotDoubled(self) -> None:
         self.register("<sip:alice@h>")
