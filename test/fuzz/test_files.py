@@ -11,14 +11,13 @@ from pathlib import Path
 from random import Random
 from struct import pack
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.audio.wav import MAX_CHUNKS, MAX_HEAD, MIN_RATE
 from shtoom.media import convert
 from shtoom.media.files import AudioFileError, AudioReader, openReader
 from test.fuzz.mutation import BYTES, cut, flipped, mutated, repeated, stuffed
+from test.fuzz.seeds import onSeeds
 from test.support.wavfile import ALAW, FLOAT, PCM, ULAW, chunk, coded, extensible, fmt, riff, tone
 
 SOUND = tone(440, 0.05, 8000)
@@ -121,13 +120,7 @@ class HeaderTests(SynchronousTestCase):
                 self.assertLessEqual(count, most)
         return count
 
-    @settings(
-        max_examples=10,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.integers(0, (1 << 32) - 1))
+    @onSeeds(10)
     def test_brokenHeadersAreReadOrRefused(self, seed: int) -> None:
         """Samples, no more of them than the bytes can be, or an error that names the file. Nothing
         is read twice; the steps are as many as there are bytes to read and chunks to pass."""

@@ -12,8 +12,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,9 +27,9 @@ from shtoom.rtp.rtcp import parseRTCP
 from test.cases.media import quietSeconds
 from test.fuzz.packets import Packets
 from test.fuzz.peers import SERVER, Address
+from test.fuzz.seeds import onSeeds
 
 FRAME = sine(700, 2.0, 0.3)
-SEEDS = st.integers(0, (1 << 32) - 1)
 STRANGERS = tuple((f"203.0.113.{n}", 4000 + n) for n in range(1, 9))
 
 
@@ -135,13 +133,7 @@ class RunningCallTests(SynchronousTestCase):
         self.lab.assertNothingLeft()
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    @settings(
-        max_examples=5,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(SEEDS)
+    @onSeeds(5)
     def test_packetsOfStrangersAreNotHeard(self, seed: int) -> None:
         """Of whatever kind, with the SSRC of the stream too: no gap, no sound, no key of theirs;
         none is sent to them; the keys of the caller come once each."""
@@ -158,13 +150,7 @@ class RunningCallTests(SynchronousTestCase):
         self.assertEqual(sent & {host for host, _ in STRANGERS}, set())
         self.end()
 
-    @settings(
-        max_examples=5,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(SEEDS)
+    @onSeeds(5)
     def test_rtcpOfTheFarEndChangesNothing(self, seed: int) -> None:
         """RTCP on the port of RTP (RFC 5761), broken or not, is dropped: no gap, no key, no end."""
         self.begin(seed)
@@ -176,13 +162,7 @@ class RunningCallTests(SynchronousTestCase):
         self.assertEqual("".join(self.keys), "3")
         self.end()
 
-    @settings(
-        max_examples=5,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(SEEDS)
+    @onSeeds(5)
     def test_aFarEndGoneMadIsForgiven(self, seed: int) -> None:
         """What comes from the far end itself may be heard; nothing is raised, it goes on hearing
         us, and when it has come to its senses it is heard as ever, its keys too."""
@@ -206,8 +186,7 @@ class RunningCallTests(SynchronousTestCase):
 class ParserTests(SynchronousTestCase):
     """The parsers of RTP and RTCP by themselves."""
 
-    @settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.generate))
-    @given(SEEDS)
+    @onSeeds(20)
     def test_packetsParseOrAreRefused(self, seed: int) -> None:
         """A value or MalformedMessage; a payload lies within what it came in."""
         packets = Packets(Random(seed), 1)

@@ -11,8 +11,6 @@ import time
 from random import Random
 from typing import NamedTuple
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing import Lab
@@ -24,6 +22,7 @@ from test.fuzz.bodies import HEAD, HERE, OURS, SERVER, SHAPES, C, M, O, S, T, V
 from test.fuzz.generators import fuzzSeeds
 from test.fuzz.mutation import SDP, mutated
 from test.fuzz.peers import Address, Peers
+from test.fuzz.seeds import onSeeds
 from test.fuzz.sipfuzz import Plain
 
 THERE: Address = (HERE, 4000)
@@ -220,13 +219,7 @@ SEEDS = 3000  # bodies of the fuzz without a server
 class AnyBodyTests(SynchronousTestCase):
     """Whatever the body is: an answer, or one of the two refusals that there are."""
 
-    @settings(
-        max_examples=30,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.integers(0, (1 << 32) - 1))
+    @onSeeds(30)
     def test_anyBodyIsAnsweredOrRefused(self, seed: int) -> None:
         """As an offer and as an answer; what we answer can be read, line for line of the offer."""
         rng = Random(seed)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import gc
 import sys
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from test.fuzz.generators import datagrams
+from test.fuzz.seeds import onSeeds
 from test.fuzz.sipfuzz import SIPFuzz
 
 A_RUN = 1000  # messages
@@ -24,14 +23,7 @@ MORE = 500  # pieces of memory that the second half may leave: one for eight mes
 class WholeServerTests(SynchronousTestCase):
     """reliability: whatever arrives, nothing is raised, nothing is left, and calls go on."""
 
-    # A failure names its seed: to look for a smaller number would not make it any clearer.
-    @settings(
-        max_examples=RUNS,
-        deadline=None,
-        phases=(Phase.explicit, Phase.reuse, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.integers(0, (1 << 32) - 1))
+    @onSeeds(RUNS)
     def test_nothingIsRaisedAndNothingIsLeft(self, seed: int) -> None:
         """Requests, responses, repeats, ACKs of calls in all states, most of them broken: no error
         is logged, a plain call works afterwards, no call, transaction, timer or socket is left."""
