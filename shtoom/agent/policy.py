@@ -12,9 +12,12 @@ from random import Random
 from typing import NamedTuple
 
 from shtoom.exceptions import CallFailed, ServiceUnavailable
+from shtoom.sip.sources import sourceOf
 
 RETRY_AFTER = (5, 30)
 """Seconds after which a caller may try again, drawn by chance so that not all return at once."""
+
+_LOOPBACK = ("127.", "::ffff:127.")  # the second by a socket of both families
 
 
 class Refusal(NamedTuple):
@@ -58,7 +61,7 @@ class CallPolicy:
 
     def trusts(self, host: str) -> bool:
         """Is that source free of the limits of a source? host: an IP address."""
-        if not self.limitLoopback and (host.startswith("127.") or host == "::1"):
+        if not self.limitLoopback and (host.startswith(_LOOPBACK) or host == "::1"):
             return True
         return self.isTrunk(host)
 
@@ -127,11 +130,12 @@ class CallPolicy:
             )
         if free > len(early) or self.trusts(host):
             return None
-        own = early.count(host)
+        source = sourceOf(host)
+        own = sum(sourceOf(each) == source for each in early)
         if own < free:
             return None
         return Refusal(
             "max-early-calls",
             f"{own} calls from one source are not answered yet (--max-early-calls)",
-            f"{free} of --max-early-calls={self.maxEarlyCalls} are kept for others than {host}",
+            f"{free} of --max-early-calls={self.maxEarlyCalls} are kept for others than {source}",
         )

@@ -7,10 +7,11 @@ Lives here: the buckets, and which of them a datagram draws from. Not here: sock
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable
 from enum import Enum
 from itertools import islice
+
+from shtoom.sip.sources import sourceOf
 
 LIMITED = (
     "{host} sends more than {rate:g} requests a second (--source-rate): refused or dropped; if it "
@@ -24,8 +25,15 @@ MOST_SOURCES = 10_000
 ANSWERS = 1.0
 """Refusals a second and source that are answered; the others meet silence."""
 
-_CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*+:[ \t]*+([^\r\n]*)", re.IGNORECASE)
+OF_A_CALL, AT_ONCE = 0.2, 6.0
+"""Messages a second, and at once, that a call that goes on has for itself, whoever sends how many
+others: enough for what brings it about, changes it and ends it."""
 
+_CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*+:[ \t]*+([^\r\n]*)", re.IGNORECASE)
+_TO_TAG = re.compile(
+    rb"[\r\n](?:to|t)[ \t]*+:(?:[^\r\n]|\r?\n[ \t])*?;[ \t]*tag[ \t]*=", re.IGNORECASE
+)
+_WITHOUT_TAG = (b"SIP/2.0 ", b"ACK ", b"CANCEL ")  # they belong to a request that was heard
 
 _LOOKED_AT = 4096  # bytes of a datagram: a Call-ID stands before that
 
@@ -40,14 +48,17 @@ class Verdict(Enum):
 
 
 class TokenBuckets:
-    """For each key so many tokens a second, and twice as many at once.
+    """For each key so many tokens a second, and `burst` at once, twice as many if None.
 
     most: keys that are kept; one whose tokens are all there again need not be. len(): those that
     are.
     """
 
-    def __init__(self, rate: float, most: int = MOST_SOURCES) -> None:
-        self.rate, self._burst, self._most = rate, max(1.0, 2 * rate), most
+    def __init__(
+        self, rate: float, burst: float | None = None, *, most: int = MOST_SOURCES
+    ) -> None:
+        self.rate, self._most = rate, most
+        self._burst = max(1.0, 2 * rate if burst is None else burst)
         self._buckets: dict[object, tuple[float, float]] = {}  # tokens, when; the idlest first
 
     def __len__(self) -> int:
@@ -71,8 +82,9 @@ class Gate:
     """The limits of sources.
 
     rate: requests a second of one source, 0 for no limit. trusts: is that host free of them?
-    isLive: is that the Call-ID of a call that goes on? What belongs to one never has to do with
-    where it comes from; the call has a bucket of its own, so that it is no way around the gate.
+    isLive: is that the Call-ID of a call that goes on? What is said inside of one (with a To tag)
+    does not count among the other requests of its source: the call has a small bucket for itself,
+    and beyond that all calls of the source share one, so that they are no way around the gate.
     isOverloaded: then all strangers together have no more than one of them else. isScanner: is that
     message from one, given the host?
     """
@@ -95,16 +107,16 @@ class Gate:
         """That many requests a second from now on; all sources begin anew."""
         self.rate = rate
         self._requests = TokenBuckets(rate)
+        self._ofCalls, self._inCalls = TokenBuckets(OF_A_CALL, AT_ONCE), TokenBuckets(rate)
 
     def weigh(self, datagram: bytes, host: str, now: float) -> Verdict:
         """What is to become of it. host: the IP address that it came from. now: seconds."""
         if self._trusts(host):
             return Verdict.PASS
-        found = _CALL_ID.search(datagram, 0, _LOOKED_AT)
-        callID = found[1].strip() if found is not None else b""
-        if self._isLive(callID):
-            free = not self.rate or self._requests.take(callID, now)
-            return Verdict.PASS if free else Verdict.DROP
+        callID = self._callOf(datagram)
+        if callID is not None:
+            served = not self.rate or self._servesCall(callID, host, now)
+            return Verdict.PASS if served else Verdict.DROP
         isACK = datagram[:4] == b"ACK "
         if not isACK and self._isScanner(datagram, host):  # an ACK ends the repeats of a refusal
             return Verdict.SCANNER
@@ -119,9 +131,21 @@ class Gate:
             return Verdict.DROP
         return Verdict.PASS
 
+    def _callOf(self, datagram: bytes) -> bytes | None:
+        """The Call-ID of the call that it is said in, None if it is in none.
 
-def sourceOf(host: str) -> object:
-    """Who counts as one: an IPv4 address, or the /64 of an IPv6 one, which is one customer's."""
-    if ":" not in host:
-        return host
-    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]
+        Not so an INVITE that comes again, and other requests that begin something.
+        """
+        found = _CALL_ID.search(datagram, 0, _LOOKED_AT)
+        callID = found[1].strip() if found is not None else b""
+        if not self._isLive(callID):
+            return None
+        inside = datagram.startswith(_WITHOUT_TAG) or _TO_TAG.search(datagram, 0, _LOOKED_AT)
+        return callID if inside else None
+
+    def _servesCall(self, callID: bytes, host: str, now: float) -> bool:
+        if self._ofCalls.take(callID, now):
+            return True
+        return self._inCalls.take(sourceOf(host), now) and (
+            not self._isOverloaded() or self._inCalls.take(None, now)
+        )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from twisted.logger import Logger
 
 from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.sources import sourceOf
 
 SCANNERS = (
     *("friendly-scanner", "sipvicious", "sipcli", "sundayddr"),
@@ -54,8 +55,8 @@ class Scanners:
     ) -> None:
         self._knows, self._seconds = knows, seconds
         self._quietLog = QuietLog(self.log, seconds)
-        self._tried: dict[str, dict[str, float]] = {}  # host -> user -> when; the latest last
-        self._barred: dict[str, float] = {}  # host -> until
+        self._tried: dict[str, dict[str, float]] = {}  # source -> user -> when; the latest last
+        self._barred: dict[str, float] = {}  # source -> until
         self.counts: Counter[str] = Counter()
         self.change(words, most)
 
@@ -73,12 +74,13 @@ class Scanners:
 
     def isOne(self, data: bytes, host: str) -> bool:
         """Is that message from a scanner? host: the IP address that it came from."""
-        until = self._barred.get(host)
+        source = sourceOf(host)
+        until = self._barred.get(source)
         if until is not None:
             if self._seconds() < until:
                 self.counts["barred"] += 1
                 return True
-            del self._barred[host]
+            del self._barred[source]
         found = self._pattern.search(data, 0, _LOOKED_AT) if self._pattern is not None else None
         if found is None:
             return False
@@ -95,17 +97,17 @@ class Scanners:
         """Somebody there was refused as that user, or for want of one."""
         if not self._most:
             return
-        now = self._seconds()
-        tried = self._tried.pop(host, {})
+        now, source = self._seconds(), sourceOf(host)
+        tried = self._tried.pop(source, {})
         tried.pop(user, None)
         tried[user] = now
-        self._tried[host] = tried = {u: at for u, at in tried.items() if now - at < MINUTE}
+        self._tried[source] = tried = {u: at for u, at in tried.items() if now - at < MINUTE}
         if len(self._tried) > MOST_SOURCES:
             del self._tried[next(iter(self._tried))]
         if len(tried) <= self._most or self._knows(host):
             return
-        del self._tried[host]
-        self._barred[host] = now + BARRED
+        del self._tried[source]
+        self._barred[source] = now + BARRED
         if len(self._barred) > MOST_SOURCES:
             del self._barred[next(iter(self._barred))]
         self._quietLog.warn(

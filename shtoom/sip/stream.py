@@ -24,6 +24,7 @@ from shtoom.sip.framing import Broken, Framer, IFramer
 from shtoom.sip.inlet import Inlet
 from shtoom.sip.parser import MAX_BYTES
 from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.sources import sourceOf
 from shtoom.sip.transport import (
     SECURE,
     Address,
@@ -196,10 +197,11 @@ class StreamTransport:
 
     def accepted(self, host: str) -> bool:
         """May one more connection from there be served?"""
+        source = sourceOf(host)
         if (
             self._closed
             or self._sources.total() >= self.limits.total
-            or self._sources[host] >= self.limits.perSource
+            or self._sources[source] >= self.limits.perSource
         ):
             self.counts["refused"] += 1
             self._quietLog.warn(
@@ -208,11 +210,11 @@ class StreamTransport:
                 "are open",
                 name=self.name,
                 host=host,
-                mine=self._sources[host],
+                mine=self._sources[source],
                 all=self._sources.total(),
             )
             return False
-        self._sources[host] += 1
+        self._sources[source] += 1
         self.counts["accepted"] += 1
         return True
 
@@ -247,10 +249,10 @@ class StreamTransport:
                 reason=reason,
             )
         if connection.accepted:
-            host = connection.address[0]
-            self._sources[host] -= 1
-            if not self._sources[host]:
-                del self._sources[host]
+            source = sourceOf(connection.address[0])
+            self._sources[source] -= 1
+            if not self._sources[source]:
+                del self._sources[source]
         if self._open.get(connection.address) is connection:
             del self._open[connection.address]
             if not self._closed:

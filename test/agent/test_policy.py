@@ -54,6 +54,17 @@ class PolicyTests(SynchronousTestCase):
         self.assertIn("--max-early-calls=10", refusal.remedy)
         self.assertIsNone(policy.refusal(OTHER, 0, [HOST] * 5))
 
+    def test_anIPv6NetworkIsOneSource(self) -> None:
+        """Who has a /64 has one address more than there are calls."""
+        policy = self.policy(maxEarlyCalls=10)
+        early = [f"2001:db8::{n:x}" for n in range(1, 6)]
+        refusal = policy.refusal("2001:db8::beef", 0, early)
+        assert refusal is not None
+        self.assertIn("5 calls from one source", refusal.reason)
+        self.assertIn("others than 2001:db8::/64", refusal.remedy)
+        for host in (OTHER, "2001:db8:0:1::1"):
+            self.assertIsNone(policy.refusal(host, 0, early))
+
     def test_allOfTheEarlyCalls(self) -> None:
         """Then nobody has one more, not even this machine."""
         policy = self.policy(maxEarlyCalls=10)
@@ -68,7 +79,8 @@ class PolicyTests(SynchronousTestCase):
         for limited, rule in ((False, ""), (True, "max-early-calls")):
             policy = self.policy(maxEarlyCalls=10, limitLoopback=limited)
             self.assertEqual(self.refused(policy.refusal("127.0.0.1", 0, early)), rule)
-            self.assertEqual(policy.trusts("::1"), not limited)
+            for host in ("::1", "::ffff:127.0.0.1"):
+                self.assertEqual(policy.trusts(host), not limited)
             self.assertFalse(policy.trusts(HOST))
             self.assertFalse(policy.trusts("fe80::1%eth0"))
 

@@ -106,6 +106,15 @@ class DictionaryTests(FieldCase):
         self.assertGreater(self.lab.application.exchange.scanners.counts["barred"], 18)
         self.assertNothingLeft()
 
+    def test_anIPv6NetworkIsOneSource(self) -> None:
+        """Who has a /64 may try each user from another address; phones at home there are heard."""
+        scanners = self.lab.application.exchange.scanners
+        for number in range(30):
+            scanners.refused(f"2001:db8::{number:x}", str(number))
+        self.assertTrue(scanners.isOne(b"OPTIONS", "2001:db8::beef"))
+        self.assertFalse(scanners.isOne(b"OPTIONS", "2001:db8:0:1::1"))
+        self.assertEqual(scanners.counts["barred"], 1)
+
     def test_numbersThatAreCalled(self) -> None:
         """INVITEs of a stranger to one number after the other."""
         for number in range(40):

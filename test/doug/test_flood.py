@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from ipaddress import ip_network
 from itertools import count
@@ -78,6 +79,45 @@ class FloodCases(FieldCase):
         bob.cancel()
         self.bob.response("487 INVITE")
         self.assertEqual(len(app.got(CallEndedEvent)), 1)
+
+    def test_callsOfItsOwnAreNoWayAround(self) -> None:
+        """With twenty that ring, whose Call-IDs its requests have, it is heard no more often; a To
+        tag has them heard as often as all that is said in calls of one source.
+        """
+        answered: list[int] = []
+        for calls, to in ((0, ""), (20, ""), (20, ";tag=1")):
+            self.mallory.forget()
+            for number in range(calls):
+                self.mallory.raw(request("INVITE", number, self.mallory.host, body=BODY))
+            self.lab.advance(3.0)
+            self.mallory.forget()
+            for number in range(2000):
+                method = METHODS[number % 5]
+                data = request(method, 10_000 * len(answered) + number, self.mallory.host)
+                if calls:
+                    theirs = f"Call-ID: {number % calls}{self.mallory.host}".encode()
+                    data = re.sub(rb"Call-ID: \S+", theirs, data)
+                data = data.replace(b">\r\nCall-ID", f">{to}\r\nCall-ID".encode())
+                self.lab.reactor.callLater(number / 2000, self.mallory.raw, data)
+            self.lab.advance(1.2)
+            answered.append(len(self.mallory.labels("(2..|4..|501) .*")))
+            self.lab.advance(40.0)
+        self.assertEqual(answered[0], answered[1])
+        self.assertTrue(145 <= answered[0] <= 155, answered)
+        self.assertTrue(20 * 6 + 145 <= answered[2] <= 20 * 6 + 160, answered)
+
+    def test_aCallOfTheFloodersNetwork(self) -> None:
+        """What is said in it is served, though nothing else of that source is."""
+        call = self.answered(actor=self.mallory)
+        app = self.app
+        self.flood(3.0)
+        self.lab.advance(2.0)
+        call.reoffer()
+        call.ask("INFO")
+        self.mallory.response("200 INFO", within=0.1)
+        call.bye()
+        self.mallory.response("200 BYE", within=0.1)
+        self.assertEqual(app.names[-1], "CallEndedEvent")
 
     def test_callsThatAreNeverAcknowledged(self) -> None:
         """INVITEs alone: half of the early calls at most, so that others ring."""

@@ -6,16 +6,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.sip.gate import Gate, TokenBuckets, Verdict, sourceOf
+from shtoom.sip.gate import AT_ONCE, OF_A_CALL, Gate, TokenBuckets, Verdict
 
 HOST, OTHER = "203.0.113.5", "203.0.113.6"
 LIVE = b"live-1@host"
 PASS, REFUSE, DROP = Verdict.PASS, Verdict.REFUSE, Verdict.DROP
 
 
-def request(method: str = "OPTIONS", callID: str = "1", name: str = "Call-ID: ") -> bytes:
+def request(
+    method: str = "OPTIONS", callID: str = "1", name: str = "Call-ID: ", to: str = "To: <sip:a@b>"
+) -> bytes:
     """As much of one as the gate looks at."""
-    return f"{method} sip:a@b SIP/2.0\r\nVia: x\r\n{name}{callID}\r\nCSeq: 1 {method}\r\n".encode()
+    lines = f"{method} sip:a@b SIP/2.0", "Via: x", to, f"{name}{callID}", f"CSeq: 1 {method}"
+    return "\r\n".join((*lines, "")).encode()
+
+
+def inside(method: str = "INFO", to: str = "To: <sip:a@b>;tag=1", name: str = "Call-ID: ") -> bytes:
+    """One in a dialog of the call that goes on."""
+    return request(method, LIVE.decode(), name, to)
 
 
 class BucketTests(SynchronousTestCase):
@@ -79,7 +87,7 @@ class GateTests(SynchronousTestCase):
         self.gate = Gate(
             5,
             trusts=lambda host: host.startswith("127."),
-            isLive=lambda callID: callID == LIVE,
+            isLive=lambda callID: callID.startswith(b"live-"),
             isOverloaded=lambda: self.overloaded,
         )
 
@@ -109,17 +117,50 @@ class GateTests(SynchronousTestCase):
         """
         self.verdicts(50)
         for n, name in enumerate(("Call-ID: ", "call-id:", "CALL-ID \t: ", "i: ", "I:")):
-            for method in ("BYE", "INVITE", "ACK", "INFO"):
-                data = request(method, LIVE.decode(), name)
-                self.assertEqual(self.verdicts(1, data, now=float(n)), [PASS], name)
+            for method in ("BYE", "INVITE", "INFO", "ACK"):
+                data = inside(method, name=name)
+                self.assertEqual(self.verdicts(1, data, now=20.0 * n), [PASS], name)
         response = b"SIP/2.0 200 OK\r\nVia: x\r\nCall-ID: " + LIVE + b"\r\n\r\n"
-        self.assertEqual(self.verdicts(1, response, now=9.0), [PASS])
+        self.assertEqual(self.verdicts(1, response, now=100.0), [PASS])
+        for n, to in enumerate(("t:<sip:a@b>;TAG = 1", "To :\t<sip:a@b>\r\n ;x=y\r\n\t; tag=1")):
+            self.assertEqual(self.verdicts(1, inside(to=to), now=110.0 + n), [PASS], to)
 
-    def test_aLivingCallIsNoWayAround(self) -> None:
-        """It has a bucket of its own, and no answer beyond it."""
-        data = request("INFO", LIVE.decode())
-        self.assertEqual(self.verdicts(12, data), [PASS] * 10 + [DROP] * 2)
+    def test_CANCELAndACKOfACallHaveNoTag(self) -> None:
+        """They belong to its INVITE."""
+        self.verdicts(50)
+        for method in ("CANCEL", "ACK"):
+            self.assertEqual(self.verdicts(1, request(method, LIVE.decode())), [PASS])
+
+    def test_aCallIDAloneIsNoWayAround(self) -> None:
+        """What begins something counts for its source, whatever Call-ID it has."""
+        for method in ("REGISTER", "OPTIONS", "INVITE", "MESSAGE"):
+            self.setUp()
+            found = self.verdicts(32, request(method, LIVE.decode()))
+            self.assertEqual(found, [PASS] * 10 + [REFUSE] * 2 + [DROP] * 20, method)
+
+    def test_whatOneCallHas(self) -> None:
+        """A little for itself, then a share of what its source has for calls; no answer beyond."""
+        found = self.verdicts(20, inside())
+        self.assertEqual(found, [PASS] * (int(AT_ONCE) + 10) + [DROP] * 4)
         self.assertEqual(self.verdicts(1), [PASS])
+
+    def test_manyCallsOfOneSourceAreNoWayAround(self) -> None:
+        """Hundred calls have what each has for itself, and together as much as a source."""
+        calls = [request("INFO", f"live-{n}", to="t: <sip:a@b>;tag=1") for n in range(100)]
+        found = [self.verdicts(1, calls[n % 100], now=n / 2000)[0] for n in range(20_000)]
+        most = 100 * (AT_ONCE + OF_A_CALL * 10) + 10 + 5 * 10
+        self.assertLessEqual(found.count(PASS), most)
+        self.assertGreater(found.count(PASS), most - 110)
+        self.assertEqual(found.count(REFUSE), 0)
+
+    def test_aCallIsServedWhateverOthersOfItsSourceDo(self) -> None:
+        """As far as its own little goes."""
+        calls = [request("INFO", f"live-other-{n}", to="t: <sip:a@b>;tag=1") for n in range(30)]
+        for data in calls * 20:
+            self.verdicts(1, data)
+        self.verdicts(100)
+        self.assertEqual(self.verdicts(8, inside()), [PASS] * int(AT_ONCE) + [DROP] * 2)
+        self.assertEqual(self.verdicts(1, inside("BYE"), now=1 / OF_A_CALL), [PASS])
 
     def test_ACKsCountApart(self) -> None:
         """An INVITE that is refused has one; none of them is ever answered."""
@@ -141,13 +182,19 @@ class GateTests(SynchronousTestCase):
         hosts = [f"203.0.113.{n}" for n in range(30)]
         found = [self.verdicts(1, host=host)[0] for host in hosts]
         self.assertEqual(found, [PASS] * 10 + [DROP] * 20)
-        self.assertEqual(self.verdicts(1, request("BYE", LIVE.decode())), [PASS])
+        self.assertEqual(self.verdicts(1, inside("BYE")), [PASS])
         self.overloaded = False
         self.assertEqual(self.verdicts(1, host=OTHER), [PASS])
 
-    def test_sources(self) -> None:
-        """An IPv4 address; of IPv6 the /64."""
-        self.assertEqual(sourceOf("2001:db8::1"), sourceOf("2001:db8:0:0:ffff::2"))
-        self.assertEqual(sourceOf("fe80::1%eth0"), sourceOf("fe80::2"))
-        self.assertNotEqual(sourceOf("2001:db8::1"), sourceOf("2001:db8:0:1::1"))
-        self.assertNotEqual(sourceOf("192.0.2.1"), sourceOf("192.0.2.2"))
+    def test_overloadInsideOfCalls(self) -> None:
+        """Each call has its own little; beyond that forged sources share what one has."""
+        self.overloaded = True
+        hosts = [f"203.0.113.{n}" for n in range(30)]
+        found = [self.verdicts(1, inside(), host)[0] for host in hosts]
+        self.assertEqual(found, [PASS] * (int(AT_ONCE) + 10) + [DROP] * 14)
+
+    def test_addressesOfOneNetworkAreOneSource(self) -> None:
+        """Of IPv6 it is the /64."""
+        hosts = [f"2001:db8::{n:x}" for n in range(30)]
+        found = [self.verdicts(1, host=host)[0] for host in hosts]
+        self.assertEqual(found, [PASS] * 10 + [REFUSE] * 2 + [DROP] * 18)

@@ -317,6 +317,20 @@ class StreamTests(SynchronousTestCase):
         net.join(net.client.factory)
         self.assertEqual(len(net.server), 3)
 
+    def test_anIPv6NetworkIsOneSource(self) -> None:
+        """Who has a /64 has no end of addresses; one that is closed makes room for its network."""
+        net = Net(StreamLimits(perSource=3))
+        net.client.limits = StreamLimits()
+        for n in range(1, 6):
+            net.join(net.client.factory, f"2001:db8::{n}")
+        self.assertEqual((len(net.server), net.server.counts["refused"]), (3, 2))
+        net.join(net.client.factory, "2001:db8:0:1::1")
+        self.assertEqual(len(net.server), 4)
+        net.pumps[0].clientIO.loseConnection()
+        net.flush()
+        net.join(net.client.factory, "2001:db8::9")
+        self.assertEqual(len(net.server), 4)
+
     def test_connectionsInAllAreLimited(self) -> None:
         net = Net(StreamLimits(total=2))
         for n in range(3):
