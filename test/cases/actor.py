@@ -1,8 +1,8 @@
 """Scripted SIP actors on the lab's network: they say what a test says, and note what they hear.
 
 Lives here: Actor (one address with a SIP port) and Dialogue (one call of it, either side) with
-branches, tags, CSeq, route sets; raw text. Not here: RTP (media.py), the server and its application
-(case.py).
+branches, tags, CSeq, route sets; raw text; a description and what it says. Not here: RTP
+(media.py), the server and its application (case.py).
 """
 
 from __future__ import annotations
