@@ -201,7 +201,8 @@ _CREDENTIALS = re.compile(
 _DIGEST_SECRETS = re.compile(
     rb"""(\b(?:response|rspauth)\s*=\s*)(?:"[^"\r\n]*"?|[^\s,"]+)""", re.IGNORECASE
 )
-_PASSWORD = re.compile(rb"(sips?:[^\s:@<>\"]*:)[^\s@<>\"]*@", re.IGNORECASE)
+# It takes what is no password, too, so that nothing is looked at twice.
+_PASSWORD = re.compile(rb"(sips?:[^\s:@<>\"]*:)([^\s@<>\"]*)(@?)", re.IGNORECASE)
 _MEDIA_KEYS = re.compile(rb"(inline:|a=ice-pwd:)([^\s|]+)", re.IGNORECASE)
 _KEY_BODY = re.compile(
     rb"^(?:content-type|c)[ \t]*:[ \t]*application/(?:dtmf|vnd\.nortelnetworks\.digits)",
@@ -222,7 +223,7 @@ def masked(data: bytes, maskKeys: bool = False) -> bytes:
     head, body = data[:end], data[end:]
     head = _CREDENTIALS.sub(_credentials, head)
     head = _DIGEST_SECRETS.sub(rb'\1"***"', head)
-    head = _PASSWORD.sub(rb"\1***@", head)
+    head = _PASSWORD.sub(lambda m: m[1] + b"***@" if m[3] else m[0], head)
     body = _MEDIA_KEYS.sub(lambda m: m[1] + b"*" * len(m[2]), body)
     if maskKeys and _KEY_BODY.search(head):
         body = _KEY_LINE.sub(lambda m: (m[1] or b"") + b"*" * len(m[2]), body)

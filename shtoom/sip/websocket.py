@@ -27,6 +27,9 @@ SUBPROTOCOL = "sip"
 LONGEST_HANDSHAKE = 16_384
 """Bytes of the HTTP request that asks for WebSocket."""
 
+MOST_FRAMES = 1000
+"""Frames of one message: empty ones are a fault that no length would end."""
+
 TOO_BIG, NOT_VALID = 1009, 1002
 """Why a connection is closed (RFC 6455 7.4.1)."""
 
@@ -53,14 +56,15 @@ class WebSocketFramer:
         self._longest = longest
         self._connection = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
         self._head = bytearray()
-        self._parts: list[bytes] = []
+        self._parts = bytearray()  # of a message, and how many frames they were
+        self._count = 0
         self._began = False  # has a frame begun that is not complete?
         self._over = False
 
     @property
     def within(self) -> bool:
         """As IFramer has it."""
-        return not self.begun or self._began or bool(self._parts)
+        return not self.begun or self._began or self._count > 0 or bool(self._parts)
 
     def received(self, data: bytes) -> list[Piece]:
         """As IFramer has it."""
@@ -154,13 +158,13 @@ class WebSocketFramer:
             return [*said, *self._end("closed by the far end")]
         if isinstance(event, events.TextMessage | events.BytesMessage):
             data = event.data
-            self._parts.append(data.encode() if isinstance(data, str) else bytes(data))
-            if sum(map(len, self._parts)) > self._longest:
-                self._parts.clear()
+            self._parts += data.encode() if isinstance(data, str) else data
+            self._count += event.frame_finished
+            if len(self._parts) > self._longest or self._count > MOST_FRAMES:
                 return self._tooBig()
             if event.message_finished:
-                whole = b"".join(self._parts)
-                self._parts.clear()
+                whole = bytes(self._parts)
+                self._forget()
                 return [Whole(whole) if whole.strip(b"\r\n\0") else Ping()]
         return []  # a pong, or the beginning of a message
 
@@ -178,8 +182,13 @@ class WebSocketFramer:
 
     def _end(self, reason: str) -> list[Piece]:
         self._over, self._began = True, False
-        self._parts.clear()
+        self._forget()
         return [Over(reason)]
+
+    def _forget(self) -> None:
+        """The next frame begins a message."""
+        self._parts.clear()
+        self._count = 0
 
 
 def _origin(asked: events.Request) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from hypothesis import given
@@ -79,6 +80,20 @@ class MaskTests(SynchronousTestCase):
         self.assertIn(b"|2^20", found)
         body = INVITE.partition(b"\r\n\r\n")[2]
         self.assertEqual(len(found.partition(b"\r\n\r\n")[2]), len(body))
+
+    def test_passwordsAreFoundInLinearTime(self) -> None:
+        """Four times the addresses that have none take about four times as long, not sixteen."""
+
+        def seconds(count: int) -> float:
+            data = b"OPTIONS sip:a SIP/2.0\r\nX: " + b"sip:" * count + b"\r\n\r\n"
+            found = []
+            for _ in range(5):
+                begin = time.thread_time()
+                self.assertEqual(masked(data), data)
+                found.append(time.thread_time() - begin)
+            return min(found)
+
+        self.assertLess(seconds(16000), 9 * seconds(4000))
 
     def test_keysOnRequest(self) -> None:
         self.assertEqual(masked(INFO), INFO)

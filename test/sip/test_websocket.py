@@ -8,7 +8,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.sip.framing import Broken, Over, Piece, Ping, Say, Whole
-from shtoom.sip.websocket import LONGEST_HANDSHAKE, WebSocketFramer, missing
+from shtoom.sip.websocket import LONGEST_HANDSHAKE, MOST_FRAMES, WebSocketFramer, missing
 from test.sip.streamed import PLAIN, WITH_BODY
 
 if missing() is None:
@@ -161,6 +161,24 @@ class MessageTests(WebSocketCase):
         self.assertEqual(self.client.closed, 1009)
         self.assertEqual(self.framer.received(b"more"), [])
         self.assertEqual(self.framer.wrap(PLAIN), b"")
+
+    def test_framesWithoutEnd(self) -> None:
+        """Empty ones too: a message has so many, then it is too long."""
+        self.begin()
+        empty = b"\x00\x80\0\0\0\0"
+        pieces = self.hear(b"\x01\x81\0\0\0\0x" + empty * (MOST_FRAMES - 1))
+        self.assertEqual(pieces, [])
+        self.assertTrue(self.framer.within)
+        pieces = self.hear(empty)
+        self.assertIsInstance(pieces[-1], Over)
+        self.assertEqual(self.client.closed, 1009)
+
+    def test_manyFramesAreAMessage(self) -> None:
+        """As many as it has bytes, and empty ones between, twice."""
+        self.begin()
+        text = PLAIN.decode()
+        for _ in range(2):
+            self.assertEqual(self.wholes(self.hear(self.client.say(text, len(text)))), [PLAIN])
 
     def test_whatIsNoFrame(self) -> None:
         """Frames without a mask, with bits that mean nothing, text that is none: the end."""

@@ -65,10 +65,11 @@ class WebClient:
     def say(self, text: str, parts: int = 1) -> bytes:
         """A message, in so many frames."""
         size = -(-len(text) // parts) or 1
-        cut = [text[at : at + size] for at in range(0, len(text), size)]
         return b"".join(
-            self._connection.send(TextMessage(data=part, message_finished=part is cut[-1]))
-            for part in cut
+            self._connection.send(
+                TextMessage(data=text[at : at + size], message_finished=at + size >= len(text))
+            )
+            for at in range(0, len(text), size)
         )
 
     def ping(self) -> bytes:
