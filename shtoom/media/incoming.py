@@ -313,16 +313,18 @@ class Incoming(_Row):
         if before is not None and latch.outranks(before):
             self._buffer()  # who spoke until now was not the far end
         self._fromUs = self._isOurs(source)
-        self._outgoing.address = source
+        if latch.isAnswered:
+            self._outgoing.address = source
         if self.described is not None and source[0] != self.described[0]:
             _log.info(
                 "{label}: SDP said {host} port {port}, RTP came from {source} port {sourcePort}: "
-                "following it",
+                "{what}",
                 label=self.label,
                 host=self.described[0],
                 port=self.described[1],
                 source=source[0],
                 sourcePort=source[1],
+                what="following it" if latch.isAnswered else "it is heard, and gets no sound",
             )
         return True
 
@@ -359,7 +361,7 @@ class Incoming(_Row):
         if self._held:
             self._drop("held")
         elif isKey:
-            if now >= self.latch.trustedFrom:
+            if now >= self.latch.keysFrom:
                 self._keyReceived(timestamp, ssrc, payload, marker, now)
         else:
             self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")

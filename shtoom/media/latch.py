@@ -7,16 +7,18 @@ passed in. Not here: sockets, and what is in the packets (media.incoming).
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 Address = tuple[str, int]
 
-IN_SEQUENCE = 4  # packets that an unannounced source must show
 REOPENS = 2.0  # seconds without RTP after which the same stream may come from elsewhere
-PATIENCE = 1.0  # seconds that an announced source has before an unannounced one is believed
-MISLED = 0.2  # the same, if what was announced is a private address
+PATIENCE = 2.0  # seconds that an announced source has before an unannounced one is believed
+MISLED = 0.2  # the same, if what was announced is a private address, or the same stream goes on
 TRIAL = 0.1  # seconds in which a new source that may be the wrong one is taken, but not heard
-FASTEST = 150.0  # packets a second that a stream may have sent while nothing of it came
-_MOST_CANDIDATES = 4
+KEYLESS = 3.0  # seconds in which an unannounced source is heard, but presses no keys
+SLOWEST, FASTEST = 5.0, 150.0  # packets a second of what may be a phone; the packets last 10-60 ms
+_MOST_MISSING = 4  # packets in a row that a stream may lose and be the same
+_MOST_CANDIDATES = 16
 
 # RFC 1918, 6598, 3927, 4193 and loopback: addresses that a far end may write by mistake. Those
 # that ipaddress calls private are more: examples and benchmarks are as good as public here.
@@ -47,39 +49,52 @@ def isPrivate(host: str) -> bool:
     return any(address in network for network in _PRIVATE if network.version == address.version)
 
 
+class _Candidate(NamedTuple):
+    """A stream of somebody who was not announced. since: seconds of its beginning."""
+
+    since: float
+    sequence: int
+    count: int
+
+
 class Latch:
     """The one source that a stream is taken from.
 
     The host of the SDP is believed at its first packet, from any port, and its port there wins over
     others of that host; the host that the signalling comes from too, as long as the SDP's was not
-    heard. Any other must show IN_SEQUENCE packets in sequence of one SSRC, and is heard only while
-    the announced ones are silent: for PATIENCE seconds, or MISLED ones if the SDP has a private
-    address and the packets do not; never while the far end is to send nothing. Once latched, the
-    source stays, unless a better one is heard. A new description opens the latch again for those
-    that are as good; REOPENS seconds without RTP, off hold, do for the same stream: its SSRC, its
-    sequence going on.
+    heard. Any other must show a stream of one SSRC at the pace of a phone, and is heard only while
+    the announced ones are silent: both for PATIENCE seconds, or MISLED ones if the SDP has a
+    private address and the packets do not; never while the far end is to send nothing. Its keys are
+    taken later still. Sound goes to it only from a private address in the SDP, where it could not
+    arrive: carriers that send from another place than they listen at are heard, and thieves get
+    nothing.
 
-    source: (host, port), None before the first. trustedFrom: until then, in seconds, a source that
-    a better one may oust should get sound, but not be heard. ssrc, sequence, heardAt: of its last
-    packet. Who finds that packets come from source need not ask admits(), but keeps these true for
-    when it has to.
+    Once latched, the source stays, unless a better one is heard. A new description opens the latch
+    again for those that are as good; REOPENS seconds without RTP, off hold, do for the same stream:
+    its SSRC, its sequence going on.
+
+    source: (host, port), None before the first. isAnswered: does it get our sound? trustedFrom:
+    until then, in seconds, a source that a better one may oust should not be heard; keysFrom: until
+    then its keys do not count. ssrc, sequence, heardAt: of its last packet. Who finds that packets
+    come from source need not ask admits(), but keeps these true for when it has to.
     """
 
     __slots__ = ("_candidates", "_described", "_held", "_rank", "_signalling", "_since", "heardAt",
-                 "sequence", "source", "ssrc", "trustedFrom")  # fmt: skip
+                 "isAnswered", "keysFrom", "sequence", "source", "ssrc", "trustedFrom")  # fmt: skip
 
     def __init__(self) -> None:
         self.source: Address | None = None
         self.ssrc: int | None = None
         self.sequence = 0
-        self.trustedFrom = float("-inf")
+        self.isAnswered = False
+        self.trustedFrom = self.keysFrom = float("-inf")
         self.heardAt = float("-inf")
         self._rank = _STRANGER  # of the present source
         self._described: Address | None = None
         self._signalling: str | None = None
         self._since = float("-inf")
         self._held = False
-        self._candidates: dict[tuple[Address, int], tuple[int, int]] = {}
+        self._candidates: dict[tuple[Address, int], _Candidate] = {}
 
     def expect(
         self, remote: Address | None, signallingHost: str | None, held: bool, now: float
@@ -95,18 +110,30 @@ class Latch:
         self._candidates.clear()
         if self.source is not None:
             self._rank = self._rankOf(self.source)
+            if self._rank != _STRANGER:
+                self.keysFrom = self.trustedFrom
 
     def admits(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
         """Is this packet, with a payload type that was agreed on, taken? Then source is its own."""
         if source != self.source:
             rank = self._rankOf(source)
-            if not self._mayChange(rank, ssrc, sequence, now):
+            goesOn = ssrc == self.ssrc and self._goesOn(sequence, now)
+            if not (goesOn or self._mayChange(rank)):
                 return False
-            if rank == _STRANGER and not self._proven(source, ssrc, sequence, now):
-                return False
+            misled = goesOn or self._isMisled(source[0])
+            if rank == _STRANGER:
+                if self._held:
+                    return False  # nobody is to speak: silence tells nothing
+                patience = MISLED if misled else PATIENCE
+                if not self._proven((source, ssrc), sequence, patience, now):
+                    return False
             self.source, self._rank = source, rank
+            self.isAnswered = rank != _STRANGER or misled or self._described is None
             doubtful = rank in (_STRANGER, _DESCRIBED)
             self.trustedFrom = now + TRIAL if doubtful else float("-inf")
+            self.keysFrom = self.trustedFrom
+            if rank == _STRANGER and not goesOn:
+                self.keysFrom = now + KEYLESS
             self._candidates.clear()
         self.ssrc, self.sequence, self.heardAt = ssrc, sequence, now
         return True
@@ -128,31 +155,33 @@ class Latch:
             return _EXACT if source[1] == described[1] else _DESCRIBED
         return _SIGNALLED if source[0] == self._signalling else _STRANGER
 
-    def _mayChange(self, rank: int, ssrc: int, sequence: int, now: float) -> bool:
-        if rank == _STRANGER and self._held:
-            return False  # nobody is to speak: silence tells nothing
+    def _mayChange(self, rank: int) -> bool:
         if self.source is None or rank > self._rank:
             return True
-        if self.heardAt < self._since and rank >= min(self._rank, _DESCRIBED):
-            return True
-        return ssrc == self.ssrc and not self._held and self._goesOn(sequence, now)
+        return self.heardAt < self._since and rank >= min(self._rank, _DESCRIBED)
 
     def _goesOn(self, sequence: int, now: float) -> bool:
-        """Is it, after a silence, what the stream may have come to meanwhile?"""
+        """Is it, after a silence off hold, what the stream may have come to meanwhile?"""
         silent = now - self.heardAt
-        return silent >= REOPENS and 0 < (sequence - self.sequence) & 0xFFFF <= silent * FASTEST
+        if self._held or silent < REOPENS:
+            return False
+        return 0 < (sequence - self.sequence) & 0xFFFF <= silent * FASTEST
 
-    def _proven(self, source: Address, ssrc: int, sequence: int, now: float) -> bool:
+    def _proven(self, who: tuple[Address, int], sequence: int, patience: float, now: float) -> bool:
+        """Has it shown for so long what a phone sends, and nobody better anything?"""
         candidates = self._candidates
-        last, count = candidates.pop((source, ssrc), (sequence, 0))
-        count = count + 1 if sequence == (last + 1) & 0xFFFF else 1
+        since, last, count = candidates.pop(who, (now, sequence - 1, 0))
+        if (last - sequence) & 0xFFFF > _MOST_MISSING:  # else it comes late, or once more
+            if (sequence - last) & 0xFFFF > _MOST_MISSING + 1:
+                since, count = now, 0
+            last, count = sequence, count + 1
         if len(candidates) >= _MOST_CANDIDATES:
             del candidates[next(iter(candidates))]
-        candidates[source, ssrc] = sequence, count
-        if count < IN_SEQUENCE:
+        candidates[who] = _Candidate(since, last, count)
+        shown = now - since
+        if shown < patience or now - max(self._since, self.heardAt) < patience:
             return False
-        patience = MISLED if self._isMisled(source[0]) else PATIENCE
-        return now - max(self._since, self.heardAt) >= patience
+        return SLOWEST * shown <= count <= FASTEST * shown
 
     def _isMisled(self, host: str) -> bool:
         """Did the SDP name an address that nothing comes from where `host` is?"""

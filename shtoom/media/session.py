@@ -129,7 +129,7 @@ class MediaSession:
 
         It counts as that, too, if something is heard from there.
         """
-        self._outgoing.doubt = Doubt(lambda: self._incoming.firstAt is not None)
+        self._outgoing.doubt = Doubt(lambda: self._incoming.latch.isAnswered)
 
     def trust(self) -> None:
         """The far end is who it says it is."""

@@ -1,8 +1,9 @@
 """RTP theft and injection: who sprays a call's port hears nothing, says nothing, presses nothing.
 
 A sprayer sends 200 packets a second of a tone of its own from the moment of the answer, and presses
-a key each half second. Counted: packets of the call that it got (stolen), milliseconds of its tone
-in what the application heard, its keys among the application's events.
+a key each half second; a patient one keeps the pace of a phone. Counted: packets of the call that
+it got (stolen), milliseconds of its tone in what the application heard, its keys among the
+application's events.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from test.cases.case import Ear, FieldCase
 from test.cases.media import Address, MediaEnd, Samples, assertGapless
 
 EVERY = 0.005  # seconds between its packets
+PATIENT = 0.02  # the same, of one that would pass for a phone
 OURS, THEIRS = 440.0, 660.0  # Hz
 SSRC, FOREIGN = 0x1234ABCD, 0x66666666
 NATTED = "10.1.33.103"
@@ -45,13 +47,14 @@ class Sprayer:
         seq: int = 5000,
         ts: int = 900000,
         after: float = 0.0,
+        every: float = EVERY,
     ) -> None:
         """Sound and keys, as if they were the phone's."""
-        count = round(seconds / EVERY)
-        self.end.say(to, count=count, seq=seq, ts=ts, ssrc=ssrc, hz=THEIRS, every=EVERY,
+        count = round(seconds / every)
+        self.end.say(to, count=count, seq=seq, ts=ts, ssrc=ssrc, hz=THEIRS, every=every,
                      after=after)  # fmt: skip
         for n in range(round(seconds / 0.5)):
-            number = seq + round(0.5 * n / EVERY)
+            number = seq + round(0.5 * n / every)
             self.end.press(to, "9", ts=ts + 4000 * n, seq=number, ssrc=ssrc, after=after + 0.5 * n)
 
     @property
@@ -86,6 +89,18 @@ class TheftCase(FieldCase):
             call.media, count=count, seq=seq, ts=seq * 160, ssrc=SSRC, hz=OURS, after=after
         )
 
+    def sprayed(self, described: str, every: float, after: float | None) -> Ear:
+        """Five seconds of a sprayer, while the phone says nothing for so long, or ever."""
+        self.sprayFrom(self.mallory.host, 50002)
+        call, ear = self.begin(sdp(described, 40000))
+        self.sprayer.spray(call.media, 5.0, every=every)
+        if after is not None:
+            self.speak(call, 2.0, after=after)
+        self.lab.advance(6.0)
+        self.hangUp(call)
+        self.sprayer.end.close()
+        return ear
+
     def assertNothingTaken(self, ear: Ear, stolen: int = 0) -> None:
         """stolen: so many packets and no more; not a millisecond heard, not a key pressed."""
         self.assertEqual(self.sprayer.stolen, stolen)
@@ -119,6 +134,57 @@ class RightDescriptionTests(TheftCase):
         self.assertNothingTaken(ear)
         self.assertHeard(ear, 2.0)
         assertGapless(self.alice.media.packets)
+        self.finish(call)
+
+    def test_howeverLongThePhoneSaysNothing(self) -> None:
+        """For 1.1 s, 2 s, or to the end of the call: 0 packets, 0 ms, 0 keys."""
+        for after in (1.1, 2.0, None):
+            with self.subTest(after):
+                ear = self.sprayed(self.alice.host, EVERY, after)
+                self.assertNothingTaken(ear)
+                self.assertHeard(ear, 2.0 if after else 0.0)
+        self.finish(self.answered())
+
+    def test_whoPassesForAPhone(self) -> None:
+        """Never gets sound; is heard in place of a phone that says nothing for two seconds.
+
+        That is how carriers send that do not name their address. No key of it counts in five.
+        """
+        for after, heard in ((1.1, 0.0), (2.0, 0.0), (3.0, 0.9), (None, 2.9)):
+            with self.subTest(after):
+                ear = self.sprayed(self.alice.host, PATIENT, after)
+                self.assertEqual(self.sprayer.stolen, 0)
+                self.assertNear(audible(ear.heard, THEIRS) / 1000, heard, 0.1 if heard else 0.0)
+                self.assertEqual(self.app.got(DTMFReceivedEvent), [])
+                self.assertHeard(ear, 2.0 if after else 0.0)
+        self.finish(self.answered())
+
+    def test_aCarrierThatSendsFromElsewhere(self) -> None:
+        """Is heard, and its keys count, from a machine that is not in its SDP; ours go to that."""
+        carrier = MediaEnd(self.lab, "203.0.113.78", 40000)
+        self.addCleanup(carrier.close)
+        call, ear = self.begin()
+        carrier.say(call.media, count=400, ssrc=SSRC, hz=OURS)
+        carrier.press(call.media, "4", ts=64000, seq=401, ssrc=SSRC, after=8.0)
+        self.lab.advance(9.0)
+        self.assertHeard(ear, 5.9)
+        self.assertEqual([event.digits for event in self.app.got(DTMFReceivedEvent)], ["4"])
+        self.assertEqual(carrier.packets, [])
+        assertGapless(self.alice.media.packets)
+        carrier.close()
+        self.finish(call)
+
+    def test_nobodyElsesSoundShowsThatThePhoneIsThere(self) -> None:
+        """Who forges an INVITE of alice's, and speaks, has us send her a second of sound."""
+        call = self.ringing()
+        self.app.leg.answerCall(self.app)
+        self.app.leg.mediaPlay(self.soundFile(14.0))
+        self.alice.response("200 INVITE")
+        self.sprayer.spray(call.media, 5.0, every=PATIENT)
+        self.lab.advance(6.0)
+        self.assertEqual(self.sprayer.stolen, 0)
+        self.assertTrue(45 <= len(self.alice.media.packets) <= 50, len(self.alice.media.packets))
+        call.ack()
         self.finish(call)
 
     def test_fromAnotherAddressAfterThePhoneSpoke(self) -> None:
@@ -247,10 +313,30 @@ class BehindNATTests(TheftCase):
         self.assertHeard(ear, 2.0)
         self.finish(call)
 
+    def test_howeverLongThePhoneSaysNothing(self) -> None:
+        """For 1.1 s, 2 s, or to the end of the call: 0 packets, 0 ms, 0 keys."""
+        for after in (1.1, 2.0, None):
+            with self.subTest(after):
+                ear = self.sprayed(NATTED, EVERY, after)
+                self.assertNothingTaken(ear)
+                self.assertHeard(ear, 2.0 if after else 0.0)
+        self.finish(self.answered())
+
+    def test_whoPassesForAPhonePressesNoKeys(self) -> None:
+        """It may be the phone, whose address nobody knows: it gets sound until the phone speaks.
+
+        Whose is the stream then, and no key was taken meanwhile.
+        """
+        ear = self.sprayed(NATTED, PATIENT, 2.0)
+        self.assertNear(self.sprayer.stolen, 90, 3)
+        self.assertEqual(self.app.got(DTMFReceivedEvent), [])
+        self.assertHeard(ear, 2.0)
+        self.finish(self.answered())
+
     def test_thePhoneTakesItsTime(self) -> None:
-        """Then a stranger is followed until its first packet: fewer than five, 0 ms, 0 keys."""
+        """Then who passes for it is followed until its first packet: fewer than five, 0 ms."""
         call, ear = self.begin(sdp(NATTED, 40000))
-        self.sprayer.spray(call.media, 3.0)
+        self.sprayer.spray(call.media, 3.0, every=PATIENT)
         self.speak(call, 2.0, after=0.26)
         self.lab.advance(3.5)
         self.assertLess(self.sprayer.stolen, 5)
