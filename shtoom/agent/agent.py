@@ -292,5 +292,4 @@ class UserAgent(Lines):
 
 def _tagged(response: Response, toTag: str | None) -> Response:
     """With that To tag (8.2.6.2)."""
-    to = response.toAddress
-    return response if toTag is None else response.replacing("To", str(to.withTag(toTag)))
+    return response if toTag is None else response.tagged(toTag)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twisted.logger import Logger
 
+from shtoom.agent.dialling import Dialling
 from shtoom.agent.gatekeeper import Gatekeeper, Verdict
 from shtoom.agent.registration import sameBinding
-from shtoom.exceptions import MalformedMessage
+from shtoom.agent.routing import literal
+from shtoom.exceptions import InvalidSIPURL, MalformedMessage
+from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.shown import shown
 from shtoom.sip.uri import hostPort, parseURI
 
 if TYPE_CHECKING:
-    from shtoom.sip.fields import NameAddress
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Address, Peer
 
@@ -63,6 +65,19 @@ class Binding(NamedTuple):
         if not self.path and contact.host.strip("[]") == self.host and own != self.port:
             found.append((self.host, own))
         return found
+
+    def check(self) -> None:
+        """MalformedMessage says why no call could be made to it: its contact is dialled, and its
+        path is put into the call, both as they stand here.
+        """
+        try:
+            Dialling(self.contact, None, None, (), 1.0).target()
+        except InvalidSIPURL:
+            wanted = "a sip: address that can be called"
+            raise MalformedMessage("Contact header", wanted, self.contact) from None
+        checkPath(self.path)
+        if literal(self.host.partition("%")[0]) is None:
+            raise MalformedMessage("flow", "an IP address", self.host)
 
 
 class IBindingStore(Protocol):
@@ -109,7 +124,7 @@ class Registrar:
         self._asked: dict[tuple[str, str], int] = {}  # host, user -> challenges without an answer
         if store is not None:
             for user, bindings in store.load().items():
-                self._put(user, list(bindings))
+                self._put(user, self._usable(user, bindings))
 
     def bindings(self, user: str) -> list[Binding]:
         """The devices of that user, the ones liked best first; [] for none, or no such user."""
@@ -168,6 +183,7 @@ class Registrar:
 
     def _update(self, request: Request, peer: Peer, user: str, phone: Phone) -> Response:
         """10.3 steps 6 to 8."""
+        checkPath(request.headerValues("Path"))
         before = self._live(user)
         if "*" in request.headerValues("Contact"):
             if len(request.headerValues("Contact")) > 1 or _expires(request, None) != 0:
@@ -185,7 +201,9 @@ class Registrar:
                 return request.respond(500, "CSeq out of order")
             after = [binding for binding in after if binding not in old]
             if seconds:
-                after.append(self._binding(request, peer, contact, min(seconds, LONGEST)))
+                made = self._binding(request, peer, contact, min(seconds, LONGEST))
+                made.check()
+                after.append(made)
         if len(after) > phone.maxContacts:
             reason = f"{phone.maxContacts} devices are registered, no more may be"
             self._refused(request, peer, reason)
@@ -231,6 +249,25 @@ class Registrar:
                 self._store.save(user, bindings)
             except Exception:
                 self.log.failure("the bindings of {user} are not kept", user=shown(user))
+
+    def _usable(self, user: str, bindings: list[Binding]) -> list[Binding]:
+        """Those of the store that can be called: an older version may have kept others."""
+        found, fault = [], ""
+        for binding in bindings:
+            try:
+                binding.check()
+                found.append(binding)
+            except MalformedMessage as error:
+                fault = str(error)
+        if fault:
+            self.log.warn(
+                "{count} of the bindings kept of {user} cannot be used any more, and are left out: "
+                "{fault}",
+                count=len(bindings) - len(found),
+                user=shown(user),
+                fault=fault,
+            )
+        return found
 
     def _put(self, user: str, bindings: list[Binding]) -> None:
         """They are all of that user."""
@@ -292,6 +329,14 @@ class Registrar:
             source=hostPort(*peer.address),
             why=why,
         )
+
+
+def checkPath(path: Iterable[str]) -> None:
+    """Raises MalformedMessage for what may not stand in the Route of a call (RFC 3327 5.3)."""
+    for value in path:
+        uri = parseNameAddress(value, "Path header").uri
+        if uri.scheme not in ("sip", "sips") or "\0" in value:
+            raise MalformedMessage("Path header", "sip: URIs, without NUL", value)
 
 
 def _expires(request: Request, contact: NameAddress | None) -> int:

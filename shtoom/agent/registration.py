@@ -18,6 +18,7 @@ from shtoom.agent.credentials import Account, Asked, NoAnswer
 from shtoom.agent.dialling import refusedBy
 from shtoom.agent.lines import Outcome, bareFailure
 from shtoom.agent.options import ALLOW
+from shtoom.agent.routing import literal
 from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed, bare
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.headers import Headers
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from shtoom.agent.agent import UserAgent
+    from shtoom.sip.fields import Via
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 """Seconds after a failure; each one doubles them (RFC 5626 4.5 has longer ones)."""
@@ -372,9 +374,8 @@ class Registration:
 
     def _see(self, response: Response) -> None:
         """Our address as the registrar sees it (RFC 3581 4)."""
-        via = response.via
-        seen = (via.received or via.host, int(via.rport or via.port or 5060))
-        if seen != self.seenAs:
+        seen = _seenAt(response.via)
+        if seen is not None and seen != self.seenAs:
             before, self.seenAs = self.seenAs, seen
             if before is not None:
                 self.log.info(
@@ -463,6 +464,14 @@ def _place(uri: URI) -> tuple[str | None, str, int, str]:
     transport = "tls" if uri.scheme == "sips" else (uri.transport or "udp").lower()
     port = uri.port if uri.port is not None else 5061 if transport == "tls" else 5060
     return uri.user, uri.host.lower(), port, transport
+
+
+def _seenAt(via: Via) -> Address | None:
+    """Where our request came from; None if the answer says something that is no address."""
+    host, port = via.received or via.host, via.rport or str(via.port or 5060)
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+        return None
+    return None if literal(host) is None else (host, int(port))
 
 
 def _seconds(text: str | None) -> int | None:

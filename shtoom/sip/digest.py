@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.fields import quote, splitCommas, unquote
+from shtoom.sip.shown import shown
 
 _SCHEME = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]+(.*))?\Z", re.DOTALL)
 _PARAM = re.compile(
@@ -220,7 +221,7 @@ def unusable(challenges: Iterable[Challenge]) -> str:
         for c in challenges
     ]
     known = ", ".join(name.upper() for name in ALGORITHMS)
-    what = ", ".join(offered) or "no Digest challenge"
+    what = shown(", ".join(offered)) or "no Digest challenge"
     return f"it offers {what}; known here are {known} with qop auth, auth-int or none"
 
 

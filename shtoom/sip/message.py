@@ -211,6 +211,13 @@ class Message:
             raise MalformedMessage(f"{name} header", f"a number of 0 to {most}", value)
         return int(value)
 
+    def _lacksTag(self) -> bool:
+        """May a tag be put behind the To? Not if it has one, or cannot be read."""
+        try:
+            return self.toAddress.tag is None
+        except MalformedMessage:
+            return False
+
     # --- variations ---------------------------------------------------------------------------
 
     def withHeaders(self, headers: Headers) -> Self:
@@ -347,19 +354,12 @@ class Request(Message):
             if key not in ("via", "record-route"):
                 single.add(key)
             if key == "to" and toTag is not None and self._lacksTag():
-                line = (name, f"{line[1].rstrip('; ')};tag={toTag}")
+                line = _withTag(line, toTag)
             lines.append(line)
         lines += [checkLine(name, value) for name, value in headers]
         if contentType is not None:
             lines.append(checkLine("Content-Type", contentType))
         return Response(code, reason, Headers.trusted(lines), body)
-
-    def _lacksTag(self) -> bool:
-        """May a tag be put behind the To? Not if it has one, or cannot be read."""
-        try:
-            return self.toAddress.tag is None
-        except MalformedMessage:
-            return False
 
     def ackFor(self, response: Response) -> Request:
         """The ACK to a final response other than 2xx, of the same transaction (17.1.1.3)."""
@@ -408,6 +408,23 @@ class Response(Message):
     def withHeaders(self, headers: Headers) -> Response:
         """The same response with other headers."""
         return Response(self.code, self.reason, headers, self.body)
+
+    def tagged(self, toTag: str) -> Response:
+        """With that To tag, if the To may have one; its other octets stay as the request's were,
+        be they such as we would not write.
+        """
+        if not self._lacksTag():
+            return self
+        lines = self.headers.lines
+        return self.withHeaders(
+            Headers.trusted(
+                _withTag(line, toTag) if canonical(line[0]) == "to" else line for line in lines
+            )
+        )
+
+
+def _withTag(line: Line, toTag: str) -> Line:
+    return line[0], f"{line[1].rstrip('; ')};tag={toTag}"
 
 
 def _spellings(*names: str) -> dict[str, str]:

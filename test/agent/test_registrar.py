@@ -295,6 +295,50 @@ class RegistrarTests(SynchronousTestCase):
         [binding] = self.registrar.bindings("alice")
         self.assertEqual(binding.path, ("<sip:edge.example.com;lr>",))
 
+    def test_whatCannotBeCalledIsNotKept(self) -> None:
+        """Neither a contact nor a path that no INVITE can have; what was before stays."""
+        self.register("<sip:alice@h>", Path="<sip:edge.example.com;lr>")
+        before = self.registrar.bindings("alice")
+        contacts = ("<tel:+49301>", "<mailto:a@h>", "<sip:a@b@h>", "<sip:alice@h;x=%40@y>", "sip:")
+        for contact in contacts:
+            with self.assertRaises(MalformedMessage, msg=contact):
+                self.register("<sip:alice@h2>", contact)
+            self.assertEqual(self.registrar.bindings("alice"), before, contact)
+        for path in (
+            "<sip:e;lr;x=\0>",
+            "<sip:e;lr>, <sip:f>;x=\0",
+            "<sip:e",
+            "<tel:+1>",
+            '"\0" <sip:e>',
+        ):
+            for contact in ("<sip:alice@h2>", "<sip:alice@h>;expires=0"):
+                with self.assertRaises(MalformedMessage, msg=path):
+                    self.register(contact, Path=path)
+            self.assertRaises(MalformedMessage, self.register, Path=path)
+            self.assertEqual(self.registrar.bindings("alice"), before, path)
+        self.assertEqual(self.store.users, {"alice": before})
+
+    def test_whatIsKeptAndCannotBeCalledIsLeftOut(self) -> None:
+        """With one line in the log for each user; the others are there."""
+        self.register("<sip:alice@h>", "<sip:alice@h2>")
+        [good, other] = self.registrar.bindings("alice")
+        for change in (
+            {"path": ("<sip:e;x=\0>",)},
+            {"path": ("nothing",)},
+            {"contact": "sip:a\r\nX: y@h"},
+            {"contact": "mailto:a@h"},
+            {"host": "not an address"},
+        ):
+            bad = other._replace(**change)
+            self.store.users = {"alice": [bad, good, bad], "bob": [good]}
+            with capturedLogs() as events:
+                registrar = self.build()
+            self.assertEqual(registrar.bindings("alice"), [good], change)
+            self.assertEqual(registrar.registered(), {"alice": 1, "bob": 1}, change)
+            [words] = [formatEvent(event) for event in events]
+            self.assertIn("2 of the bindings kept of alice cannot be used any more", words)
+            self.assertTrue(words.isprintable(), words)
+
     def test_aRestart(self) -> None:
         self.register("<sip:alice@h>")
         self.registrar = self.build()

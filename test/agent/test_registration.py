@@ -107,6 +107,30 @@ class RegistrationTests(AgentTestCase):
             self.assertEqual(registration.until - self.clock.seconds(), seconds, headers)
             registration.abandon()
 
+    def test_RFC3581_anAnswerThatDoesNotSayWhereWeAre(self) -> None:
+        """Its `received` and `rport` may be any text: we are registered, and known as before."""
+        registration = self.register(120)
+        self.answer()
+        known = registration.seenAs
+        self.assertIsNotNone(known)
+        for params in (
+            "received=x",
+            "received=\x1b",
+            "rport=x",
+            "rport=0",
+            "rport=65536",
+            "rport=\u0663",
+        ):
+            self.run_(110)
+            request: Request = self.requests()[-1]
+            name, _, value = params.partition("=")
+            said = request.respond(200, toTag="t").replacing(
+                "Via", str(request.via.replacing(**{name: value}))
+            )
+            self.trunk.say(said.toBytes())
+            self.assertIs(registration.state, RegistrationState.REGISTERED, params)
+            self.assertEqual(registration.seenAs, known, params)
+
     def test_register_002_a423IsObeyedForGood(self) -> None:
         self.register(60)
         first = self.answer(423, Min_Expires="240")
