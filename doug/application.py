@@ -46,6 +46,7 @@ from shtoom.sip.transport import localAddressFor
 
 if TYPE_CHECKING:
     from doug.leg import Leg
+    from doug.watchdog import ReactorWatch
     from shtoom.agent.inbound import InboundCall
 
 __all__ = ["DougApplication", "StartFailed"]
@@ -65,7 +66,8 @@ class DougApplication:
 
     Subclasses override acceptResults and acceptErrors. configFileName: a file of options that
     boot() reads if it is there, in the current folder or else the home folder. leaks.count: how
-    many things of calls and applications outlived them.
+    many things of calls and applications outlived them. watch: sees what holds the reactor; set it
+    before start(), if there is to be one.
     """
 
     configFileName: str | None = None
@@ -100,6 +102,7 @@ class DougApplication:
         )
         self.rooms = Rooms()
         self.leaks = Leaks(lambda: self.reactor)
+        self.watch: ReactorWatch | None = None
         self._exchange: Exchange | None = None
         self._apps: dict[str, VoiceApp] = {}
         self._cookies = count(1)
@@ -160,6 +163,8 @@ class DougApplication:
         except BaseException:
             Deferred.fromCoroutine(exchange.close())
             raise
+        if self.watch is not None:
+            exchange.media.seenSince = self.watch.seenSince
         self._exchange = exchange
         self._shutdown = Shutdown(self.reactor, exchange, self._apps, self._jobs)
         first, last = self.settings.rtpPorts
@@ -297,8 +302,12 @@ class DougApplication:
     def _makeApp(self, appClass: type[VoiceApp], args: Mapping[str, Any]) -> VoiceApp:
         cookie = f"app-{next(self._cookies)}"
         done: Deferred[Any] = Deferred()
+        began = self.reactor.seconds()
+        if self.watch is not None:
+            self.watch.wake()
         app = appClass(done, self, cookie, **{**self.settings.args, **args})
         self._apps[cookie] = app
+        app.va_held(self.reactor.seconds() - began, appClass.__init__)
         done.addBoth(self._appDone, cookie)
         return app
 

@@ -150,7 +150,7 @@ def factsOf(
         leftOut=media.leftOut,
         notPlayed=tuple(media.notPlayed),
         appError=appError,
-        slowHandlers=tuple(f"{place}: {took:.2f} s" for place, took in slow.items()),
+        slowHandlers=tuple(held.inShort() for held in slow.values()),
     )
 
 

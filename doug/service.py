@@ -10,19 +10,22 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 
 from doug.application import DougApplication
 from doug.checks import neededDescriptors, raiseDescriptorLimit, startUpNotes, startUpWarnings
 from doug.settings import Settings
 from doug.voiceapp import VoiceApp
+from doug.watchdog import ReactorWatch
 
 
 class DougService(Service):
     """Serves an application from startService() to stopService().
 
     voiceappClass: the application, unless settings.apps has it. application: one of your own, made
-    already, instead of all other arguments.
+    already, instead of all other arguments. A reactor of threads is watched meanwhile: what holds
+    it is named (doug.watchdog).
     """
 
     log = Logger()
@@ -39,10 +42,18 @@ class DougService(Service):
         if application is None:
             application = DougApplication(voiceappClass, reactor=reactor, settings=settings)
         self.application = application
+        self._watch: ReactorWatch | None = None
 
     def startService(self) -> None:
         """Listens. Raises StartFailed, with all ports closed again, if one cannot be had."""
-        self.application.start()
+        application = self.application
+        if IReactorThreads.providedBy(application.reactor) and application.watch is None:
+            application.watch = self._watch = ReactorWatch(
+                application.reactor, lambda: bool(application.listVoiceapps())
+            )
+        application.start()
+        if self._watch is not None:
+            self._watch.start()
         super().startService()
         raiseDescriptorLimit(neededDescriptors(self.application.settings))
         for warning in startUpWarnings(self.application.settings):
@@ -53,4 +64,11 @@ class DougService(Service):
     def stopService(self) -> Deferred[None]:
         """No new calls; those that are up are left. Fires when nothing is open any more."""
         super().stopService()
-        return self.application.shutdown()
+        return self.application.shutdown().addBoth(self._unwatch)
+
+    def _unwatch(self, outcome: Any) -> Any:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            self.application.watch = None
+            watch.stop()
+        return outcome

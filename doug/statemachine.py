@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from doug.events import IGNORE_EVENT, BaseEvent
 from doug.exceptions import EventNotSpecifiedError, NonEventError, StateMachineError
 from doug.transitions import Returned, Transition, nameOf, pairsOf, placeOf
-from doug.watch import SLOW, TURN, Line, timed
+from doug.watch import SLOW, TURN, Held, Line, timed
 from shtoom.words import reprOf, strOf
 
 MODES = ("error", "log", "strict")
@@ -83,7 +83,7 @@ class StateMachine:
         self.va_queue: deque[BaseEvent | Expanding] = deque()
         self.va_turn: IDelayedCall | None = None
         self.va_pending: Deferred[Any] | None = None
-        self.va_slow: dict[str, float] = {}  # handlers that held the reactor, and for how long
+        self.va_slow: dict[str, Held] = {}  # handlers that held the reactor
 
     # What applications call
 
@@ -377,18 +377,26 @@ class StateMachine:
         """A handler has held the reactor for so many seconds. line: where it went on, if it has."""
         if took <= SLOW:
             return
-        place = placeOf(handler, line)
-        if took < 2 * self.va_slow.get(place, 0.0):
+        self.va_heldIn(placeOf(handler, line), took, self.va_seenSince(took))
+
+    def va_heldIn(self, place: str, took: float, seen: str = "") -> None:
+        """What it did in that place has held the reactor. seen: the line that it was seen at."""
+        before = self.va_slow.get(place)
+        if before is not None and took < 2 * before.took:
             return  # said before
+        held = Held(place, took, seen)
         self.va_log.warn(
-            "{app}: {handler} held the reactor for {took:.2f} s, and no call had sound meanwhile: "
-            "move slow work to self.deferToThread(f, ...)",
+            "{app}: {held}, and no call had sound meanwhile: move slow work to "
+            "self.deferToThread(f, ...)",
             app=self.va_describe(),
-            handler=place,
-            took=took,
+            held=str(held),
         )
-        if place in self.va_slow or len(self.va_slow) < REMEMBERED:
-            self.va_slow[place] = took
+        if before is not None or len(self.va_slow) < REMEMBERED:
+            self.va_slow[place] = held
+
+    def va_seenSince(self, took: float) -> str:
+        """Which line the reactor was seen at in the last seconds, if somebody looks."""
+        return ""
 
     def va_handlerDone(self, returned: Returned, handler: Callable[..., Any], name: str) -> None:
         """The Deferred of a handler fired."""
@@ -415,11 +423,15 @@ class StateMachine:
         """Makes what a handler returned the current list."""
         if returned is None or self.va_over:
             return
+        seconds = self.reactor.seconds
+        began = seconds()
         try:
             pairs = pairsOf(returned, f"{type(self).__name__}.{placeOf(handler)}")
         except Exception:
             self.returnError(Failure())
             return
+        finally:
+            self.va_held(seconds() - began, handler)  # it may be a generator
         if pairs or name != UNKNOWN:
             self.va_list = pairs
             self.va_lister = getattr(handler, "__func__", handler)  # bound it would be a cycle

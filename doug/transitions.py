@@ -6,13 +6,12 @@ Lives here: checking them, words for what is wrong with them. Not here: what is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from inspect import unwrap
 from typing import Any
 
 from doug.events import IGNORE_EVENT, BaseEvent
-from doug.watch import Line
+from doug.watch import Line, whereIs
 from shtoom.words import reprOf
 
 __all__ = ["Returned", "Transition", "nameOf", "pairsOf", "placeOf"]
@@ -33,7 +32,7 @@ def placeOf(handler: Any, line: Line | None = None) -> str:
         if code is None:
             return nameOf(handler)
         line = code.co_filename, code.co_firstlineno
-    return f"{nameOf(handler)} ({os.path.basename(line[0])}, line {line[1]})"
+    return whereIs(nameOf(handler), line)
 
 
 def pairsOf(returned: Returned, handler: str) -> list[Transition]:

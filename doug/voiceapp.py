@@ -118,6 +118,10 @@ class VoiceApp(StateMachine):
         for name, value in kwargs.items():
             setattr(self, name, value)
 
+    def va_seenSince(self, took: float) -> str:
+        watch = self.va_application.watch
+        return watch.take(self.reactor.seconds() - took) if watch is not None else ""
+
     # Legs
 
     def getDefaultLeg(self) -> Leg | None:

@@ -1,20 +1,46 @@
 """Handlers that hold the reactor: while one computes or waits for a disk, no call has sound.
 
 Lives here: from when on it is too long, a coroutine timed step by step. Not here: calling handlers
-(doug.statemachine), beats that were late (shtoom.media.clock).
+(doug.statemachine), what else holds the reactor (doug.watchdog), beats that were late
+(shtoom.media.clock).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["SLOW", "TURN", "Line", "timed"]
+__all__ = ["SLOW", "TURN", "Held", "Line", "timed", "whereIs"]
 
 Line = tuple[str, int]  # file, number
 
 SLOW = 0.1  # seconds from which on a handler is named in the log
 TURN = 0.005  # seconds of one application's events before others, and sound, have their turn
+
+
+class Held(NamedTuple):
+    """Somebody held the reactor. place: a function, with file and line. took: seconds. seen: the
+    line that it was seen at meanwhile, "" if nobody looked.
+    """
+
+    place: str
+    took: float
+    seen: str = ""
+
+    def __str__(self) -> str:
+        at = f", seen at {self.seen}" if self.seen else ""
+        return f"{self.place} held the reactor for {self.took:.2f} s{at}"
+
+    def inShort(self) -> str:
+        """For a list of them."""
+        at = f" at {self.seen}" if self.seen else ""
+        return f"{self.place}: {self.took:.2f} s{at}"
+
+
+def whereIs(name: str, line: Line) -> str:
+    """A function and a line of its file, in words."""
+    return f"{name} ({os.path.basename(line[0])}, line {line[1]})"
 
 
 def timed(

@@ -57,7 +57,8 @@ class MediaClock:
 
     sessions: those that are open. lateBeats: slots that were run more than a beat late.
     skippedFrames: frames that were left out, over all sessions. onLate: called with the seconds
-    when beats were left out.
+    when beats were left out. seenSince: tells which line the reactor was seen at after that time,
+    "" if nobody has looked.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class MediaClock:
         self.sessions: set[MediaSession] = set()
         self.lateBeats = self.skippedFrames = 0
         self.onLate: Callable[[float], None] | None = None
+        self.seenSince: Callable[[float], str] = lambda since: ""
 
     def seconds(self) -> float:
         """The reactor's time."""
@@ -293,12 +295,16 @@ class MediaClock:
         self.skippedFrames += beats * schedule.placed
         if now - self._lateLoggedAt >= _QUIET:
             self._lateLoggedAt = now
+            seen = self.seenSince(now - late)
             _log.warn(
                 "reactor was late by {late:.2f} s: {beats} frames of {sessions} sessions are left "
-                "out; something held it for that long, or the machine stood still",
+                "out; {cause}",
                 late=late,
                 beats=beats,
                 sessions=schedule.placed,
+                cause=f"it was seen at {seen}"
+                if seen
+                else "something held it for that long, or the machine stood still",
             )
         if self.onLate is not None:
             self.onLate(late)

@@ -142,6 +142,44 @@ class SlowTests(SynchronousTestCase):
         self.assertEqual(seen, ["KeyError('x')", "cancelled"])
         self.assertEqual(self.machine.outcomes, ["over"])
 
+    def test_generatorsThatAreLists(self) -> None:
+        """They run when the list is taken up, also from a coroutine."""
+
+        def pairs(machine: Machine) -> Any:
+            self.reactor.stall(0.2)
+            yield ApplicationSpecificEvent, machine.came
+
+        async def later(machine: Machine) -> Any:
+            await deferLater(machine.reactor, 0.5)
+            return pairs(machine)
+
+        for handle in (pairs, later):
+            [line] = self.lines(handle)
+            self.assertIn(f"came (test_faults.py, line {lineOf('came')}) held the reactor", line)
+            self.assertEqual(len(self.machine.getCurrentEvents()), 1)
+
+    def test_constructors(self) -> None:
+        """With file and line, and in the verdict."""
+
+        class Slow(Good):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:  # constructor
+                super().__init__(*args, **kwargs)
+                self.reactor.stall(0.3)  # type: ignore[attr-defined]
+
+            def gone(self, event: CallEndedEvent) -> None:
+                self.returnResult(event.verdict)
+
+        lab = Lab(Slow)
+        with logged() as lines:
+            call = lab.phone().dial("sip:x@doug")
+            lab.advance(1.0)
+            call.hangUp()
+            lab.advance(10.0)
+        place = f"__init__ (test_faults.py, line {lineOf('constructor')})"
+        self.assertIn(f"{place} held the reactor for 0.30 s", "".join(lines))
+        self.assertIn(f"{place}: 0.30 s", "".join(str(finding) for finding in lab.results[0]))
+        lab.assertNothingLeft()
+
     def test_sourcesToo(self) -> None:
         """What is asked for a frame, and given one, in each beat."""
 
