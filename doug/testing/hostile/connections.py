@@ -15,6 +15,7 @@ from doug.testing.phone import TRANSPORTS
 from doug.testing.phonecall import PhoneCall
 
 NOBODY = 51234  # a port where no phone listens
+PATIENCE = 1.0  # seconds
 
 
 class ConfirmsAndHangsUp(HostilePhone):
@@ -26,11 +27,14 @@ class ConfirmsAndHangsUp(HostilePhone):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._kept: dict[str, bytes] = {}  # by Call-ID: from the 200 to the BYE
+        self._asked: set[str] = set()  # from the BYE to its answer
         super().__init__(*args, **options)
 
     def sipIn(self, message: RawMessage) -> Iterable[RawMessage]:
         if message.label == "200 INVITE":
             self._kept.setdefault(message.value("Call-ID"), b"")
+        elif message.label == "200 BYE":
+            self._asked.discard(message.value("Call-ID"))
         yield message
 
     def sipOut(self, message: RawMessage) -> Iterable[RawMessage | bytes]:
@@ -39,8 +43,14 @@ class ConfirmsAndHangsUp(HostilePhone):
             self._kept[call] = message.toBytes()
             return
         if message.label == "BYE":
+            self._asked.add(call)
+            self.later(PATIENCE, self._isAnswered, call)
             yield self._kept.pop(call, b"")
         yield message
+
+    def _isAnswered(self, call: str) -> None:
+        if call in self._asked:
+            self.complain("its BYE is not answered")
 
     def callUp(self, call: PhoneCall) -> None:
         self.later(0.0, call.hangUp)
