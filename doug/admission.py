@@ -1,8 +1,8 @@
 """Who may call: trunks, phones that register here, and everybody else if that is wanted.
 
-Lives here: the rules, asked of each INVITE and OPTIONS outside of calls. Not here: how many calls
-there may be (shtoom.agent.policy), how often a source may ask (shtoom.sip.gate), whose password is
-right (shtoom.agent.gatekeeper).
+Lives here: the rules, asked of each INVITE, OPTIONS and REGISTER outside of calls. Not here: how
+many calls there may be (shtoom.agent.policy), how often a source may ask (shtoom.sip.gate), whose
+password is right (shtoom.agent.gatekeeper), what a REGISTER does (shtoom.agent.registrar).
 """
 
 from __future__ import annotations
@@ -24,8 +24,17 @@ if TYPE_CHECKING:
     from doug.trunks import Network
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Peer
+    from shtoom.sip.uri import URI
 
 __all__ = ["Admission", "Caller"]
+
+
+STRANGER = (
+    "anonymous",
+    "it is of no trunk and no phone here",
+    'name its network in a [trunk.NAME], or let anybody call: anonymous = "app"',
+)
+"""Rule, value and remedy where nobody knows the caller."""
 
 
 class Caller(NamedTuple):
@@ -45,7 +54,7 @@ class Admission:
     """The rules of one server.
 
     gatekeeper: of phones and trunks with passwords; None without these. isPhone: is there a phone
-    of that user?
+    of that user? isOurs: would a caller of that address, at that peer, be one of our phones?
     anonymous: what becomes of callers whom nobody knows: "app", "reject", or "auto", which rejects
     them as soon as a trunk or a phone is configured: a server that can dial out is worth the search
     for it. allow, deny: networks; a source in `deny`, or not in `allow` if
@@ -62,6 +71,7 @@ class Admission:
         isPhone: Callable[[str], bool],
         now: Callable[[], float],
         *,
+        isOurs: Callable[[URI, Peer], bool] = lambda uri, peer: False,
         anonymous: str = "auto",
         allow: tuple[Network, ...] = (),
         deny: tuple[Network, ...] = (),
@@ -69,6 +79,7 @@ class Admission:
     ) -> None:
         self._refused = refused
         self._trunking, self._gatekeeper, self._isPhone = trunking, gatekeeper, isPhone
+        self._isOurs = isOurs
         self._now, self._allow, self._deny = now, allow, deny
         self._open = anonymous == "app" or (
             anonymous == "auto" and not trunking.trunks and gatekeeper is None
@@ -79,26 +90,21 @@ class Admission:
         """What a request that may not be served is answered; None: it may.
 
         Phones, and trunks that are told by it, are asked for their password, at each call: the
-        address proves nothing.
+        address proves nothing. Whose REGISTER it may be is the registrar's to say.
         """
         host = peer.address[0]
         rule = self._listed(host)
         if rule is not None:
             return self._refuse(request, peer, "access", rule, "see allow and deny in [server]")
-        if request.method == "OPTIONS" or self._trunking.of(request, peer) is not None:
+        free = request.method in ("OPTIONS", "REGISTER")
+        if free or self._trunking.of(request, peer) is not None:
             return None
-        if self._gatekeeper is not None and self._asks(self._gatekeeper, request):
+        if self._gatekeeper is not None and self._asks(self._gatekeeper, request, peer):
             return self._ask(self._gatekeeper, request, peer)
         if self._open:
             return None
         self._refused(host, request.uri.user or "")
-        return self._refuse(
-            request,
-            peer,
-            "anonymous",
-            "it is of no trunk and no phone here",
-            'name its network in a [trunk.NAME], or let anybody call: anonymous = "app"',
-        )
+        return self._refuse(request, peer, *STRANGER)
 
     def callerOf(self, request: Request, peer: Peer) -> Caller:
         """Whom a call is from that was admitted."""
@@ -106,19 +112,19 @@ class Admission:
         if trunk is not None:
             return Caller(trunk)
         gatekeeper = self._gatekeeper
-        if gatekeeper is None or not self._asks(gatekeeper, request):
+        if gatekeeper is None or not self._asks(gatekeeper, request, peer):
             return Caller()
         return self._known(request, gatekeeper.named(request) or "") or Caller()
 
-    def _asks(self, gatekeeper: Gatekeeper, request: Request) -> bool:
-        """Has it to know a password? If it says that it is a phone, or names the user of a trunk;
-        and whoever else is to be refused, where a trunk's calls may come from anywhere.
+    def _asks(self, gatekeeper: Gatekeeper, request: Request, peer: Peer) -> bool:
+        """Has it to know a password? Where strangers are refused, whoever it is: else they learn
+        which names there are. Where they are served, who calls in a name of ours, be there such a
+        user or not, or brings the credentials of one.
         """
-        if self._isPhone(request.fromAddress.uri.user or ""):
+        if not self._open or self._isOurs(request.fromAddress.uri, peer):
             return True
-        if self._trunking.ofUser(gatekeeper.named(request) or "") is not None:
-            return True
-        return not self._open and self._trunking.hasPasswords
+        named = gatekeeper.named(request) or ""
+        return self._isPhone(named) or self._trunking.ofUser(named) is not None
 
     def _known(self, request: Request, user: str) -> Caller | None:
         """Whose call it is that knows the password of that user. A phone is no other phone."""
@@ -128,7 +134,7 @@ class Admission:
         return None if trunk is None else Caller(trunk)
 
     def _ask(self, gatekeeper: Gatekeeper, request: Request, peer: Peer) -> Response | None:
-        host, user = peer.address[0], request.fromAddress.uri.user
+        host, user = peer.address[0], request.fromAddress.uri.user or ""
         judgement = gatekeeper.judge(request, host, self._now())
         if judgement.verdict is Verdict.RIGHT and self._known(request, judgement.user):
             return None
@@ -141,10 +147,20 @@ class Admission:
                 "password",
                 "call by {source} as {user}: wrong password",
                 source=hostPort(*peer.address),
-                user=shown(user or ""),
+                user=shown(user),
             )
+        elif judgement.verdict is Verdict.MISSING and not self._mayAnswer(user):
+            for name in (user, request.uri.user or ""):
+                self._refused(host, name)
+            self._log(request, peer, *STRANGER)
         stale = judgement.verdict is Verdict.STALE
         return request.respond(401, headers=gatekeeper.challenges(host, self._now(), stale=stale))
+
+    def _mayAnswer(self, user: str) -> bool:
+        """Is a call of that user without credentials perhaps but the first of two? Calls of a trunk
+        with a password are anybody's.
+        """
+        return self._isPhone(user) or self._trunking.hasPasswords
 
     def _listed(self, host: str) -> str | None:
         """Which list refuses that source."""
@@ -158,14 +174,18 @@ class Admission:
 
     def _refuse(self, request: Request, peer: Peer, rule: str, value: str, remedy: str) -> Response:
         """403 in one form, which fail2ban and people can read."""
+        self._log(request, peer, rule, value, remedy)
+        reason = ("Reason", f'SIP;cause=403;text="{rule}: {value}"')  # RFC 3326
+        return request.respond(403, headers=(reason,))
+
+    def _log(self, request: Request, peer: Peer, rule: str, value: str, remedy: str) -> None:
         self._quietLog.warn(
             rule,
-            "call by {source} to {called} is refused by {rule}: {value}; {remedy}",
+            "{what} by {source} to {called} is refused by {rule}: {value}; {remedy}",
+            what=request.method if request.method == "REGISTER" else "call",
             source=hostPort(*peer.address),
             called=shown(request.uri),
             rule=rule,
             value=value,
             remedy=remedy,
         )
-        reason = ("Reason", f'SIP;cause=403;text="{rule}: {value}"')  # RFC 3326
-        return request.respond(403, headers=(reason,))

@@ -42,7 +42,7 @@ from doug.settings import (
 )
 from doug.trunks import Network, Trunk, parseRegister
 from doug.voiceapp import VoiceApp, checkArguments
-from shtoom.agent.gatekeeper import parseAlgorithms
+from shtoom.agent.gatekeeper import parseAlgorithms, parseQops
 from shtoom.sip.hep import parseHEP
 from shtoom.sip.trace import parseSubject
 
@@ -292,6 +292,11 @@ class Options(usage.Options):
         """NAME,NAME... of SHA-512-256, SHA-256, MD5: how phones that register here may prove their
         password. [default: SHA-256,MD5]"""
         self.given["digest"] = self._read("digest", value, parseAlgorithms)
+
+    def opt_qop(self, value: str) -> None:
+        """NAME,NAME... of auth, auth-int: what phones that register here are offered to protect;
+        auth-int has descriptions in it, which routers may change. [default: auth]"""
+        self.given["qop"] = self._read("qop", value, parseQops)
 
     def opt_registrations(self, value: str) -> None:
         """A file that keeps phones' registrations over a restart. [default: none does]"""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from doug.settings import Settings
     from shtoom.agent.agent import UserAgent
     from shtoom.agent.registrar import Phone
+    from shtoom.sip.uri import URI
 
 __all__ = ["Relations"]
 
@@ -94,9 +95,7 @@ class Relations:
         agent, now = self._agent, self._agent.reactor.seconds
         guarded = [t for t in settings.trunks.values() if t.inbound == "password"]
         if (settings.phones or guarded) and self._gatekeeper is None:
-            self._gatekeeper = Gatekeeper(
-                settings.realm, self._passwordOf, self._rng.randbytes(32), settings.digest
-            )
+            self._gatekeeper = Gatekeeper(settings.realm, self._passwordOf, self._rng.randbytes(32))
         if settings.phones and self._registrar is None and self._gatekeeper is not None:
             self._store = store
             self._registrar = Registrar(
@@ -105,12 +104,14 @@ class Relations:
             self._registrar.onRefused = self._refused
         self._phones, self._realm = settings.phones, settings.realm
         if self._gatekeeper is not None:
-            self._gatekeeper.realm, self._gatekeeper.algorithms = settings.realm, settings.digest
+            self._gatekeeper.realm, self._gatekeeper.qops = settings.realm, settings.qop
+            self._gatekeeper.algorithms = settings.digest
         self.admission = Admission(
             self.trunking,
             self._gatekeeper if self._phones or guarded else None,
             self._phones.__contains__,
             now,
+            isOurs=self._isOfAPhone,
             anonymous=settings.anonymous,
             allow=settings.allow,
             deny=settings.deny,
@@ -132,6 +133,19 @@ class Relations:
             return phone.password
         return None if trunk is None else trunk.trunk.password
 
+    def _isOfAPhone(self, uri: URI, peer: Peer) -> bool:
+        """Does that address say that it is of a phone here, or has one registered from there? Such
+        a phone may know the server by a name that it does not know itself.
+        """
+        registrar = self.registrar
+        if registrar is None:
+            return False
+        return self._isHere(uri) or registrar.isReachedBy(peer)
+
+    def _isHere(self, uri: URI) -> bool:
+        """Is that an address of this server's own?"""
+        return uri.host.lower() == self._realm.lower() or self._isOurs(uri.host, uri.port or 5060)
+
     def start(self) -> None:
         """The ports are open: trunks register."""
         self.trunking.start()
@@ -148,7 +162,7 @@ class Relations:
         user = uri.user or ""
         if self.registrar is None or user not in self._phones:
             return ()
-        if uri.host.lower() != self._realm.lower() and not self._isOurs(uri.host, uri.port or 5060):
+        if not self._isHere(uri):
             return ()
         agent = self._agent
         found = []

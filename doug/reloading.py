@@ -36,7 +36,7 @@ TAKEN = frozenset(
         ),
         *("maxTransactions", "sourceRate", "limitLoopback", "scanners", "maxGuesses"),
         *("traceSIP", "traceFull", "traceNoDigits"),
-        *("trunks", "phones", "anonymous", "allow", "deny", "realm", "digest"),
+        *("trunks", "phones", "anonymous", "allow", "deny", "realm", "digest", "qop"),
     )
 )
 """Settings that a running server takes; all others are for its start alone."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doug.dialplan import parseGateway, parsePattern
 from shtoom import codecs
-from shtoom.agent.gatekeeper import ALGORITHMS, parseAlgorithms
+from shtoom.agent.gatekeeper import ALGORITHMS, OFFERED_QOPS, parseAlgorithms, parseQops
 from shtoom.agent.sessiontimer import LEAST
 from shtoom.exceptions import checkText
 from shtoom.sip.hep import parseHEP
@@ -93,6 +93,7 @@ class Settings:
     as which one source may be refused in a minute, 0 for any number. realm: in which phones have
     their passwords. registrations: the file that phones' bindings are kept in over a restart, None
     for nowhere. digest: the algorithms that phones may answer by, of shtoom.agent.gatekeeper.KNOWN.
+    qop: the qualities of protection that they are offered, of shtoom.sip.digest.QOPS.
 
     Trace. traceSIP: whose SIP messages are written into the log: "all", IP addresses or networks,
     beginnings of Call-IDs. traceFull: whole messages, not a line each? traceNoDigits: are keys in
@@ -141,6 +142,7 @@ class Settings:
     scanners: tuple[str, ...] = SCANNERS
     maxGuesses: int = MOST_USERS
     digest: tuple[str, ...] = ALGORITHMS
+    qop: tuple[str, ...] = OFFERED_QOPS
     registrations: str | None = None
     traceSIP: tuple[str, ...] = ()
     traceFull: bool = False
@@ -170,6 +172,7 @@ class Settings:
         for word in self.scanners:
             _check("scanners", parseScanners, word, (word,))
         _check("digest", parseAlgorithms, ",".join(self.digest))
+        _check("qop", parseQops, ",".join(self.qop))
         for subject in self.traceSIP:
             _check("traceSIP", parseSubject, subject)
         if self.hep is not None:

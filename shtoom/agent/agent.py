@@ -70,7 +70,7 @@ class UserAgent(Lines):
     registrar: where phones register; None refuses them (405). onRegister: told after each
     REGISTER that it has answered. onSeen: told when a registrar of ours has seen us at another
     address than before. admit: asked of each INVITE and OPTIONS outside of dialogs that the policy
-    would take; what it returns is what they get.
+    would take, and of each REGISTER; what it returns is what they get.
     mayDial: asked before each address that a call of ours goes to, the targets of redirections
     included; what it returns is why it may not. sessionPolicy: of session timers (RFC 4028).
     """
@@ -231,8 +231,11 @@ class UserAgent(Lines):
         elif call is not None:
             call.requestReceived(transaction, request)
         elif request.method == "REGISTER" and self.registrar is not None:
-            transaction.respond(_tagged(self.registrar.answer(request, transaction.peer), toTag))
-            self.onRegister()
+            said = self.admit(request, transaction.peer)
+            if said is None:
+                said = self.registrar.answer(request, transaction.peer)
+                self.onRegister()
+            transaction.respond(_tagged(said, toTag))
         elif request.method not in ("INVITE", "OPTIONS"):  # BYE, INFO, UPDATE, REFER
             transaction.respond(request.respond(481, toTag=toTag))
         elif (why := self._notTaken(transaction, request)) is not None:

@@ -32,8 +32,8 @@ PATIENCE = 5
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 """Seconds that it waits then, twice as long after each further one."""
 
-MOST_SOURCES = 10_000
-"""Sources and users whose wrong answers are remembered."""
+MOST_SOURCES, LONGEST_USER = 10_000, 60
+"""Sources and users whose wrong answers are remembered, and how many characters of a user."""
 
 ALGORITHMS = ("SHA-256", "MD5")
 """What is offered if nothing else is wanted, best first (RFC 8760 2.4); each makes a 401 larger."""
@@ -128,7 +128,7 @@ class Gatekeeper:
         if count <= self._counts.get(answer.nonce, -1):  # a replay
             return Judgement(Verdict.STALE, answer.username)
         self._keep(answer.nonce, count, now)
-        self._wrong.pop((host, answer.username), None)
+        self._wrong.pop(_guesser(host, answer.username), None)
         return Judgement(Verdict.RIGHT, answer.username)
 
     def named(self, request: Request) -> str | None:
@@ -186,17 +186,17 @@ class Gatekeeper:
     # Patience
 
     def _waiting(self, host: str, user: str, now: float) -> float:
-        return self._wrong.get((host, user), (0, now))[1] - now
+        return self._wrong.get(_guesser(host, user), (0, now))[1] - now
 
     def _guessed(self, host: str, user: str, now: float) -> None:
         """Counted by user, too: a success as one tells nothing of another, and one phone with an
         old password keeps out none of the others that are behind the same NAT.
         """
-        inARow = self._wrong.pop((host, user), (0, now))[0] + 1
+        inARow = self._wrong.pop(_guesser(host, user), (0, now))[0] + 1
         wait = 0.0
         if inARow >= PATIENCE:
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(inARow - PATIENCE, 20))
-        self._wrong[host, user] = inARow, now + wait
+        self._wrong[_guesser(host, user)] = inARow, now + wait
         if len(self._wrong) > MOST_SOURCES:
             del self._wrong[next(iter(self._wrong))]
 
@@ -221,6 +221,11 @@ def _names(text: str, known: tuple[str, ...], spelt: Callable[[str], str]) -> tu
             raise ValueError(f"{name} is there twice")
         found.append(name)
     return tuple(found)
+
+
+def _guesser(host: str, user: str) -> tuple[str, str]:
+    """Who has to wait."""
+    return host, user[:LONGEST_USER]
 
 
 def _signed(request: Request) -> tuple[str, bytes]:

@@ -112,8 +112,14 @@ class AdmissionTests(AgentTestCase):
         answer = Answering(challenge, "bob", "builder", "1").answer("INVITE", "sip:app@192.0.2.10")
         self.assertEqual(self.code(admission, user="alice", authorization=str(answer)), 401)
 
-    def test_whoIsNoPhoneIsNotAsked(self) -> None:
-        self.assertEqual(self.code(self.build(phones=True), user="eve"), 403)
+    def test_whoIsNoPhoneIsAskedLikeOne(self) -> None:
+        """Or the answer would tell which names there are; where all may call, only our own are."""
+        for anonymous, code in (("auto", 401), ("app", 0)):
+            admission = self.build(phones=True, anonymous=anonymous)
+            self.assertEqual(self.code(admission, user="eve"), code)
+            self.assertEqual(self.code(admission, user="alice"), code)
+        ours = self.build(phones=True, anonymous="app", isOurs=lambda uri, peer: True)
+        self.assertEqual(self.code(ours, user="eve"), 401)
 
     def test_whoGuessesIsRefused(self) -> None:
         """For a while; who only asks is told nothing of that."""

@@ -297,7 +297,7 @@ class PhoneTests(ReloadingCase):
         registration = self.registered(alice, "alice", "wonderland")
         self.assertEqual(self.dialled("sip:alice@doug"), ("up", None))
         self.reload(phones={"bob": Account("builder")})
-        self.assertEqual(self.answered(alice), "403")
+        self.assertEqual(self.answered(alice), "401")
         registration.refresh()
         self.lab.advance(1)
         self.assertIn("rejected the credentials", registration.reason)
