@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from shtoom.exceptions import TransportFailed
 from shtoom.sip.framing import PONG, Broken, IFramer, Over, Ping, Say
+from shtoom.sip.probe import KEEP_ALIVE
 from shtoom.sip.transport import Address, Peer
 from shtoom.sip.uri import hostPort
 
@@ -47,6 +48,8 @@ class Connection(Protocol):
         self._slow = False  # is it a message that the timer waits for?
         self._heardAt = 0.0
         self._full = False  # the peer does not read
+        self._answers = False  # does it answer keep-alives?
+        self._missing: IDelayedCall | None = None  # until it has to
         self._why = ""
 
     def connectionMade(self) -> None:
@@ -69,9 +72,41 @@ class Connection(Protocol):
     def write(self, data: bytes) -> None:
         """Sends a message. Raises TransportFailed if the peer has not read what it was sent."""
         self._say(self._framer.wrap(data))
+        if data == KEEP_ALIVE and self._answers:
+            self._expect()
+
+    def probe(self) -> None:
+        """It has not answered what it should have: it has a keep-alive to answer, or it is over.
+
+        Whatever comes is an answer. Not for a peer that has never answered one, as long as there
+        is no such doubt (RFC 5626 4.4.1 knows who does; most phones and proxies do not say).
+        """
+        try:
+            self._say(self._framer.ping() or self._framer.wrap(KEEP_ALIVE))
+        except TransportFailed:
+            return  # it is closed already
+        self._expect()
+
+    def timers(self) -> list[IDelayedCall]:
+        """What is to come by itself."""
+        return [timer for timer in (self.timer, self._missing) if timer is not None]
+
+    def _expect(self) -> None:
+        """Something is to come soon."""
+        if self._missing is None:
+            pong = self._owner.limits.pong
+            self._missing = self._owner.reactor.callLater(pong, self._isGone)
+
+    def _isGone(self) -> None:
+        self._missing = None
+        self._owner.counts["gone"] += 1
+        self._end(f"a keep-alive was not answered within {self._owner.limits.pong:g} s")
 
     def dataReceived(self, data: bytes) -> None:
         """From Twisted."""
+        self._isThere()
+        if data == PONG:
+            self._answers = True
         pieces = self._framer.received(data)
         try:
             for piece in pieces:
@@ -102,7 +137,14 @@ class Connection(Protocol):
         """From Twisted."""
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
+        self._isThere()
         self._owner.lost(self, self._why or self._owner.words(reason))
+
+    def _isThere(self) -> None:
+        """Nothing is missing any more."""
+        if self._missing is not None:
+            self._missing.cancel()
+            self._missing = None
 
     # IPushProducer: what the peer does not read is not kept without end
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import Interface
 
+from shtoom.exceptions import TransactionTimeout
 from shtoom.sip.effects import Deliver, Effect, Send
 from shtoom.sip.fields import parseNameAddress
 from shtoom.sip.inviteclient import InviteClientTransaction
@@ -177,6 +178,8 @@ class ClientTransaction:
         else:
             user, self.user, self._acks = self.user, None, None
             self._layer.ended(self)
+            if isinstance(effect.failure, TransactionTimeout) and self.peer.transport.reliable:
+                self._layer.silent(self.peer)
             if effect.failure is not None and user is not None:
                 user.transactionFailed(effect.failure)
 

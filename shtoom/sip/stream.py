@@ -60,7 +60,8 @@ class StreamLimits(NamedTuple):
     total, perSource: connections that others have opened here. handshake: seconds for that of TLS
     and of WebSocket. message: seconds until a message that has begun is complete. idle: seconds
     without one, unless the connection is wanted. ping: seconds between our own keep-alives, where
-    there are such. waiting: bytes kept for a connection that is being made.
+    there are such. pong: seconds that the answer to one has (RFC 5626 4.4.1). waiting: bytes kept
+    for a connection that is being made.
     """
 
     total: int = 2000
@@ -69,6 +70,7 @@ class StreamLimits(NamedTuple):
     message: float = 30.0
     idle: float = 120.0
     ping: float = 30.0
+    pong: float = 10.0
     waiting: int = 262_144
 
 
@@ -83,7 +85,7 @@ class StreamTransport:
     connection ended, for people. advertise, localAddressFor: as for UDP. factory: to be listened
     with; bound() says where.
     counts: received, sent, keepAlive, malformed, limited, error as for UDP; and opened, accepted,
-    refused (too many), noHandshake (of TLS), slow and idle (closed by us), connectFailed.
+    refused (too many), noHandshake (of TLS), slow, idle and gone (closed by us), connectFailed.
     """
 
     reliable = True
@@ -179,10 +181,13 @@ class StreamTransport:
 
     def timers(self) -> list[IDelayedCall]:
         """What is to come by itself: connections are looked at."""
-        return [c.timer for c in self._open.values() if c.timer is not None]
+        return [timer for c in self._open.values() for timer in c.timers()]
 
     def probe(self, address: Address) -> None:
-        """As ISIPTransport has it: a connection tells by itself."""
+        """As ISIPTransport has it: a connection whose far end has gone without a word is over."""
+        connection = self._open.get(address)
+        if connection is not None:
+            connection.probe()
 
     def close(self) -> None:
         """Closes all connections; nothing is sent or received any more."""

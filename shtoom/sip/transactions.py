@@ -337,7 +337,7 @@ class TransactionLayer:
             transaction.notSent(failure, self.seconds())
 
     def silent(self, peer: Peer) -> None:
-        """A request to `peer` had no response until it was time to repeat it."""
+        """A request to `peer` had no response until it was time to repeat it, or for good."""
         if not self._stopped:
             peer.transport.probe(peer.address)
 

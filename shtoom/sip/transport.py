@@ -67,8 +67,8 @@ class ISIPTransport(Interface):
     def probe(address: Address) -> None:  # noqa: N805
         """A request to that address had no response yet: is anybody there?
 
-        If the network says no, the receiver's unreachable() is told, on a later turn. Nothing to do
-        where an error ends a connection.
+        If the network says no, the receiver's unreachable() is told, on a later turn. A connection
+        over which nothing comes is over: flowLost().
         """
 
 
