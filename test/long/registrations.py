@@ -79,10 +79,8 @@ class World:
         self._lab.network.send(text.encode(), (host, 5060), DOUG)
 
     def _sent(self, data: bytes, source: Address, destination: Address) -> None:
-        if source != DOUG:
-            return
-        if not data.strip():  # a keep-alive
-            return
+        if source != DOUG or data.startswith(b"SIP/2.0 200") or not data.strip():
+            return  # nothing that wants an answer
         message = parse(data)
         if isinstance(message, Request):
             self._lab.network.send(self._answer(message), destination, source)

@@ -1,12 +1,15 @@
 """What a call costs over UDP, TCP, TLS and WebSocket, and the memory of one that is up.
 
-    python -m test.long.transports [--calls 500] [--up 200]
+    python -m test.long.transports [--calls 500] [--up 200] [--against FOLDER [--rounds 3]]
 
 Starts `twistd doug` on free loopback ports and places calls without sound over one connection of
 each kind in turn: calls that end at once, for the server's processor time of one (the kernel's
 count, so other programs matter little), and calls that stay up together, for the memory of one.
 Prints a line a kind: milliseconds a call, how many a second that makes with one core, kilobytes of
 a call. Ends with 0 if all calls were answered and ended.
+
+With --against the server of another tree (a worktree of an older commit) is measured, and ours, in
+turn, over UDP alone and with the options that all versions have.
 
 Lives here: that run. Not here: calls with sound (test/bench).
 """
@@ -26,9 +29,10 @@ from shtoom.sip.framing import Framer, Whole
 from shtoom.sip.message import Response
 from shtoom.sip.parser import parse
 from test.peers.peers import HOST, freePort, makeCertificate
-from test.peers.server import Doug
+from test.peers.server import ROOT, Doug
 from test.support.webclient import WebClient
 
+APP = "test.peers.apps.Echo"
 KINDS = ("udp", "tcp", "tls", "ws")
 TICK = os.sysconf("SC_CLK_TCK")
 WARM = 50
@@ -132,13 +136,23 @@ def memory(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e3
 
 
-def measure(kind: str, calls: int, up: int) -> str:
-    """One kind, in words."""
-    folder = Path(tempfile.mkdtemp())
-    certificate, key = makeCertificate(folder)
+class Tree(Doug):
+    """A server of another folder, by its own applications."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(APP)
+        self._folder = folder
+
+    def env(self) -> dict[str, str]:
+        return dict(super().env(), PYTHONPATH=self._folder)
+
+
+def listening(kind: str) -> tuple[Doug, int]:
+    """A server of ours for that kind, and its port."""
+    certificate, key = makeCertificate(Path(tempfile.mkdtemp()))
     port = freePort()
     doug = Doug(
-        "test.peers.apps.Echo",
+        APP,
         args=[
             f"--listen={kind}:{HOST}:{port}",
             f"--certificate={certificate}",
@@ -147,8 +161,13 @@ def measure(kind: str, calls: int, up: int) -> str:
         ],
     )
     doug.start()
+    doug.waitLog(f"{kind}:{HOST}:{port}", 10.0)
+    return doug, port
+
+
+def measure(doug: Doug, kind: str, port: int, calls: int, up: int) -> str:
+    """A server that was started, over one kind, in words; it is stopped."""
     try:
-        doug.waitLog(f"{kind}:{HOST}:{port}", 10.0)
         pid = doug.proc.pid
         client = Client(kind, port)
         for _ in range(WARM):
@@ -166,7 +185,7 @@ def measure(kind: str, calls: int, up: int) -> str:
     finally:
         doug.stop()
     return (
-        f"{kind}: {cost:.2f} ms a call, {1000 / cost:.0f} a second with one core; "
+        f"{cost:.2f} ms a call, {1000 / cost:.0f} a second with one core; "
         f"{each:.0f} kB for each of {up} that are up\n"
     )
 
@@ -176,11 +195,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--up", type=int, default=200)
+    parser.add_argument("--against", metavar="FOLDER")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if options.against is not None:
+        for folder in (options.against, str(ROOT)) * options.rounds:
+            tree = Tree(folder)
+            tree.start()
+            say(f"{folder}: {measure(tree, 'udp', tree.port, options.calls, options.up)}")
+        return 0
     for kind in KINDS:
-        sys.stdout.write(measure(kind, options.calls, options.up))
-        sys.stdout.flush()
+        doug, port = listening(kind)
+        say(f"{kind}: {measure(doug, kind, port, options.calls, options.up)}")
     return 0
+
+
+def say(text: str) -> None:
+    """A line, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
