@@ -106,13 +106,14 @@ class Ear(Source):
 class FieldCase(SynchronousTestCase):
     """A server whose application is Scripted, and actors at their addresses.
 
-    settings, server, people (name -> host, RTP port), kind (of actors), visitor: for subclasses to
-    change.
+    settings, serves (the application), server, people (name -> host, RTP port), kind (of actors),
+    visitor: for subclasses to change.
 
     Each test ends with assertStillWell(): another call works, and nothing is left of any.
     """
 
     settings: Settings | None = None
+    serves: type[Scripted] = Scripted
     server: Address = DOUG
     people: Mapping[str, tuple[str, int]] = ACTORS
     visitor = VISITOR
@@ -120,7 +121,7 @@ class FieldCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.desk: list[Scripted] = []
-        self.lab = Lab(Scripted, settings=self.settings, address=self.server[0], desk=self.desk)
+        self.lab = Lab(self.serves, settings=self.settings, address=self.server[0], desk=self.desk)
         self.actors = {
             name: self.kind(self.lab, name, *where, server=self.server)
             for name, where in self.people.items()

@@ -73,9 +73,13 @@ class Errors:
 
 
 class AnyCase(RaceCase):
-    """One call, played by a list of moves. sound: a file that the application may play."""
+    """One call, played by a list of moves. sound: a file that the application may play.
+
+    talk: what the far end says of it.
+    """
 
     sound = ""
+    talk: Dialogue
 
     def setUp(self) -> None:
         super().setUp()
@@ -113,6 +117,7 @@ class AnyCase(RaceCase):
 
     def shared(self, far: Actor, talk: Dialogue) -> Moves:
         """What may happen in calls of both directions."""
+        self.talk = talk
         return {
             "hangup": self.hangUpOurs,
             "play": lambda: self.app.leg.mediaPlay(self.sound),
