@@ -263,16 +263,21 @@ class Dials(VoiceApp):
 class Stays(Dials):
     """Leaves it to whom it has dialled to hang up, and notes their keys.
 
-    hold: puts them on hold, takes them off again, hangs up.
+    hold: puts them on hold, takes them off again, hangs up. listen: hears them into heard.wav for
+    so many seconds, and hangs up.
     """
 
-    hold = ""
+    hold = listen = ""
 
     def answered(self, event: Any) -> Any:
         note("dialled.txt", "answered")
         if self.hold:
             self.outbound.hold().addCallback(self.held)
+        if self.listen:
+            self.outbound.mediaRecord("heard.wav")
+            self.setTimer(float(self.listen))
         return [
+            (TimeoutEvent, self.giveUp),
             (DTMFReceivedEvent, self.key),
             (CallEndedEvent, self.ended),
             (Event, IGNORE_EVENT),

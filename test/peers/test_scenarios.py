@@ -6,11 +6,14 @@ uas_delayed_offer (Doug offers in each INVITE), keys and sound (test_sipp.py).
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from doug.testing.ear import readSound
+from doug.testing.hearing import toneShare
 from test.peers.caller import INVITE
 from test.peers.peers import HERE, HOST, Sipp, freePort, waitFor
 from test.peers.proxies import Kamailio
@@ -85,10 +88,9 @@ class ScenarioTests(SynchronousTestCase):
         It is gone a tenth of a second after its last word, instead of a whole one.
         """
         text = (SCENARIOS / scenario).read_text()
+        text = text.replace('<timewait milliseconds="1000"/>', '<timewait milliseconds="100"/>')
         quick = Path(self.mktemp())
-        quick.write_text(
-            text.replace('<timewait milliseconds="1000"/>', '<timewait milliseconds="100"/>')
-        )
+        quick.write_text(text.replace('play_pcap_audio="', f'play_pcap_audio="{SCENARIOS}/'))
         with Sipp(quick.resolve(), seconds=0.2) as callee:
             words = [f"--args={name}={value}" for name, value in args.items()]
             target = f"--args=target=sip:callee@{HOST}:{callee.port}"
@@ -98,6 +100,7 @@ class ScenarioTests(SynchronousTestCase):
                 text = INVITE.format(target=doug.target, port=caller.getsockname()[1])
                 caller.sendto(text.encode(), (HOST, doug.port))
             path = doug.dir / "dialled.txt"
+            self.folder = doug.dir
             waitFor("the end", lambda: path.exists() and "ended: " in path.read_text(), 8.0)
             code, _ = callee.result(10)
             self.assertEqual(code, 0, f"{callee.errors()[-1500:]}\n{doug.log()[-3000:]}")
@@ -151,3 +154,13 @@ class ScenarioTests(SynchronousTestCase):
     def test_theCalledSideHangsUp(self) -> None:
         heard = self.dialled("uas_hangup.xml")
         self.assertEqual(heard, ["answered", "ended: the far end hung up"])
+
+    def test_theCalledSideIsHeard(self) -> None:
+        """Its two seconds of 500 Hz; its keys, by RFC 4733."""
+        if os.getuid() != 0:
+            self.skipTest("sipp needs root to play captures")
+        self.dialled("uas_audio.xml", listen="2.5")
+        sound = readSound(self.folder / "heard.wav")
+        self.assertGreater(toneShare(sound[4000:12000], 500), 0.9)
+        self.dialled("uas_dtmf_2833.xml", listen="2.5")
+        self.assertEqual((self.folder / "keys.txt").read_text().split(), ["1", "2", "#"])
