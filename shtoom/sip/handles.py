@@ -17,7 +17,7 @@ from shtoom.sip.effects import Deliver, Effect, Send
 from shtoom.sip.fields import parseNameAddress
 from shtoom.sip.inviteclient import InviteClientTransaction
 from shtoom.sip.inviteserver import InviteServerTransaction
-from shtoom.sip.lean import lean
+from shtoom.sip.lean import CHALLENGES, lean
 from shtoom.sip.message import Request, Response
 from shtoom.sip.states import State
 
@@ -271,11 +271,19 @@ class ServerTransaction:
         request = self._machine.request
         answered = request is None
         if request is not None and not self.peer.transport.reliable:
-            response = lean(response, request)
+            short = lean(response, request)
+            if short is None:
+                self._conceal(response, request)
+                return
+            response = short
         effects = self._machine.respond(response, self._layer.seconds())
         if not effects:
             return
-        if self.state is State.COMPLETED and isinstance(self._machine, InviteServerTransaction):
+        if (
+            self.state is State.COMPLETED
+            and response.code not in CHALLENGES
+            and isinstance(self._machine, InviteServerTransaction)
+        ):
             self._wantsACK = True
             self._layer.unacknowledged += 1
         if response.code > 100:
@@ -283,6 +291,14 @@ class ServerTransaction:
         if not answered and response.code >= 200:
             self._layer.answered()
         self._layer.run(self, effects)
+
+    def _conceal(self, response: Response, request: Request) -> None:
+        """That is its final response, and nobody hears it: repeats of the request are absorbed."""
+        self._machine.respond(response, self._layer.seconds())
+        self._machine.conceal()
+        self._layer.concealed(request, self.peer)
+        self._layer.answered()
+        self._layer.run(self, ())
 
     # --- from the layer -----------------------------------------------------------------------
 

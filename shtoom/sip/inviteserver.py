@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shtoom.exceptions import TransactionTimeout
 from shtoom.sip.effects import Deliver, Effect, Ended, Send
+from shtoom.sip.lean import CHALLENGES
 from shtoom.sip.states import State
 from shtoom.sip.timers import TRYING_AFTER
 
@@ -27,7 +28,8 @@ class InviteServerTransaction:
 
     A response that the transport could not take counts as lost: the client repeats its INVITE,
     timer G a refusal, the call a 2xx. (17.2.4 would end the transaction, and the repeated INVITE
-    would then ring a second time.)
+    would then ring a second time.) Timer G repeats no challenge: whoever forges the source of an
+    INVITE would multiply it, and who waits for one repeats the INVITE anyway.
     """
 
     __slots__ = (
@@ -84,7 +86,8 @@ class InviteServerTransaction:
                 return [Send(response)]
             case State.PROCEEDING, _:
                 self._enter(State.COMPLETED, now + self.timers.patience)
-                self._resendAt = None if self._reliable else now + self.timers.t1
+                if not self._reliable and response.code not in CHALLENGES:
+                    self._resendAt = now + self.timers.t1
                 self.request, self._last = None, response.toBytes()
                 return [Send(self._last)]
         return []  # crossed with another final response
@@ -106,10 +109,15 @@ class InviteServerTransaction:
         if self.state is State.COMPLETED:
             self._resendAt = None
 
+    def conceal(self) -> None:
+        """The final response was not sent, and is not to be."""
+        self._last = self._resendAt = None
+
     def timeReached(self, now: float) -> list[Effect]:
         """Sends the 100, repeats a refusal (timer G), or ends (timers H, I, L)."""
         if self._endAt is not None and now >= self._endAt:
-            failure = self._noAck() if self.state is State.COMPLETED else None
+            waited = self.state is State.COMPLETED and self._last is not None
+            failure = self._noAck() if waited else None
             self._enter(State.TERMINATED, None)
             self._last = None
             return [Ended(failure)]

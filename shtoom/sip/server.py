@@ -57,6 +57,10 @@ class NonInviteServerTransaction:
         self.state, self.deadline = State.COMPLETED, now + self.timers.patience
         return [Send(data)]
 
+    def conceal(self) -> None:
+        """The final response was not sent, and is not to be."""
+        self._last = None
+
     def timeReached(self, now: float) -> list[Effect]:
         """Ends (timer J)."""
         if self.deadline is None or now < self.deadline:

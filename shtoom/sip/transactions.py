@@ -28,7 +28,7 @@ from shtoom.sip.handles import (
 )
 from shtoom.sip.inviteclient import InviteClientTransaction
 from shtoom.sip.inviteserver import InviteServerTransaction
-from shtoom.sip.lean import lean
+from shtoom.sip.lean import MOST, lean
 from shtoom.sip.matching import (
     COOKIE,
     clientKey,
@@ -45,6 +45,7 @@ from shtoom.sip.server import NonInviteServerTransaction
 from shtoom.sip.states import State
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import Peer, defaultPort, markReceived, responseAddress
+from shtoom.sip.uri import hostPort
 
 if TYPE_CHECKING:
     from shtoom.sip.trace import Trace
@@ -81,7 +82,7 @@ class TransactionLayer:
     user: takes new requests. rng: makes branches. counts: what came and found no transaction of its
     own, or could not be sent: repeat, stray, merged, refused (503), manyVias, malformed,
     sendFailed, noAck (nobody acknowledged our refusal of an INVITE), tooLong (an answer to what is
-    malformed that was not sent).
+    malformed, or a challenge to a short request, that was not sent).
     mostUnanswered: requests that wait for their final response; beyond, new ones outside dialogs
     get 503. trace: is shown each message that is sent or received; None: nobody wants to see it.
     onFlowLost: told of the peers of connections that are over.
@@ -381,6 +382,19 @@ class TransactionLayer:
         host = transaction.peer.address[0]
         self._quietLog.warn("noAck", "{host}: {failure}", host=host, failure=str(failure))
 
+    def concealed(self, request: Request, peer: Peer) -> None:
+        """The answer to so short a request would be too long for who has forged its source."""
+        self.counts["tooLong"] += 1
+        self._quietLog.warn(
+            "tooLong",
+            "{method} from {at} is not answered: it has {size} bytes, and the challenge would have "
+            "more than {most} times as many; phones say more of themselves, or take TCP",
+            method=request.method,
+            at=hostPort(*peer.address),
+            size=request.size,
+            most=MOST,
+        )
+
     def ended(self, transaction: Transaction) -> None:
         """The machine is done: no table knows it any more."""
         if isinstance(transaction, ClientTransaction):
@@ -409,7 +423,7 @@ class TransactionLayer:
         tag = toTag or statelessTag(request)
         response = request.respond(code, reason, toTag=tag, headers=headers)
         if not peer.transport.reliable:
-            response = lean(response, request)
+            response = lean(response, request) or response
         data = response.toBytes()
         if most is not None and len(data) > most:
             self.counts["tooLong"] += 1

@@ -71,6 +71,19 @@ class InviteServerTests(SynchronousTestCase):
         self.assertIn("no ACK", str(failure))
         self.assertEqual(self.bench.clock.getDelayedCalls(), [])
 
+    def test_timerGRepeatsNoChallenge(self) -> None:
+        """Who waits for it repeats the INVITE; whose address was forged hears it once."""
+        for code in (401, 407):
+            self.setUp()
+            self.bench.do("respond", INVITE.respond(code, toTag="d1"))
+            self.bench.runFor(5.0)
+            self.assertEqual(self.bench.times, [0.0])
+            self.again()
+            self.assertEqual(self.bench.times, [0.0, 5.0])
+            self.bench.runFor(30.0)
+            self.assertEqual(len(self.bench.endings), 1)
+            self.assertEqual((len(self.bench.sent), self.bench.clock.getDelayedCalls()), (2, []))
+
     def test_repeatAfterARefusalGetsItAgain(self) -> None:
         """At once, beside timer G (17.2.1)."""
         self.bench.do("respond", BUSY)
