@@ -75,6 +75,9 @@ class Undecided:
         self._asked.refuse(None)
         return ()
 
+    def __repr__(self) -> str:
+        return f"<Undecided {self._asked.target}>"
+
 
 class Transferring:
     """One transfer, from the wish of a leg's far end to its outcome.

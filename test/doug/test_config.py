@@ -156,6 +156,7 @@ class ConfigTests(SynchronousTestCase):
             (trunk + "max-rate = 0\n", 3, ("max-rate", "above 0")),
             (trunk + "max-rate = '5'\n", 3, ("max-rate", "without quotes")),
             (trunk + "inbound = 'both'\n", 3, ("inbound", "address, password")),
+            (trunk + "transfers = true\n", 3, ("transfers", "app, refuse, follow")),
             (trunk + "inbound = 'password'\n", 1, ("x", "user and password, too")),
             ('[trunk.x]\nhost = "a b"\n', 2, ("host", "wanted HOST[:PORT]")),
             ('[trunk.x]\nhost = "a.b"\nuser = "a\\nb"\n', 3, ("user", "one line")),

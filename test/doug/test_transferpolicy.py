@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from doug.events import CallTransferRequestedEvent
+from doug.trunks import Trunk
 from shtoom.agent.registrar import Phone as Account
-from test.doug.transfercase import BRANCH, ELSEWHERE, OFFICE, TransferCase, Unaware
+from test.doug.transfercase import BRANCH, ELSEWHERE, OFFICE, TARGET, TransferCase, Unaware
 
 
 class DeferredTests(TransferCase):
@@ -172,6 +174,31 @@ class RefusingTests(TransferCase):
         self.told(200)
         self.hangUp(call)
         self.leave()
+
+
+class ReloadTests(TransferCase):
+    """New settings of a server that runs."""
+
+    def test_whatTheTrunkSaysNow(self) -> None:
+        """Holds for calls that are up, too."""
+        call = self.call(self.office)
+        for policy, code in (("refuse", 603), ("follow", 403), ("app", 202)):
+            trunks = {"office": Trunk("office", OFFICE, transfers=policy)}
+            settings = replace(self.lab.application.settings, trunks=trunks)
+            self.assertEqual(self.lab.application.reload(settings), [])
+            wanted = TARGET if policy == "app" else f"<sip:x@{ELSEWHERE}>"
+            self.refer(call, wanted)
+            self.office.response(f"{code} REFER")
+        self.told(200)
+        self.dialled().says(486)
+        self.told(200)
+        self.hangUp(call)
+        self.leave()
+
+    def test_noSuchPolicy(self) -> None:
+        """A program's mistake is one as well."""
+        error = self.assertRaises(ValueError, Trunk, "office", OFFICE, transfers="yes")
+        self.assertIn("app, refuse, follow", str(error))
 
 
 class FollowingTests(TransferCase):
