@@ -21,6 +21,7 @@ from shtoom.agent.registrar import Binding
 
 __all__ = ["BindingStore"]
 
+_KEPT = 9  # fields of a Binding: the last one is of a connection, which ends with the process
 _TABLE = "CREATE TABLE IF NOT EXISTS bindings (user TEXT PRIMARY KEY, devices TEXT NOT NULL)"
 
 
@@ -101,7 +102,7 @@ class BindingStore:
                 if bindings:
                     database.execute(
                         "INSERT OR REPLACE INTO bindings VALUES (?, ?)",
-                        (user, json.dumps(bindings)),
+                        (user, json.dumps([binding[:_KEPT] for binding in bindings])),
                     )
                 else:
                     database.execute("DELETE FROM bindings WHERE user = ?", (user,))
@@ -114,7 +115,7 @@ class BindingStore:
 
 
 def _binding(fields: list[Any]) -> Binding:
-    contact, until, callID, number, q, path, transport, host, port = fields
+    contact, until, callID, number, q, path, transport, host, port = fields[:_KEPT]
     return Binding(
         str(contact), float(until), str(callID), int(number), float(q),
         tuple(map(str, path)), str(transport), str(host), int(port),

@@ -167,9 +167,11 @@ class Relations:
         agent = self._agent
         found = []
         for binding in self.registrar.bindings(user):
-            transport = agent.transportFor(binding.transport, binding.host, binding.port)
-            if transport is not None:
-                peer, *elsewhere = [Peer(transport, place) for place in binding.places()]
+            flow = binding.host, binding.port, binding.flow
+            transport = agent.transportFor(binding.transport, *flow)
+            places = binding.places(transport.flow) if transport is not None else []
+            if transport is not None and places:
+                peer, *elsewhere = [Peer(transport, place) for place in places]
                 found.append(Flow(binding.contact, peer, tuple(elsewhere), binding.path))
         if not found:
             raise CallNotAnswered(f"{shown(user)} is not registered", 480)

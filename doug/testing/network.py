@@ -220,10 +220,11 @@ class MemoryHost:
         port: int,
         factory: ClientFactory,
         timeout: float = 30,
-        bindAddress: object = None,
+        bindAddress: Any = None,
     ) -> MemoryConnector:
         """Connects; a closed port refuses if its host is one of this network, else: silence."""
-        return MemoryConnector(self, (host, port), factory, timeout)
+        own = bindAddress[1] if bindAddress is not None else 0
+        return MemoryConnector(self, own or self.nextPort(), (host, port), factory, timeout)
 
     def nextPort(self) -> int:
         """A port for connections that is not in use."""

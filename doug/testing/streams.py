@@ -81,10 +81,16 @@ class MemoryConnector:
     """A connection that is being made: SYN there, SYN/ACK back, or a refusal, or silence."""
 
     def __init__(
-        self, host: MemoryHost, destination: Address, factory: ClientFactory, timeout: float
+        self,
+        host: MemoryHost,
+        own: int,
+        destination: Address,
+        factory: ClientFactory,
+        timeout: float,
     ) -> None:
+        """own: the port that it leaves from."""
         self._network, self._destination, self._factory = host.network, destination, factory
-        self._own = host.address, host.nextPort()
+        self._own = host.address, own
         self._end: MemoryConnection | None = None
         self._delivery: IDelayedCall | None = None
         factory.doStart()

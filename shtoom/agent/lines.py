@@ -115,12 +115,15 @@ class Lines:
         """The transports that are open, those that were added first before."""
         return list(dict.fromkeys(transport.name for transport in self._transports))
 
-    def transportFor(self, name: str, host: str, port: int = 0) -> ISIPTransport | None:
+    def transportFor(
+        self, name: str, host: str, port: int = 0, flow: int = 0
+    ) -> ISIPTransport | None:
         """The transport of that name that reaches `host`: the one that has a connection with it at
-        that port, if any; one of its address family first."""
+        that port, if any, of that number if not 0; one of its address family first."""
         named = [t for t in self._transports if t.name == name]
         for transport in named if port else ():
-            if transport.isOpen((host, port)):
+            at = host, port
+            if transport.isOpen(at) and (not flow or transport.flow(at) == flow):
                 return transport
         sameFamily = (t for t in named if _leads(t, host))
         return next(sameFamily, named[0] if named else None)

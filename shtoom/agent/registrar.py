@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from shtoom.agent.dialling import Dialling
 from shtoom.agent.gatekeeper import Gatekeeper, Verdict
-from shtoom.agent.registration import sameBinding
+from shtoom.agent.registration import placeOf
 from shtoom.agent.routing import literal
 from shtoom.exceptions import InvalidSIPURL, MalformedMessage
 from shtoom.sip.fields import NameAddress, parseNameAddress
@@ -25,6 +25,12 @@ from shtoom.sip.uri import hostPort, parseURI
 if TYPE_CHECKING:
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Address, Peer
+
+GONE = -1
+"""The number of a connection that is no more."""
+
+SPARE = 10
+"""Contacts in a REGISTER beyond those that may be there: some of before, that it takes back."""
 
 MOST_ASKED = 1000
 """Phones whose unanswered challenges are counted."""
@@ -40,7 +46,8 @@ class Binding(NamedTuple):
     outlives a restart. callID, number: of the REGISTER that made it. q: how much it is liked, 0 to
     1. path: the way there (RFC 3327), topmost first. transport, host, port: where it registered
     from; requests go there, back over its flow (RFC 5626), since few phones are reached otherwise.
-    places(): that one, and where to try next.
+    flow: the number of the connection that it came over, if the device has opened one, else 0; GONE
+    for one of before a restart.
     """
 
     contact: str
@@ -52,18 +59,22 @@ class Binding(NamedTuple):
     transport: str
     host: str
     port: int
+    flow: int = 0
 
-    def places(self) -> list[Address]:
+    def places(self, flowOf: Callable[[Address], int]) -> list[Address]:
         """Its flow, then the port that it says it listens at, on the same host.
 
         That is how a phone with a TCP connection of its own is reached when that is gone (we have
         been started anew). No other host: a Contact may say anything, and is not to be believed.
+        flowOf: as ISIPTransport.flow. Whoever has connected from there since is somebody else.
         """
-        found = [(self.host, self.port)]
+        at = self.host, self.port
+        found = [at] if flowOf(at) == self.flow else []
         contact = parseURI(self.contact)
-        own = contact.port or (5061 if self.transport == "TLS" else 5060)
-        if not self.path and contact.host.strip("[]") == self.host and own != self.port:
-            found.append((self.host, own))
+        own = self.host, contact.port or (5061 if self.transport == "TLS" else 5060)
+        if not self.path and contact.host.strip("[]") == self.host and own not in found:
+            if flowOf(own) == 0:
+                found.append(own)
         return found
 
     def check(self) -> None:
@@ -149,8 +160,9 @@ class Registrar:
 
     def isReachedBy(self, peer: Peer) -> bool:
         """Does a binding lead there?"""
-        flow = (peer.transport.name, *peer.address)
-        return any((b.transport, b.host, b.port) == flow for b in self._from(peer.address[0]))
+        flow = (peer.transport.name, *peer.address, peer.transport.flow(peer.address))
+        found = self._from(peer.address[0])
+        return any((b.transport, b.host, b.port, b.flow) == flow for b in found)
 
     def isAt(self, host: str) -> bool:
         """Has a phone registered from that IP address?"""
@@ -184,31 +196,36 @@ class Registrar:
     def _update(self, request: Request, peer: Peer, user: str, phone: Phone) -> Response:
         """10.3 steps 6 to 8."""
         checkPath(request.headerValues("Path"))
-        before = self._live(user)
-        if "*" in request.headerValues("Contact"):
-            if len(request.headerValues("Contact")) > 1 or _expires(request, None) != 0:
+        before, named = self._live(user), request.headerValues("Contact")
+        if "*" in named:
+            if len(named) > 1 or _expires(request, None) != 0:
                 raise MalformedMessage("Contact header", "* alone, with Expires: 0", "more")
             if any(self._outOfOrder(request, binding) for binding in before):
                 return request.respond(500, "CSeq out of order")
             return self._done(request, user, before, [])
-        after = list(before)
+        if len(named) > phone.maxContacts + SPARE:  # before any of them is read
+            return self._tooMany(request, peer, phone)
+        known = {placeOf(parseURI(binding.contact)): binding for binding in before}
+        after = dict(known)
         for contact in request.contacts:
-            seconds = _expires(request, contact)
+            seconds, place = _expires(request, contact), placeOf(contact.uri)
             if 0 < seconds < SHORTEST:
                 return request.respond(423, headers=(("Min-Expires", str(SHORTEST)),))
-            old = [b for b in after if sameBinding(parseURI(b.contact), contact.uri)]
-            if any(self._outOfOrder(request, binding) for binding in old):
+            if place in known and self._outOfOrder(request, known[place]):
                 return request.respond(500, "CSeq out of order")
-            after = [binding for binding in after if binding not in old]
+            after.pop(place, None)
             if seconds:
                 made = self._binding(request, peer, contact, min(seconds, LONGEST))
                 made.check()
-                after.append(made)
+                after[place] = made
         if len(after) > phone.maxContacts:
-            reason = f"{phone.maxContacts} devices are registered, no more may be"
-            self._refused(request, peer, reason)
-            return request.respond(403, reason)
-        return self._done(request, user, before, after)
+            return self._tooMany(request, peer, phone)
+        return self._done(request, user, before, list(after.values()))
+
+    def _tooMany(self, request: Request, peer: Peer, phone: Phone) -> Response:
+        reason = f"{phone.maxContacts} devices are registered, no more may be"
+        self._refused(request, peer, reason)
+        return request.respond(403, reason)
 
     def _done(
         self, request: Request, user: str, before: list[Binding], after: list[Binding]
@@ -234,6 +251,7 @@ class Registrar:
             transport=peer.transport.name,
             host=host,
             port=port,
+            flow=peer.transport.flow(peer.address),
         )
 
     def _keep(self, user: str, bindings: list[Binding]) -> None:
@@ -251,12 +269,15 @@ class Registrar:
                 self.log.failure("the bindings of {user} are not kept", user=shown(user))
 
     def _usable(self, user: str, bindings: list[Binding]) -> list[Binding]:
-        """Those of the store that can be called: an older version may have kept others."""
+        """Those of the store that can be called: an older version may have kept others. No
+        connection has outlived the restart.
+        """
         found, fault = [], ""
         for binding in bindings:
             try:
                 binding.check()
-                found.append(binding)
+                flow = 0 if binding.transport == "UDP" else GONE
+                found.append(binding._replace(flow=flow))
             except MalformedMessage as error:
                 fault = str(error)
         if fault:

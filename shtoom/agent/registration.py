@@ -457,10 +457,11 @@ class Registration:
 
 def sameBinding(one: URI, other: URI) -> bool:
     """Do both lead to the same port by the same transport? What is left out is the usual."""
-    return _place(one) == _place(other)
+    return placeOf(one) == placeOf(other)
 
 
-def _place(uri: URI) -> tuple[str | None, str, int, str]:
+def placeOf(uri: URI) -> tuple[str | None, str, int, str]:
+    """What of a Contact tells it from others: user, host, port and transport."""
     transport = "tls" if uri.scheme == "sips" else (uri.transport or "udp").lower()
     port = uri.port if uri.port is not None else 5061 if transport == "tls" else 5060
     return uri.user, uri.host.lower(), port, transport

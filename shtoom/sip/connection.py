@@ -7,6 +7,7 @@ where a message begins and ends (framing.py, websocket.py).
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -32,15 +33,18 @@ ABOUT = 0.001
 """Seconds that do not matter: sums of times are not exact."""
 
 
+_numbers = count(1)
+
+
 @implementer(IPushProducer, IHandshakeListener)
 class Connection(Protocol):
-    """One connection. address: of the peer. accepted: was it opened by the peer?
+    """One connection. address: of the peer. accepted: was it opened by the peer? number: its own.
 
     shaking: is the handshake of TLS under way? timer: when it is looked at next.
     """
 
     def __init__(self, owner: StreamTransport, framer: IFramer, accepted: bool) -> None:
-        self.accepted = accepted
+        self.accepted, self.number = accepted, next(_numbers)
         self.address: Address = ("", 0)
         self.timer: IDelayedCall | None = None
         self._owner, self._framer = owner, framer

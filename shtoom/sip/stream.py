@@ -148,6 +148,11 @@ class StreamTransport:
         """As ISIPTransport has it."""
         return address in self._open
 
+    def flow(self, address: Address) -> int:
+        """As ISIPTransport has it."""
+        connection = self._open.get(address)
+        return connection.number if connection is not None and connection.accepted else 0
+
     def named(self, address: Address, host: str) -> None:
         """As ISIPTransport has it; known until a connection is made."""
         if address not in self._open:

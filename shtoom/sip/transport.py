@@ -61,6 +61,12 @@ class ISIPTransport(Interface):
     def isOpen(address: Address) -> bool:  # noqa: N805
         """Is there a connection with that peer, over which it is reached without a new one?"""
 
+    def flow(address: Address) -> int:  # noqa: N805
+        """Which connection the peer there has opened: a number that no other ever has; 0: none.
+
+        Another may come to have that address once it is over (NAT, a proxy on this machine).
+        """
+
     def named(address: Address, host: str) -> None:  # noqa: N805
         """That address was found for this name: whom a certificate is to be for."""
 

@@ -136,6 +136,10 @@ class UDPTransport(DatagramProtocol):
         """As ISIPTransport has it: datagrams have no connections."""
         return False
 
+    def flow(self, address: Address) -> int:
+        """As ISIPTransport has it: there are none."""
+        return 0
+
     def named(self, address: Address, host: str) -> None:
         """As ISIPTransport has it: nobody asks."""
 

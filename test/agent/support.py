@@ -69,6 +69,10 @@ class Wire:
         """There are no connections."""
         return False
 
+    def flow(self, address: Address) -> int:
+        """There are no connections."""
+        return 0
+
     def named(self, address: Address, host: str) -> None:
         """Nobody asks."""
 

@@ -8,21 +8,26 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.agent.gatekeeper import PATIENCE, Gatekeeper
-from shtoom.agent.registrar import Binding, Phone, Registrar
+from shtoom.agent.registrar import SPARE, Binding, Phone, Registrar
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.digest import Answering, parseChallenges
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
-from shtoom.sip.transport import Peer
+from shtoom.sip.transport import Address, Peer
 
 HOST, PORT = "198.51.100.20", 40123
 PHONES = {"alice": Phone("a", 2), "bob": Phone("b")}
 
 
 class Wire:
-    """As much of a transport as a binding knows."""
+    """As much of a transport as a binding knows. flows: connections that peers have opened."""
 
-    name = "UDP"
+    def __init__(self, name: str = "UDP") -> None:
+        self.name = name
+        self.flows: dict[Address, int] = {}
+
+    def flow(self, address: Address) -> int:
+        return self.flows.get(address, 0)
 
 
 class Store:
@@ -59,6 +64,7 @@ class RegistrarTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now, self.number, self.store = 1000.0, 0, Store()
         self.phones = dict(PHONES)
+        self.wire = Wire()
         self.registrar = self.build()
 
     def build(self) -> Registrar:
@@ -84,7 +90,7 @@ class RegistrarTests(SynchronousTestCase):
     ) -> Response:
         """REGISTER with a right answer to a fresh challenge."""
         self.number = self.number + 1 if number is None else number
-        peer = Peer(cast(Any, Wire()), (HOST, PORT))
+        peer = Peer(cast(Any, self.wire), (HOST, PORT))
         lines = [
             "REGISTER sip:doug SIP/2.0",
             f"Via: SIP/2.0/UDP {HOST};branch=z9hG4bK{self.number}",
@@ -262,6 +268,21 @@ class RegistrarTests(SynchronousTestCase):
         self.assertEqual(response.code, 403)
         self.assertEqual(sorted(self.where()), ["sip:alice@h1", "sip:alice@h2"])
 
+    def test_thousandsOfContactsAreNotRead(self) -> None:
+        """No more than may be there, and some of before that are taken back."""
+        kept = [f"<sip:alice@h{n}>;expires=600" for n in range(2)]
+        before = [f"<sip:alice@old{n}>;expires=0" for n in range(SPARE)]
+        self.assertEqual(self.register(*kept, *before).code, 200)
+        self.assertEqual(self.register(", ".join([*kept, *before, "<not an address>"])).code, 403)
+        many = ", ".join(f"<sip:a@h{n}>" for n in range(250))
+        self.assertEqual(self.register(*[many] * 10).code, 403)
+        self.assertEqual(sorted(self.where()), ["sip:alice@h0", "sip:alice@h1"])
+
+    def test_oneContactTwice(self) -> None:
+        """In one REGISTER: the last one counts."""
+        response = self.register("<sip:alice@h>;expires=100", "<sip:alice@h>;expires=200")
+        self.assertEqual(response.headerValues("Contact"), ["<sip:alice@h>;expires=200"])
+
     def test_whoGuessesWaits(self) -> None:
         for _ in range(PATIENCE):
             self.assertEqual(self.register("<sip:alice@h>", password="x").code, 401)
@@ -287,7 +308,40 @@ class RegistrarTests(SynchronousTestCase):
             self.registrar = self.build()
             self.register(contact, **headers)
             [binding] = self.build().bindings("alice")
-            self.assertEqual(binding.places(), [(HOST, port) for port in (PORT, *own)], contact)
+            wanted = [(HOST, port) for port in (PORT, *own)]
+            self.assertEqual(binding.places(self.wire.flow), wanted, contact)
+
+    def test_aConnectionThatIsGoneLeadsNowhere(self) -> None:
+        """Somebody else may connect from the same address: NAT, a proxy on this machine. What is
+        left is the port that the phone listens at, unless another has connected from that.
+        """
+        at, listening = (HOST, PORT), (HOST, 5062)
+        self.wire = Wire("TCP")
+        self.wire.flows[at] = 7
+        self.register("<sip:alice@10.0.0.1>", "<sip:alice@198.51.100.20:5062>")
+        for now, first, second in (
+            ({at: 7}, [at], [at, listening]),
+            ({}, [], [listening]),
+            ({at: 8}, [], [listening]),
+            ({at: 8, listening: 9}, [], []),
+            ({at: 7, listening: 9}, [at], [at]),
+        ):
+            self.wire.flows = now
+            one, other = self.registrar.bindings("alice")
+            places = one.places(self.wire.flow), other.places(self.wire.flow)
+            self.assertEqual(places, (first, second), now)
+            peer = Peer(cast(Any, self.wire), at)
+            self.assertEqual(self.registrar.isReachedBy(peer), now.get(at) == 7)
+
+    def test_noConnectionOutlivesARestart(self) -> None:
+        """Whatever number one has then. Datagrams have no connections."""
+        for name, places in (("TCP", []), ("UDP", [(HOST, PORT)])):
+            self.wire = Wire(name)
+            self.wire.flows = {(HOST, PORT): 7} if name == "TCP" else {}
+            self.register("<sip:alice@10.0.0.1>")
+            self.registrar = self.build()
+            [binding] = self.registrar.bindings("alice")
+            self.assertEqual(binding.places(self.wire.flow), places)
 
     def test_RFC3327_thePathIsKept(self) -> None:
         response = self.register("<sip:alice@h>", Path="<sip:edge.example.com;lr>")

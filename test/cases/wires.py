@@ -70,13 +70,14 @@ class StreamActor(Actor):
         """What it says in Via."""
         return "UDP" if self.wire is None else self.kind
 
-    def connect(self, factory: Any = None) -> MemoryConnector:
-        """Connects to the server."""
+    def connect(self, factory: Any = None, own: int = 0) -> MemoryConnector:
+        """Connects to the server. own: the port that it leaves from, 0 for any."""
         if factory is None:
             factory = ClientFactory()
             factory.protocol = lambda: Wire(self)
             factory.noisy = False
-        connector = self.machine.connectTCP(*self.server, factory, timeout=5)
+        at = self.host, own
+        connector = self.machine.connectTCP(*self.server, factory, timeout=5, bindAddress=at)
         self.lab.advance(0.01)
         return connector
 

@@ -43,6 +43,12 @@ class BindingStoreTests(SynchronousTestCase):
         self.work()
         self.assertEqual(self.again(), {"alice": [HOME, AWAY], "bob": [AWAY]})
 
+    def test_aConnectionIsNotKept(self) -> None:
+        """Its number would be another's in the next process."""
+        self.store.save("alice", [HOME._replace(transport="TCP", flow=7)])
+        self.work()
+        self.assertEqual(self.again(), {"alice": [HOME._replace(transport="TCP")]})
+
     def test_theLastOneCounts(self) -> None:
         for bindings in ([HOME], [AWAY], [HOME, AWAY], []):
             self.store.save("alice", bindings)

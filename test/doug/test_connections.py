@@ -13,6 +13,8 @@ from doug.events import CallRejectedEvent
 from doug.settings import Settings, parseEndpoint
 from doug.tls import Certificates, TLSEndpoint
 from doug.trunks import Trunk
+from shtoom.agent.registrar import Phone
+from shtoom.sip.digest import Answering, parseChallenges
 from shtoom.sip.stream import StreamLimits
 from test.cases.case import FieldCase
 from test.cases.wires import StreamActor, Wire
@@ -151,6 +153,83 @@ class FlowTests(ConnectionCase):
         for at in times:
             self.assertLessEqual(sum(at <= other < at + 60.0 for other in times), 8)
         self.assertNothingLeft()
+
+
+class PhoneFlowTests(ConnectionCase):
+    """alice registers over TCP from behind a router, or a proxy on this machine, whose ports are
+    many clients', one after the other."""
+
+    settings = Settings(
+        listen=ConnectionCase.settings.listen,
+        phones={"alice": Phone("a")},
+        anonymous="app",
+        rtpTimeout=0.0,
+    )
+    port = 40001
+
+    def connectAgain(self) -> None:
+        """From the same port; whoever that is now."""
+        if self.alice.wire is not None:
+            self.alice.hangUpWire()
+        self.alice.connect(own=self.port)
+
+    def register(self, contact: str) -> None:
+        """With the right password."""
+        lines = {
+            "From": "<sip:alice@doug>;tag=1",
+            "To": "<sip:alice@doug>",
+            "Contact": f"<sip:alice@{contact}>",
+        }
+        self.alice.ask("REGISTER", uri="sip:doug", with_=lines)
+        asked = self.alice.response("401 REGISTER")
+        challenge = parseChallenges(asked.headers.getLines("WWW-Authenticate"))[0]
+        answer = Answering(challenge, "alice", "a", "1").answer("REGISTER", "sip:doug")
+        self.alice.ask("REGISTER", uri="sip:doug", with_={**lines, "Authorization": str(answer)})
+        self.alice.response("200 REGISTER")
+
+    def test_itsCallsGoOverItsConnectionAndNoOther(self) -> None:
+        """Whoever connects from the same port later hears of none: 480."""
+        self.connectAgain()
+        self.register("10.0.0.1")
+        app = self.dial("sip:alice@doug")
+        self.alice.takes(self.alice.request("INVITE")).says(486)
+        self.lab.advance(0.5)
+        self.assertEqual([event.sipCode for event in app.got(CallRejectedEvent)], [486])
+        self.alice.forget()
+        self.connectAgain()
+        app = self.dial("sip:alice@doug")
+        self.lab.advance(0.5)
+        self.assertEqual(self.alice.labels("INVITE"), [])
+        self.assertEqual([event.sipCode for event in app.got(CallRejectedEvent)], [480])
+        self.register("10.0.0.1")
+        app = self.dial("sip:alice@doug")
+        self.alice.takes(self.alice.request("INVITE")).says(486)
+        self.lab.advance(0.5)
+        self.assertNothingLeft()
+
+    def test_itListensForOthers(self) -> None:
+        """A phone that accepts connections is reached there once its own is gone."""
+        self.connectAgain()
+        self.alice.listen()
+        self.register(f"{self.alice.host}:5060")
+        self.connectAgain()
+        stranger = self.alice.wire
+        self.dial("sip:alice@doug")
+        self.lab.advance(0.5)
+        self.assertIsNot(self.alice.wire, stranger)
+        self.alice.takes(self.alice.request("INVITE")).says(486)
+        self.lab.advance(0.5)
+        self.assertNothingLeft()
+
+    def test_theConnectionOfAPhoneStays(self) -> None:
+        """Not so another's from the same port: silent, it ends after two minutes."""
+        self.connectAgain()
+        self.register("10.0.0.1")
+        self.lab.advance(300)
+        self.assertIsNotNone(self.alice.wire)
+        self.connectAgain()
+        self.lab.advance(130)
+        self.assertIsNone(self.alice.wire)
 
 
 class TLSTests(ConnectionCase):

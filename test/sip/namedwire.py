@@ -22,6 +22,10 @@ class Wire:
     def isOpen(self, address: Address) -> bool:
         return False
 
+    def flow(self, address: Address) -> int:
+        """There are no connections."""
+        return 0
+
     def named(self, address: Address, host: str) -> None:
         """Nobody asks."""
 

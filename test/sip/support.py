@@ -135,6 +135,10 @@ class Wire:
         """As ISIPTransport has it."""
         return self.reliable and not self.gone
 
+    def flow(self, address: Address) -> int:
+        """There are no connections."""
+        return 0
+
     def named(self, address: Address, host: str) -> None:
         """Nobody asks."""
 
