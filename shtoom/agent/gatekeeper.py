@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.digest import ALGORITHMS as COMPUTED
 from shtoom.sip.digest import ANSWERED_BY, QOPS, Answer, Challenge, parseAnswer
+from shtoom.sip.sources import sourceOf
 
 if TYPE_CHECKING:
     from shtoom.sip.message import Request
@@ -44,6 +46,8 @@ router or a proxy on the way writes addresses into session descriptions."""
 
 KNOWN = tuple(name.upper() for name in COMPUTED if not name.endswith("-sess"))
 """What may be offered."""
+
+_SEALED, _SEAL = 12, 16  # octets of a nonce's seal, and characters of them
 
 _NOBODY = "a password that nobody has"
 
@@ -88,7 +92,7 @@ class Gatekeeper:
         self._given = 0
         self._counts: dict[str, int] = {}  # nonce -> the highest count that was taken
         self._staleBefore = float("-inf")
-        # host, user -> in a row, patience again at
+        # source, user -> in a row, patience again at
         self._wrong: dict[tuple[str, str], tuple[int, float]] = {}
 
     def challenges(
@@ -140,18 +144,19 @@ class Gatekeeper:
 
     def _nonce(self, host: str, now: float) -> str:
         self._given += 1
-        open_ = f"{int(now * 1000):x}-{self._given:x}"
-        return f"{open_}-{self._seal(open_, host)}"
+        return self._sealed(f"{int(now * 1000):x}-{self._given:x}-", host)
 
-    def _seal(self, text: str, host: str) -> str:
-        return hmac.new(self._secret, f"{text} {host}".encode(), hashlib.sha256).hexdigest()[:24]
+    def _sealed(self, text: str, host: str) -> str:
+        digest = hmac.digest(self._secret, f"{text} {host}".encode(), hashlib.sha256)
+        seal = urlsafe_b64encode(digest[:_SEALED]).decode()  # short: see shtoom.sip.lean
+        return f"{text}{seal}"
 
     def _givenAt(self, nonce: str, host: str) -> float | None:
         """When we gave it to that host; None: we never did."""
         if not nonce.isascii():  # what we give is, and octets that are no UTF-8 are no text
             return None
-        open_, _, seal = nonce.rpartition("-")
-        if not hmac.compare_digest(seal.encode(), self._seal(open_, host).encode()):
+        open_ = nonce[:-_SEAL]
+        if not hmac.compare_digest(nonce.encode(), self._sealed(open_, host).encode()):
             return None
         return int(open_.partition("-")[0], 16) / 1000
 
@@ -225,7 +230,7 @@ def _names(text: str, known: tuple[str, ...], spelt: Callable[[str], str]) -> tu
 
 def _guesser(host: str, user: str) -> tuple[str, str]:
     """Who has to wait."""
-    return host, user[:LONGEST_USER]
+    return sourceOf(host), user[:LONGEST_USER]
 
 
 def _signed(request: Request) -> tuple[str, bytes]:

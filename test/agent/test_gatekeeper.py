@@ -249,6 +249,16 @@ class GatekeeperTests(SynchronousTestCase):
         self.assertIs(self.judged(self.answering(now, password="x"), now), Verdict.WRONG)
         self.assertIs(self.judged(self.answering(now), now), Verdict.RIGHT)
 
+    def test_anIPv6NetworkIsOneSource(self) -> None:
+        """Another address of a /64 buys no more guesses."""
+        for n in range(gatekeeper.PATIENCE):
+            host = f"2001:db8::{n + 1:x}"
+            lines = [value for _, value in self.gate.challenges(host, 0.0)]
+            answering = Answering(parseChallenges(lines)[0], "alice", "x", "1")
+            self.assertIs(self.judged(answering, 0.0, host), Verdict.WRONG)
+        self.assertAlmostEqual(self.wait(0.0, host="2001:db8::beef"), 5.0)
+        self.assertEqual(self.wait(0.0, host="2001:db8:0:1::1"), 0.0)
+
     def test_anAccountOfOnesOwnBuysNoGuesses(self) -> None:
         """A right answer tells nothing of another user's password."""
         USERS["mallory"] = "m"
