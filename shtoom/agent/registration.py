@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from math import ceil
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -52,6 +53,12 @@ BELIEVED = 30.0
 
 MARGIN = 34.0
 """Seconds before the end by which a refresh begins: it may take 32 until it is given up."""
+
+EVERY = 7.5
+"""Seconds from one round to the next for each REGISTER that it takes: at most eight a minute."""
+
+LEAST = 10
+"""Seconds that a registrar has to grant: less cannot be kept up, and 0 is a refusal."""
 
 SHORT = 120
 """Seconds below which a registration is refreshed at half its time."""
@@ -204,17 +211,24 @@ class Registration:
         self._doing.addErrback(self._failed)
 
     async def _register(self) -> None:
+        before = self.sent
         response, peer = await self._everywhere(self.expires)
+        soonest = EVERY * (self.sent - before)
         if response.code >= 300:
             raise refusedBy(response, "no such account, or no permission to register it")
         self.peer, self._since = peer, self._now()
         granted = self._granted(response)
+        if granted < LEAST:
+            wanted = f"the registrar grants {granted} s, {LEAST} are needed"
+            raise CallFailed(wanted, 423, retryAfter=ceil(soonest))
         self.until = self._now() + granted
         self.failures = 0
         self._left.clear()
         self._see(response)
         self._change(RegistrationState.REGISTERED)
-        self._again = self._agent.reactor.callLater(self._refreshAfter(granted), self._begin)
+        self._again = self._agent.reactor.callLater(
+            max(soonest, self._refreshAfter(granted)), self._begin
+        )
         self._looking = self._agent.reactor.callLater(self._lookAfter(), self._look)
 
     def _lookAfter(self) -> float:
@@ -390,7 +404,7 @@ class Registration:
     def _refreshAfter(self, granted: int) -> float:
         """Seconds: early, and not all registrations at the same time."""
         if granted < SHORT:
-            return max(1.0, granted * self._agent.rng.uniform(0.4, 0.55))
+            return granted * self._agent.rng.uniform(0.4, 0.55)
         return min(granted * self._agent.rng.uniform(0.75, 0.9), granted - MARGIN)
 
     # Between two rounds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from shtoom.agent.credentials import Account
@@ -191,6 +191,59 @@ class RegistrationTests(AgentTestCase):
         waits = [b - a for a, b in pairwise(self.times())]
         self.assertGreater(len({round(wait) for wait in waits}), len(waits) // 2)
         self.assertTrue(all(450 <= wait <= 566 for wait in waits), waits)
+
+    def granting(self, seconds: int, challenged: bool = False) -> None:
+        """From now on each is answered at once, with that time; before that challenged anew."""
+        nonces = count(1)
+
+        def hear(data: bytes) -> None:
+            self.trunk.hear(data)
+            if isKeepAlive(data):
+                return
+            if challenged and self.requests()[-1].header("Authorization") in (None, self.told):
+                self.answer(401, WWW_Authenticate=CHALLENGE.format(next(nonces)))
+            else:
+                self.told = self.requests()[-1].header("Authorization")
+                self.answer(Contact=f"{OWN};expires={seconds}")
+
+        self.told: str | None = None
+        self.wire.ends[TRUNK] = hear
+
+    def assertModest(self) -> None:
+        """At most eight REGISTERs in any minute."""
+        times = self.times()
+        for at in times:
+            self.assertLessEqual(sum(at <= other < at + 60.0 for other in times), 8, times)
+
+    def test_noTimeGrantedIsNoRegistration(self) -> None:
+        """A 200 that grants nothing, or less than can be kept up: back-off, and a reason."""
+        for seconds in (0, 1, 9):
+            self.granting(seconds)
+            registration = self.register()
+            self.run_(1)
+            self.assertIs(registration.state, RegistrationState.FAILED)
+            self.assertIn(f"the registrar grants {seconds} s", registration.reason)
+            self.run_(600)
+            self.assertModest()
+            self.granting(600)
+            self.run_(400)
+            self.assertIs(registration.state, RegistrationState.REGISTERED)
+            registration.abandon()
+            self.trunk.heard.clear()
+
+    def test_shortTimesAreObeyedWithinReason(self) -> None:
+        """As long as there are no more than eight REGISTERs a minute for it."""
+        for seconds, challenged in ((10, False), (10, True), (20, True), (60, True)):
+            self.granting(seconds, challenged)
+            registration = self.register(password="secret")
+            self.run_(600)
+            self.assertIs(registration.state, RegistrationState.REGISTERED)
+            self.assertModest()
+            rounds = [at for at, later in pairwise(self.times()) if later > at]
+            longest = max(later - at for at, later in pairwise(rounds))
+            self.assertLess(longest, 16 if challenged and seconds == 10 else seconds)
+            registration.abandon()
+            self.trunk.heard.clear()
 
     def test_failuresWaitLongerEachTime(self) -> None:
         """Never a tight loop: at most 8 REGISTERs in any minute."""
