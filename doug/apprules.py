@@ -66,13 +66,13 @@ def keysUnheeded(facts: CallFacts) -> Finding | None:
 
 
 def deferredPending(facts: CallFacts) -> Finding | None:
-    """The far end was gone while a handler still waited for something."""
+    """The call was over while a handler still waited for something."""
     if not facts.pending or facts.keysWaiting:
         return None
     return Finding(
         "deferred-pending",
-        f"the Deferred of {facts.pending} still pended when the far end was gone, and the end of "
-        "the call waits for it: return the next list at once and let slow work raise an event of "
+        f"the Deferred of {facts.pending} still pended when the call ended, and the event of that "
+        "waits for it: return the next list at once and let slow work raise an event of "
         "its own",
     )
 

@@ -34,15 +34,17 @@ class CallFacts:
 
     answeredFor: seconds from answer to end, None if it was never answered. signalling: findings
     of the user agent, in words. unacknowledged: that no ACK came, and for how long it was waited
-    for. ourHost: in the Contact that the far end has of us; contactHost: of its own Contact;
-    signallingHost: where its messages came from. mediaHost: in its SDP, None if it never sent one.
+    for. ourHost: in the Contact that the far end has of us; contactHost: of its own Contact, None
+    if requests go by way of proxies; signallingHost: where its messages came from. mediaHost: in
+    its SDP, None if it never sent one.
     stats: of its media session. expected: should packets have come (not held at the end)? listens:
     should they have gone?
-    silentFor: seconds from its last packet to the end, 0 if none came or it has held the call.
+    silentFor: seconds from its last packet to the end, 0 if none came or either side held the call.
     keysUnmatched: keys that no state of the application wanted; keysWaiting: those of them, or not
     delivered at all, that came while a handler's Deferred pended; keysUnheeded: those that came in
     a prompt which was not to be stopped by them. eventsUnmatched: other events that no state
-    wanted, with the state. pending: the handler whose Deferred pended when the far end was gone.
+    wanted, with the state. pending: the handler whose Deferred pended when the call ended, if not
+    the application ended it.
     leftOut: did the media clock leave out sound meanwhile? notPlayed: items that could not be
     played, and why, with the remedy. notRecorded: why recordings failed, with their files.
     appError: the handler and the error that the application ended with while the call was up.

@@ -66,7 +66,7 @@ class Farewell:
         app = leg.getVoiceApp()
         losses.close(app.va_queue if app is not None else ())
         self._facts = factsOf(call, media, losses, app, appError)
-        if isinstance(how, CallEnding) and how.byRemote:
+        if isinstance(how, CallEnding) and not self._byUs:
             self._facts = replace(self._facts, pending=pendingIn(app))
         self._patience: Patience | None = None
         self._over = False
@@ -129,20 +129,22 @@ def factsOf(
     peer = call.call.peer if call.call is not None else None
     stream, answeredAt, now = call.stream, call.answeredAt, media.reactor.seconds()
     stats = media.session.stats if media.session is not None else NO_MEDIA
-    heardAt, expected = stats.lastPacketAt, stream is not None and stream.receive
+    heardAt, silentFor = stats.lastPacketAt, 0.0
+    if heardAt is not None and not call.isHeld:
+        silentFor = now - max(heardAt, stats.describedAt)
     slow = app.va_slow if app is not None else {}
     return CallFacts(
         answeredFor=None if answeredAt is None else now - answeredAt,
         signalling=tuple(call.call.findings) if call.call is not None else (),
         unacknowledged=call.call.unacknowledged if call.call is not None else "",
         ourHost=hostOf(call.call.contact) if call.call is not None else None,
-        contactHost=dialog.remoteTarget.host if dialog is not None else None,
+        contactHost=None if dialog is None or dialog.routeSet else dialog.remoteTarget.host,
         signallingHost=peer.address[0] if peer is not None else None,
         mediaHost=stream.remoteHost if stream is not None else None,
         stats=stats,
-        expected=expected,
+        expected=stream is not None and stream.receive,
         listens=stream is not None and stream.send,
-        silentFor=now - max(heardAt, media.startedAt) if heardAt is not None and expected else 0.0,
+        silentFor=silentFor,
         keysUnmatched=losses.unmatched,
         keysWaiting=losses.waited,
         keysUnheeded=losses.unheeded,

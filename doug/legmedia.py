@@ -68,7 +68,7 @@ class LegMedia:
     sender (of keys): its parts. bridge: the one that the leg is in. holding: have we put the far
     end on hold? Then it hears music, what is played waits, and no other leg hears it. notPlayed:
     items that could not be, and why. notRecorded: why recordings failed. losses: keys that stopped
-    nothing. startedAt: when the session got its latest parameters, in seconds of the reactor.
+    nothing.
     Between start() and close() the session is at work; what is asked for before is kept until then.
     """
 
@@ -85,7 +85,6 @@ class LegMedia:
         self._leg = leg
         self._scope = scope
         self.losses = losses
-        self.startedAt = 0.0
         self.session = session
         self.reactor = application.reactor
         self.deferToThread = application.exchange.disk.alone
@@ -119,7 +118,6 @@ class LegMedia:
         if session is None:
             return
         session.start(parameters)
-        self.startedAt = self.reactor.seconds()
         session.onKey = self.keys.heard
         codec = parameters.codec.uncoded
         tones = self._tones

@@ -10,6 +10,7 @@ from doug.callfacts import CallFacts, Finding, isPrivateElsewhere
 
 ENOUGH = 2.0  # seconds that an answered call must last before missing packets mean something
 FEW = 50  # packets, from which on a share of them means something
+NOWHERE = ("0.0.0.0", "::")  # in SDP: the far end listens nowhere, nor does it speak
 SILENT = 10.0  # seconds: who sends nothing for so long at the end of a call was cut off before
 
 
@@ -65,38 +66,41 @@ def privateMedia(facts: CallFacts) -> Finding | None:
 
 def mediaFromElsewhere(facts: CallFacts) -> Finding | None:
     """Its packets came from another address than its SDP says, and not because of NAT alone."""
-    said, came = facts.mediaHost, facts.latchedHost
-    if said is None or came is None or said == came or isPrivateElsewhere(said, came):
+    if facts.stats.elsewhere is None:
         return None
+    (said, _), (came, _) = facts.stats.elsewhere
+    if isPrivateElsewhere(said, came):
+        return None
+    to = facts.stats.remoteAddress
+    ours = "follows it" if to is not None and to[0] == came else f"goes to {said} all the same"
     return Finding(
         "media-elsewhere",
         f"RTP came from {came}, the SDP said {said}: a media proxy or a wrong address on the far "
-        "end, which should name the one that it sends from; audio follows what comes",
+        f"end, which should name the one that it sends from; it is heard late, and ours {ours}",
     )
 
 
 def foreignMedia(facts: CallFacts) -> Finding | None:
-    """Somebody else sent packets to the call's port."""
-    if not _foreign(facts) or mediaFromElsewhere(facts) is not None:
-        return None  # those of who was followed in the end are among them
+    """Somebody else sent packets to the call's port, and not just the last of another call."""
+    foreign = facts.stats.dropped.get("not the far end", 0)
+    if foreign < FEW or mediaFromElsewhere(facts) is not None:
+        return None  # those of who was heard in the end are among them
     return Finding(
         "foreign-media",
-        f"{_foreign(facts)} RTP packets came from others than the far end and were dropped: an old "
+        f"{foreign} RTP packets came from others than the far end and were dropped: an old "
         "stream of another call, or somebody who tries to be heard; a proxy that should be heard "
         "has to name its address in the SDP",
     )
 
 
 def noMedia(facts: CallFacts) -> Finding | None:
-    """Nothing was ever heard from the far end."""
+    """Nothing was ever heard from the far end, whoever else was there."""
     if not _shouldHaveMedia(facts) or facts.stats.packetsReceived:
         return None
-    if _foreign(facts):
-        return None  # said already, in a better way
     return Finding(
         "no-media",
-        "no RTP came at all: see that the RTP ports (--rtp-ports) are open in the firewall, and "
-        "that the address in our SDP can be reached from there (--advertise)",
+        "no RTP came from the far end: see that the RTP ports (--rtp-ports) are open in the "
+        "firewall, and that the address in our SDP can be reached from there (--advertise)",
     )
 
 
@@ -118,7 +122,7 @@ def oneWay(facts: CallFacts) -> Finding | None:
             f"{stats.packetsSent} RTP packets to it (the log has 'cannot send RTP'): see the route "
             "to it, and the local firewall",
         )
-    if facts.silentFor >= SILENT:
+    if facts.silentFor >= SILENT and not facts.stats.pauses:
         return Finding(
             "one-way",
             f"no RTP came in the last {facts.silentFor:.0f} s: a NAT or firewall on the way has "
@@ -152,10 +156,7 @@ def jitter(facts: CallFacts) -> Finding | None:
     )
 
 
-def _foreign(facts: CallFacts) -> int:
-    """Packets that came from somebody else, by the session's count of what it dropped."""
-    return facts.stats.dropped.get("not the far end", 0)
-
-
 def _shouldHaveMedia(facts: CallFacts) -> bool:
+    if facts.mediaHost in NOWHERE:
+        return False
     return facts.expected and facts.answeredFor is not None and facts.answeredFor >= ENOUGH

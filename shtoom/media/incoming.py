@@ -36,6 +36,8 @@ _number = int.from_bytes
 _PLAIN = 0x80  # its first byte: version 2, no padding, extension or CSRCs
 _FIRST = bytes([_PLAIN])
 REVIEW = 1.0  # seconds between two questions who is in focus
+LASTING = 2.0  # seconds after a description in which what comes from elsewhere may be the old one's
+PAUSE = 0.2  # seconds without a packet before one with the marker (RFC 3551 4.1)
 _COMFORT_NOISE = 13  # RFC 3389
 
 _log = Logger()
@@ -61,16 +63,17 @@ class Incoming(_Row):
     isOurs: is an address that of a session here? jitter: the play-out buffer, which exists while
     there are listeners. decoder: of what comes out of it. target: the sending half of the session
     that sound is forwarded to. onKey: told of keys as they come. dropped: counts by reason.
-    firstAt, heardAt: seconds of the first and the last packet taken. label: names the call in log
+    firstAt, heardAt: seconds of the first and the last packet taken; describedAt: of the present
+    description. pauses: of the far end, by comfort noise or marker. label: names the call in log
     lines. group: the schedule's.
     """
 
     __slots__ = (
-        "_accepts", "_eventClock", "_eventTypes", "_focused", "_former", "_fromUs", "_held",
-        "_heldTypes", "_isOurs", "_lateBefore", "_lostBefore", "_outgoing", "_received",
-        "_restless", "_schedule", "_ssrc", "_tracker", "_translator", "codec", "decoder",
-        "described", "dropped", "firstAt", "group", "keyIsDown", "keys", "label", "latch",
-        "listeners", "onKey",
+        "_accepts", "_begins", "_elsewhere", "_eventClock", "_eventTypes", "_focused", "_former",
+        "_fromUs", "_held", "_heldTypes", "_isOurs", "_lateBefore", "_lostBefore", "_outgoing",
+        "_received", "_restless", "_schedule", "_ssrc", "_tracker", "_translator", "codec",
+        "decoder", "described", "describedAt", "dropped", "firstAt", "group", "keyIsDown", "keys",
+        "label", "latch", "listeners", "onKey", "pauses",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +89,7 @@ class Incoming(_Row):
         self._held = False
         self._heldTypes: frozenset[int] = frozenset()
         self._ssrc = -1
+        self._begins = False  # what is missing before the next packet was not lost
         self._rowFirst = self._next = NO_ROW  # headers: of the row's first packet, and the next one
         self._rowEnd = NO_ROW  # behind its last header
         self._rowStep = 0
@@ -99,6 +103,9 @@ class Incoming(_Row):
         self.codec: Codec | None = None
         self.decoder: Decoder | None = None
         self.described: Address | None = None
+        self.describedAt = float("-inf")
+        self._elsewhere: tuple[Address, Address] | None = None  # by descriptions before
+        self.pauses = 0
         self.latch = Latch()
         self.jitter: JitterBuffer | None = None
         self.listeners: tuple[IListener, ...] = ()
@@ -112,6 +119,7 @@ class Incoming(_Row):
 
     def configure(self, stream: StreamParameters, remote: Address | None, now: float) -> None:
         """From now on by these parameters; remote: where the far end said that it is."""
+        self._elsewhere, self.describedAt, self._begins = self.elsewhere, now, True
         self._useCodec(stream.codec)
         if self.keys is not None and self.keys.clock != stream.eventClock:
             self.keys = None
@@ -219,9 +227,12 @@ class Incoming(_Row):
         if codec is None:
             self._receivedOther(packet, source, now)
             return
+        before = self.heardAt
         if not self._isTaken(packet, source, now):
             return
         self._track(packet, now)
+        if packet.marker and now - before > PAUSE and before > self.describedAt:
+            self.pauses += 1
         if now < self.latch.trustedFrom:
             return
         if self.target is not None and not self._circles(self.target):
@@ -331,8 +342,8 @@ class Incoming(_Row):
     def _track(self, packet: RTPPacket, now: float) -> None:
         """A packet that is not known to be the one after the last."""
         self._endRow()
-        if packet.ssrc != self._ssrc:
-            self.latch.ssrc = self._ssrc = packet.ssrc
+        if packet.ssrc != self._ssrc or self._begins:
+            self.latch.ssrc, self._ssrc, self._begins = packet.ssrc, packet.ssrc, False
             self._lostBefore += self._tracker.lost
             self._tracker = SequenceTracker()
         self._received += 1
@@ -363,8 +374,11 @@ class Incoming(_Row):
         elif isKey:
             if now >= self.latch.keysFrom:
                 self._keyReceived(timestamp, ssrc, payload, marker, now)
+        elif kind == _COMFORT_NOISE:
+            self.pauses += 1
+            self._drop("comfort noise")
         else:
-            self._drop("comfort noise" if kind == _COMFORT_NOISE else "payload type")
+            self._drop("payload type")
 
     def _keyReceived(
         self, timestamp: int, ssrc: int, payload: bytes, marker: bool, now: float
@@ -412,6 +426,17 @@ class Incoming(_Row):
     def packetsReceived(self) -> int:
         """Packets taken from the far end, sound or not, repeats too."""
         return self._received + packetsBetween(self._rowFirst, self._next)
+
+    @property
+    def elsewhere(self) -> tuple[Address, Address] | None:
+        """Where the far end said that it is, and where it was heard instead for LASTING seconds.
+
+        Not what came before the description, or on hold.
+        """
+        said, came = self.described, self.latch.source
+        if self._held or said is None or came is None or said[0] == came[0]:
+            return self._elsewhere
+        return (said, came) if self.heardAt - self.describedAt >= LASTING else self._elsewhere
 
     @property
     def lost(self) -> int:

@@ -54,7 +54,7 @@ class _Candidate(NamedTuple):
 
     since: float
     sequence: int
-    count: int
+    packets: int
 
 
 class Latch:

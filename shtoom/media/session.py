@@ -246,6 +246,9 @@ class MediaSession:
             latchedFrom=incoming.latch.source,
             refusals=outgoing.refusals,
             late=incoming.late,
+            describedAt=incoming.describedAt,
+            elsewhere=incoming.elsewhere,
+            pauses=incoming.pauses,
         )
 
     def close(self) -> None:

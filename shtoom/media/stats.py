@@ -19,7 +19,10 @@ class MediaStats:
     numbers. dropped: datagrams that were not taken, by reason. firstPacketAt, lastPacketAt: in the
     reactor's seconds; None before any. remoteAddress: where packets go. latchedFrom: where they
     come from, None before any. refusals: datagrams that the system did not take from us. late:
-    packets that came after their turn to be played, as far as anybody listened.
+    packets that came after their turn to be played, as far as anybody listened. describedAt: when
+    the present description came. elsewhere: what the SDP said, and from where packets came all the
+    same for two seconds and more; None if they agreed. pauses: silences that the far end made on
+    purpose.
     """
 
     packetsSent: int
@@ -32,3 +35,6 @@ class MediaStats:
     latchedFrom: Address | None
     refusals: int
     late: int = 0
+    describedAt: float = float("-inf")
+    elsewhere: tuple[Address, Address] | None = None
+    pauses: int = 0

@@ -15,6 +15,7 @@ from doug.events import (
     DTMFReceivedEvent,
     TimeoutEvent,
 )
+from doug.settings import Settings
 from test.doug.puppet import LegTestCase, Puppet
 from test.support.logs import logLines
 
@@ -39,6 +40,17 @@ class Strict(Picky):
     """The same, as it is without a word about it."""
 
     unhandledEvents = "error"
+
+
+class Hook:
+    """Returns a Deferred."""
+
+    def __init__(self, pending: Deferred[None]) -> None:
+        self.pending = pending
+
+    def __call__(self, event: BaseEvent) -> Deferred[None]:
+        """From a handler."""
+        return self.pending
 
 
 class VerdictTests(LegTestCase):
@@ -153,6 +165,26 @@ class VerdictTests(LegTestCase):
         self.lab.advance(0.1)
         self.assertTold("deferred-pending", "the Deferred of Puppet.note still pended")
         self.finish()
+
+    def test_aDeferredThatPendsWhenALimitEndsTheCall(self) -> None:
+        """The caller has left without a word, or talks for ever."""
+        for settings in (Settings(rtpTimeout=5.0), Settings(maxCallDuration=5.0)):
+            with self.subTest(settings):
+                self.lines.clear()
+                self.begin(lab={"settings": settings})
+                if settings.rtpTimeout == 5.0:
+                    self.call.phone.clock.close()
+                else:
+                    self.speak()
+                pending: Deferred[None] = Deferred()
+                self.app.hooks["ApplicationSpecificEvent"] = Hook(pending)
+                self.app.raiseEvent(ApplicationSpecificEvent())
+                self.lab.advance(8.0)
+                pending.callback(None)
+                self.lab.advance(0.1)
+                self.assertTold("deferred-pending", "the Deferred of Puppet.note still pended")
+                self.lab.advance(30.0)
+                self.app.returnResult("over")
 
     def test_aDeferredThatPendsWhenTheApplicationHangsUp(self) -> None:
         """It knows what it does."""

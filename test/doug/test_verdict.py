@@ -71,21 +71,31 @@ class VerdictTests(SynchronousTestCase):
         self.assertIn("private-media", self.rules(mediaHost="10.1.2.3", stats=silent))
 
     def test_mediaFromElsewhere(self) -> None:
-        """Packets from another public address than the SDP's."""
-        self.assertEqual(self.rules(mediaHost="203.0.113.1"), ["media-elsewhere"])
+        """Packets from another public address than the SDP's; where ours go, is said too."""
+        pair = ("203.0.113.1", 4000), ("198.51.100.20", 4000)
+        for to, words in zip(pair, ("ours goes to 203.0.113.1", "ours follows it"), strict=True):
+            stats = self.media(elsewhere=pair, remoteAddress=to)
+            [finding] = judge(replace(SOUND, stats=stats))
+            self.assertEqual(finding.rule, "media-elsewhere")
+            self.assertIn(words, finding.text)
+        private = ("10.0.0.1", 4000), pair[1]
+        self.assertEqual(self.rules(stats=self.media(elsewhere=private)), [])
 
     def test_foreignMedia(self) -> None:
-        """Packets that the latch kept out."""
-        self.assertEqual(
-            self.rules(stats=self.media(dropped={"not the far end": 9, "RTCP": 2})),
-            ["foreign-media"],
-        )
+        """Packets that the latch kept out; a second of them may be the last of another call."""
+        for count, rules in ((49, []), (50, ["foreign-media"])):
+            stats = self.media(dropped={"not the far end": count, "RTCP": 200})
+            self.assertEqual(self.rules(stats=stats), rules)
 
     def test_noMedia(self) -> None:
         """Nothing came though it should have; not on a call that was held to its end."""
         silent = self.media(packetsReceived=0, latchedFrom=None)
         self.assertEqual(self.rules(stats=silent), ["no-media"])
         self.assertEqual(self.rules(stats=silent, expected=False), [])
+        self.assertEqual(self.rules(stats=silent, mediaHost="0.0.0.0"), [])
+        for count, rules in ((1, ["no-media"]), (50, ["foreign-media", "no-media"])):
+            strays = replace(silent, dropped={"not the far end": count})
+            self.assertEqual(self.rules(stats=strays), rules)
 
     def test_oneWayAudio(self) -> None:
         """The far end is heard, nothing could be sent."""
@@ -161,6 +171,7 @@ class VerdictTests(SynchronousTestCase):
         """Ten seconds of nothing at the end."""
         self.assertEqual(self.rules(silentFor=9.9), [])
         self.assertEqual(self.rules(silentFor=10.0), ["one-way"])
+        self.assertEqual(self.rules(silentFor=10.0, stats=self.media(pauses=1)), [])
 
     def test_jitter(self) -> None:
         """From 5 % on."""
@@ -206,9 +217,12 @@ class TableTests(SynchronousTestCase):
             "app-failed": replace(SOUND, appError="Menu.up: KeyError: 'x'"),
             "private-contact": replace(SOUND, contactHost="10.0.0.1"),
             "private-media": replace(SOUND, mediaHost="10.0.0.1"),
-            "media-elsewhere": replace(SOUND, mediaHost="203.0.113.1"),
+            "media-elsewhere": replace(
+                SOUND,
+                stats=replace(SOUND_MEDIA, elsewhere=(("203.0.113.1", 1), ("198.51.100.20", 1))),
+            ),
             "foreign-media": replace(
-                SOUND, stats=replace(SOUND_MEDIA, dropped={"not the far end": 1})
+                SOUND, stats=replace(SOUND_MEDIA, dropped={"not the far end": 50})
             ),
             "no-media": replace(SOUND, stats=silent),
             "one-way": replace(SOUND, silentFor=60.0),
