@@ -28,6 +28,7 @@ class RegistrationTests(AgentTestCase):
         """A registrar, and a registration that has not begun."""
         super().setUp()
         self.changes: list[RegistrationState] = []
+        self.told: str | None = None  # the credentials that were taken last
 
     def register(self, expires: int = 600, password: str | None = None) -> Registration:
         account = None if password is None else Account("u1", password, self.agent.rng)
@@ -206,7 +207,7 @@ class RegistrationTests(AgentTestCase):
                 self.told = self.requests()[-1].header("Authorization")
                 self.answer(Contact=f"{OWN};expires={seconds}")
 
-        self.told: str | None = None
+        self.told = None
         self.wire.ends[TRUNK] = hear
 
     def assertModest(self) -> None:
