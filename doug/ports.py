@@ -11,13 +11,15 @@ from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorSocket, IStreamClientEndpoint
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from doug.settings import Endpoint, Settings
-from doug.tls import Certificates, TLSEndpoint, words
+from doug.tls import Certificates, TLSEndpoint, TLSFailed, words
 from shtoom.sip import websocket
 from shtoom.sip.framing import IFramer
 from shtoom.sip.gate import Gate
@@ -102,6 +104,7 @@ class SIPPorts:
         factory: Any = transport.factory
         if secure:
             factory = self._certificates.accepting(factory, self._reactor)
+            self._certificates.checkTrust()
         port = _listenTCP(self._reactor, endpoint, factory)
         transport.bound((endpoint.host, port.getHost().port))  # type: ignore[attr-defined]
         return transport, port
@@ -115,8 +118,23 @@ class SIPPorts:
         return endpoint
 
     def _connectTLS(self, address: Address, host: str) -> IStreamClientEndpoint:
-        options = self._certificates.connecting(host)
+        try:
+            options = self._certificates.connecting(host)
+        except TLSFailed as error:  # the files of --tls-ca were right at the start
+            return _NoEndpoint(error)
         return TLSEndpoint(options, self._connectTCP(address, host), self._reactor)
+
+
+@implementer(IStreamClientEndpoint)
+class _NoEndpoint:
+    """Leads nowhere, for that reason."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        """As IStreamClientEndpoint has it: fails."""
+        return fail(self._error)
 
 
 def _listenUDP(reactor: Any, endpoint: Endpoint, protocol: UDPTransport) -> IListeningPort:

@@ -194,7 +194,7 @@ def _certificates(settings: Settings, now: float) -> Iterator[Line]:
                 yield Line(Level.WRONG, f"{text}there is no name in it (subjectAltName)")
     if settings.tlsCA is not None:
         try:
-            certificates.connecting("localhost")
+            certificates.checkTrust()
         except TLSFailed as e:
             yield Line(Level.WRONG, str(e))
         else:

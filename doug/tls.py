@@ -19,9 +19,12 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from doug.plainfile import readWhole
+
 try:
     from cryptography import x509
-    from OpenSSL import SSL
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from OpenSSL import SSL, crypto
     from OpenSSL.crypto import FILETYPE_PEM, load_certificate, load_privatekey
     from service_identity import VerificationError
     from twisted.internet.ssl import (
@@ -71,25 +74,38 @@ class Certificates:
 
     def accepting(self, factory: Any, clock: Any) -> Any:
         """A factory of TLS connections, around one of plain ones."""
-        return TLSMemoryBIOFactory(_Context(*self._files()), False, factory, clock)
+        return TLSMemoryBIOFactory(self.serving(), False, factory, clock)
+
+    def serving(self) -> Any:
+        """A factory of contexts for the side that is connected to; files that change are read anew.
+
+        What is wrong with the new ones is logged, and the old pair stays in use.
+        """
+        return _Context(self._pair())
+
+    def checkTrust(self) -> None:
+        """Can those be read whom we believe?"""
+        self._check()
+        if self._settings.tlsCA is not None:
+            self._trustRoot()
 
     def facts(self) -> CertificateFacts:
         """What stands in ours, whose key fits."""
-        path, key = self._files()
-        _Context(path, key)
-        first = load_certificate(FILETYPE_PEM, _certificates(path.read_bytes())[0])
-        certificate = first.to_cryptography()
+        pair = self._pair()
+        _Context(pair)
+        certificate = pair.certificates()[0].to_cryptography()
         try:
             found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         except x509.ExtensionNotFound:
             names = []
+        except ValueError as e:  # one that does not follow X.509
+            raise TLSFailed(f"{pair.certificate}: {e}") from e
         else:
             names = found.value.get_values_for_type(x509.DNSName)
             names += map(str, found.value.get_values_for_type(x509.IPAddress))
         return CertificateFacts(tuple(names), certificate.not_valid_after_utc.timestamp())
 
-    def _files(self) -> tuple[Path, Path]:
-        """Certificate and key."""
+    def _pair(self) -> _Pair:
         self._check()
         certificate = self._settings.certificate
         if certificate is None:
@@ -97,7 +113,8 @@ class Certificates:
                 "TLS needs a certificate: --certificate=FILE (PEM), and --private-key=FILE if the "
                 "key is in a file of its own"
             )
-        return Path(certificate), Path(self._settings.privateKey or certificate)
+        own, key = _File("--certificate", Path(certificate)), self._settings.privateKey
+        return _Pair(own, own if key is None else _File("--private-key", Path(key)))
 
     def connecting(self, host: str) -> Any:
         """For a connection to that host, whose certificate has to be for it (RFC 5922 7.1)."""
@@ -112,13 +129,8 @@ class Certificates:
         path = self._settings.tlsCA
         if path is None:
             return platformTrust()
-        try:
-            pem = Path(path).read_bytes()
-            return trustRootFromCertificates(
-                [Certificate.loadPEM(part) for part in _certificates(pem)]
-            )
-        except (OSError, SSL.Error, ValueError) as e:
-            raise TLSFailed(f"--tls-ca={path}: {_reason(e)}") from e
+        found = _File("--tls-ca", Path(path)).certificates()
+        return trustRootFromCertificates([Certificate(each) for each in found])
 
     @staticmethod
     def _check() -> None:
@@ -156,70 +168,137 @@ class _Unverified:
         return connection
 
 
-@implementer(IOpenSSLContextFactory)
-class _Context:
-    """A context factory that reads certificate and key anew when their files have changed.
+class _File(NamedTuple):
+    """A PEM file, and the option that names it. All methods raise TLSFailed."""
 
-    What cannot be read then is logged, and the old ones stay in use.
-    """
+    option: str
+    path: Path
 
-    log = Logger()
+    def __str__(self) -> str:
+        return f"{self.option}={self.path}"
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self._certificate, self._key = certificate, key
-        self._seen = self._times()
-        self._context = self._read()
-
-    def getContext(self) -> Any:
-        """As twisted has it, for each connection."""
-        times = self._times()
-        if times != self._seen:
-            self._seen = times
-            try:
-                self._context = self._read()
-            except TLSFailed as error:
-                self.log.warn("the certificate is not read anew: {error}", error=str(error))
-            else:
-                self.log.info("{path} is read anew", path=str(self._certificate))
-        return self._context
-
-    def _times(self) -> tuple[float, ...]:
+    def read(self) -> bytes:
+        """All of it."""
         try:
-            return tuple(path.stat().st_mtime for path in (self._certificate, self._key))
-        except OSError:
-            return ()
+            return readWhole(self.path)
+        except OSError as e:
+            raise TLSFailed(f"{self}: {e.strerror or e}") from e
 
-    def _read(self) -> Any:
-        path = self._certificate
+    def certificates(self) -> list[Any]:
+        """Those that are in it, one at least."""
+        parts = self.read().split(_BEGIN)[1:]
+        if not parts:
+            raise TLSFailed(f"{self}: there is no certificate in it (PEM)")
         try:
-            first, *chain = [
-                load_certificate(FILETYPE_PEM, part)
-                for part in _certificates(self._certificate.read_bytes())
-            ]
-            path = self._key
-            key = load_privatekey(FILETYPE_PEM, self._key.read_bytes())
+            return [load_certificate(FILETYPE_PEM, _BEGIN + part) for part in parts]
+        except (crypto.Error, ValueError) as e:
+            raise TLSFailed(
+                f"{self}: a certificate in it cannot be read ({_reason(e)}): see that the file is "
+                "whole"
+            ) from e
+
+    def key(self) -> Any:
+        """The private key in it."""
+        pem = self.read()
+        if _KEY not in pem:
+            raise TLSFailed(
+                f"{self}: there is no private key in it (PEM): --private-key=FILE names the file "
+                "that has it"
+            )
+        try:
+            return load_privatekey(FILETYPE_PEM, pem, passphrase=_noPassphrase)
+        except _Encrypted as e:
+            raise TLSFailed(
+                f"{self}: its key is encrypted, and encrypted keys are not read: nobody is here to "
+                f"be asked for the passphrase; openssl pkey -in {self.path} -out FILE decrypts it"
+            ) from e
+        except (crypto.Error, ValueError) as e:
+            raise TLSFailed(
+                f"{self}: the private key in it cannot be read ({_reason(e)}): see that the file "
+                "is whole"
+            ) from e
+
+
+class _Encrypted(Exception):
+    """A key asks for a passphrase."""
+
+
+def _noPassphrase(*_: object) -> bytes:
+    """In the place of OpenSSL's own question on the terminal, which would hold the server up."""
+    raise _Encrypted
+
+
+class _Pair(NamedTuple):
+    """Our certificate, with its chain, and its key."""
+
+    certificate: _File
+    key: _File
+
+    def certificates(self) -> list[Any]:
+        """Ours comes first. Raises TLSFailed."""
+        return self.certificate.certificates()
+
+    def context(self) -> Any:
+        """What shows them. Raises TLSFailed."""
+        first, *chain = self.certificates()
+        key = self.key.key()
+        try:
+            own, its = key.to_cryptography_key(), first.get_pubkey().to_cryptography_key()
+            if own.public_key() != its:
+                raise TLSFailed(
+                    f"{self.key}: key mismatch: it is not that of {self.certificate.path}"
+                )
             options = CertificateOptions(
                 privateKey=key, certificate=first, extraCertChain=chain, **_LATEST
             )
             context = options.getContext()
-            context.set_options(SSL.OP_NO_RENEGOTIATION)  # older ones of OpenSSL allow it
-            context.set_alpn_select_callback(_protocol)
-            return context
-        except (OSError, SSL.Error, ValueError) as e:
-            raise TLSFailed(f"{path}: {_reason(e)}") from e
+        except (SSL.Error, crypto.Error, UnsupportedAlgorithm, ValueError, TypeError) as e:
+            raise TLSFailed(f"{self.certificate}: {_reason(e)}") from e
+        context.set_options(SSL.OP_NO_RENEGOTIATION)  # older ones of OpenSSL allow it
+        context.set_alpn_select_callback(_protocol)
+        return context
+
+    def times(self) -> tuple[float, ...]:
+        """When the files were changed; () if one is gone."""
+        try:
+            return tuple(file.path.stat().st_mtime for file in self)
+        except (OSError, ValueError):
+            return ()
+
+
+@implementer(IOpenSSLContextFactory)
+class _Context:
+    """A context factory that reads certificate and key anew when their files have changed.
+
+    What cannot be read then is logged, and the old ones stay in use. Raises TLSFailed.
+    """
+
+    log = Logger()
+
+    def __init__(self, pair: _Pair) -> None:
+        self._pair, self._seen = pair, pair.times()
+        self._context = pair.context()
+
+    def getContext(self) -> Any:
+        """As twisted has it, for each connection."""
+        times = self._pair.times()
+        if times != self._seen:
+            self._seen = times
+            try:
+                self._context = self._pair.context()
+            except TLSFailed as error:
+                self.log.warn(
+                    "the certificate is not read anew, the old one stays: {error}",
+                    error=str(error),
+                )
+            else:
+                self.log.info("{path} is read anew", path=str(self._pair.certificate.path))
+        return self._context
 
 
 _LATEST: Any = {} if _missing is not None else {"raiseMinimumTo": TLSVersion.TLSv1_2}
 _PROTOCOLS = (b"sip/2", b"http/1.1")  # the second one is what browsers ask for, before WebSocket
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
-
-
-def _certificates(pem: bytes) -> Sequence[bytes]:
-    """Each certificate in a file. Raises ValueError if there is none."""
-    parts = [_BEGIN + part for part in pem.split(_BEGIN)[1:]]
-    if not parts:
-        raise ValueError("there is no certificate in it (PEM)")
-    return parts
+_BEGIN, _KEY = b"-----BEGIN CERTIFICATE-----", b"PRIVATE KEY-----"
 
 
 def _protocol(connection: Any, offered: Sequence[bytes]) -> Any:
@@ -232,17 +311,14 @@ def _protocol(connection: Any, offered: Sequence[bytes]) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    if isinstance(error, SSL.Error):
-        return _sslWords(error)
-    return str(error)
+    """What OpenSSL says is wrong with a file."""
+    return _sslWords(error) or str(error) or "OpenSSL does not say why"
 
 
 def _sslWords(error: Any) -> str:
     """OpenSSL's own words; its errors are lists of (library, function, reason)."""
     entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    return ", ".join(entry[-1] for entry in entries if entry[-1]) or "the connection broke off"
+    return ", ".join(entry[-1] for entry in entries if entry[-1])
 
 
 def words(failure: Failure) -> str:
@@ -252,7 +328,7 @@ def words(failure: Failure) -> str:
         if isinstance(error, VerificationError):
             return "its certificate is for another name; --tls-no-verify takes any"
         if isinstance(error, SSL.Error):
-            text = _sslWords(error)
+            text = _sslWords(error) or "the connection broke off"
             remedy = "; name who has signed it: --tls-ca" if "verify failed" in text else ""
             return f"TLS failed: {text}{remedy}"
     return failure.getErrorMessage()
