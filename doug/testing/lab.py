@@ -64,6 +64,7 @@ class Lab:
         self.failures: list[Failure] = []
         self._leftovers = Leftovers()
         self._closed = False
+        self._stepped = 0.0
         settings = settings if settings is not None else Settings()
         apps = {"": app} if isinstance(app, type) else dict(app)
         self.application = LabApplication(
@@ -77,7 +78,7 @@ class Lab:
             timers=timers,
             localAddressFor=lambda host: self.io.host.address,
             hasAddress=lambda host: host in self.network.hosts,
-            wallTime=self.reactor.seconds,
+            wallTime=self.wallTime,
             names=lambda reactor: None,
             diskThreads=self.reactor,
         )
@@ -119,6 +120,14 @@ class Lab:
         Phones that are made later know of it.
         """
         self.io.host.renumber(address)
+
+    def wallTime(self) -> float:
+        """What the clock of the server's machine shows: seconds, as the reactor's but for steps."""
+        return self.reactor.seconds() + self._stepped
+
+    def stepClock(self, seconds: float) -> None:
+        """That clock is set forward (back, if below 0), as by an administrator; no time passes."""
+        self._stepped += seconds
 
     def advance(self, seconds: float) -> None:
         """Lets so many seconds pass for server, network and phones."""

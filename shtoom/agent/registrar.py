@@ -20,6 +20,7 @@ from shtoom.exceptions import InvalidSIPURL, MalformedMessage
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.shown import shown
+from shtoom.sip.sources import sourceOf
 from shtoom.sip.uri import hostPort, parseURI
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ SHORTEST, USUAL, LONGEST = 60, 600, 3600
 class Binding(NamedTuple):
     """One device of a user.
 
-    contact: its URI, as it was written. until: when it ends, in seconds of wall time, so that it
-    outlives a restart. callID, number: of the REGISTER that made it. q: how much it is liked, 0 to
-    1. path: the way there (RFC 3327), topmost first. transport, host, port: where it registered
-    from; requests go there, back over its flow (RFC 5626), since few phones are reached otherwise.
-    flow: the number of the connection that it came over, if the device has opened one, else 0; GONE
-    for one of before a restart.
+    contact: its URI, as it was written. until: when it ends, in seconds of the registrar's clock,
+    which never steps; in a store of wall time, which goes on over a restart. callID, number: of the
+    REGISTER that made it. q: how much it is liked, 0 to 1. path: the way there (RFC 3327), topmost
+    first. transport, host, port: where it registered from; requests go there, back over its flow
+    (RFC 5626), since few phones are reached otherwise. flow: the number of the connection that it
+    came over, if the device has opened one, else 0; GONE for one of before a restart.
     """
 
     contact: str
@@ -113,7 +114,8 @@ class Registrar:
 
     gatekeeper: its realm, and what it thinks of credentials. phones: user -> who may register, as
     it is at the moment of asking. store: None to forget all at the end. now, wallTime: seconds; the
-    first one for nonces. onRefused: told of the host of each that is refused, and as which user.
+    first one never steps, and counts here, the second one counts in the store. onRefused: told of
+    the host of each that is refused, and as which user.
     """
 
     log = Logger()
@@ -131,7 +133,7 @@ class Registrar:
         self._quietLog = QuietLog(self.log, now)
         self.onRefused: Callable[[str, str], None] = lambda host, user: None
         self._users: dict[str, list[Binding]] = {}
-        self._hosts: dict[str, set[str]] = {}  # where they register from -> their users
+        self._sources: dict[str, set[str]] = {}  # where they register from -> their users
         self._asked: dict[tuple[str, str], int] = {}  # host, user -> challenges without an answer
         if store is not None:
             for user, bindings in store.load().items():
@@ -165,7 +167,7 @@ class Registrar:
         return any((b.transport, b.host, b.port, b.flow) == flow for b in found)
 
     def isAt(self, host: str) -> bool:
-        """Has a phone registered from that IP address?"""
+        """Has a phone registered from that source (see sourceOf)? host: an IP address."""
         return any(True for _ in self._from(host))
 
     def answer(self, request: Request, peer: Peer) -> Response:
@@ -232,7 +234,7 @@ class Registrar:
     ) -> Response:
         if after != before:
             self._keep(user, after)
-        now = self._wallTime()
+        now = self._now()
         lines = tuple(
             ("Contact", f"<{b.contact}>;expires={max(0, round(b.until - now))}") for b in after
         )
@@ -243,7 +245,7 @@ class Registrar:
         host, port = peer.address
         return Binding(
             contact=str(contact.uri),
-            until=self._wallTime() + seconds,
+            until=self._now() + seconds,
             callID=request.callID,
             number=request.cseq.number,
             q=_liking(contact.param("q")),
@@ -264,20 +266,24 @@ class Registrar:
         self._put(user, bindings)
         if self._store is not None:
             try:
-                self._store.save(user, bindings)
+                ahead = self._wallTime() - self._now()
+                self._store.save(user, [b._replace(until=b.until + ahead) for b in bindings])
             except Exception:
                 self.log.failure("the bindings of {user} are not kept", user=shown(user))
 
     def _usable(self, user: str, bindings: list[Binding]) -> list[Binding]:
         """Those of the store that can be called: an older version may have kept others. No
-        connection has outlived the restart.
+        connection has outlived the restart, and nothing lasts longer than it may: the wall clock
+        may have stepped back meanwhile.
         """
         found, fault = [], ""
+        now, wallTime = self._now(), self._wallTime()
         for binding in bindings:
             try:
                 binding.check()
                 flow = 0 if binding.transport == "UDP" else GONE
-                found.append(binding._replace(flow=flow))
+                until = now + min(binding.until - wallTime, LONGEST)
+                found.append(binding._replace(flow=flow, until=until))
             except MalformedMessage as error:
                 fault = str(error)
         if fault:
@@ -292,23 +298,24 @@ class Registrar:
 
     def _put(self, user: str, bindings: list[Binding]) -> None:
         """They are all of that user."""
-        for host in {binding.host for binding in self._users.pop(user, [])}:
-            self._hosts[host].discard(user)
-            if not self._hosts[host]:
-                del self._hosts[host]
+        for source in {sourceOf(binding.host) for binding in self._users.pop(user, [])}:
+            self._sources[source].discard(user)
+            if not self._sources[source]:
+                del self._sources[source]
         if bindings:
             self._users[user] = bindings
         for binding in bindings:
-            self._hosts.setdefault(binding.host, set()).add(user)
+            self._sources.setdefault(sourceOf(binding.host), set()).add(user)
 
     def _from(self, host: str) -> Iterator[Binding]:
         """Those in force that were made from there."""
-        for user in self._hosts.get(host, ()):
+        source = sourceOf(host)
+        for user in self._sources.get(source, ()):
             if self._phones(user) is not None:
-                yield from (b for b in self._live(user) if b.host == host)
+                yield from (b for b in self._live(user) if sourceOf(b.host) == source)
 
     def _live(self, user: str) -> list[Binding]:
-        now = self._wallTime()
+        now = self._now()
         return [binding for binding in self._users.get(user, []) if binding.until > now]
 
     def _outOfOrder(self, request: Request, binding: Binding) -> bool:

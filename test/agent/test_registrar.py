@@ -63,16 +63,20 @@ class RegistrarTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.now, self.number, self.store = 1000.0, 0, Store()
+        self.ahead = 0.0  # of the wall clock
         self.phones = dict(PHONES)
         self.wire = Wire()
         self.registrar = self.build()
 
     def build(self) -> Registrar:
         self.gate = Gatekeeper("doug", self.passwordOf, b"s")
-        return Registrar(self.gate, self.phones.get, self.store, self.time, self.time)
+        return Registrar(self.gate, self.phones.get, self.store, self.time, self.wallTime)
 
     def time(self) -> float:
         return self.now
+
+    def wallTime(self) -> float:
+        return self.now + self.ahead
 
     def passwordOf(self, user: str) -> str | None:
         phone = self.phones.get(user)
@@ -398,6 +402,53 @@ class RegistrarTests(SynchronousTestCase):
         self.registrar = self.build()
         self.assertEqual(self.where(), ["sip:alice@h"])
         self.assertEqual(self.registrar.registered(), {"alice": 1})
+
+    def test_theWallClockSteps(self) -> None:
+        """A binding lasts as long as it was granted, and each answer says how long that is."""
+        self.register("<sip:alice@h>;expires=600", "<sip:alice@h2>;expires=3600")
+        for self.ahead in (3600.0, -3600.0, 1e9):
+            self.assertEqual(len(self.where()), 2)
+        self.now += 590
+        response = self.register()
+        found = [c.param("expires") for c in response.contacts]
+        self.assertEqual(found, ["10", "3010"])
+        self.now += 11
+        for self.ahead in (1e9, 0.0, -1e9):
+            self.assertEqual(self.where(), ["sip:alice@h2"])
+        self.now += 3000
+        self.assertEqual(self.where(), [])
+
+    def test_overARestartTheWallClockCounts(self) -> None:
+        """The other one begins anew; what is kept since before a step is kept by the new time."""
+        self.ahead = 1e9
+        self.register("<sip:alice@h>;expires=600")
+        self.ahead += 3600
+        self.register("<sip:alice@h2>;expires=1200")
+        self.now, self.ahead = 5.0, self.ahead + 1000.0 - 5.0  # no time has passed
+        self.registrar = self.build()
+        self.assertEqual(len(self.where()), 2)
+        self.now += 601
+        self.assertEqual(self.where(), ["sip:alice@h2"])
+        self.now += 600
+        self.assertEqual(self.where(), [])
+
+    def test_theWallClockStepsBackOverARestart(self) -> None:
+        """Nothing lasts longer than it may: none that is gone is called for ever."""
+        self.register("<sip:alice@h>;expires=600")
+        self.ahead = -1e6
+        self.registrar = self.build()
+        self.assertEqual(self.where(), ["sip:alice@h"])
+        self.now += 3601
+        self.assertEqual(self.where(), [])
+
+    def test_anIPv6NetworkIsOnePlace(self) -> None:
+        """Somebody is at home there: see Scanners."""
+        self.register("<sip:alice@h>")
+        [binding] = self.registrar.bindings("alice")
+        self.store.users = {"alice": [binding._replace(host="2001:db8::1")]}
+        registrar = self.build()
+        for host, at in (("2001:db8::2", True), ("2001:db8:0:1::1", False), (HOST, False)):
+            self.assertEqual(registrar.isAt(host), at, host)
 
     def test_aPhoneThatIsNotConfiguredAnyMore(self) -> None:
         self.register("<sip:alice@h>")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import doug
@@ -13,7 +12,11 @@ from doug.events import (
     MediaRecordRemoteClosedEvent,
     TimeoutEvent,
 )
+from doug.settings import Settings
 from doug.testing.ear import readSound
+from doug.trunks import Trunk
+from shtoom.agent.registrar import Phone
+from shtoom.sip.digest import Answering, parseChallenges
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless, loud
 
@@ -24,14 +27,14 @@ class ClockCases(FieldCase):
     def test_life_007_theWallClockSteps(self) -> None:
         """Timers, packets and durations do not know it."""
         call = self.answered()
-        app, real = self.app, time.time
+        app = self.app
         app.leg.mediaPlay(self.soundFile(31.0))
         app.setTimer(30)
         self.lab.advance(0.1)
-        self.patch(time, "time", lambda: real() + 3600)
+        self.lab.stepClock(3600)
         packets = self.alice.media.during(20.0)
         self.assertEqual(app.got(TimeoutEvent), [])
-        self.patch(time, "time", lambda: real() - 3600)
+        self.lab.stepClock(-7200)
         packets += self.alice.media.during(9.8)
         assertGapless(packets)
         self.assertEqual(app.got(TimeoutEvent), [])
@@ -118,11 +121,74 @@ class ClockCases(FieldCase):
         self.assertStillWell()
 
     def test_life_007_nothingGoesByTheWallClock(self) -> None:
-        """But what people read: names of files, the demo's time, log lines."""
+        """But what people read (names of files, the demo's time, messages in the log), what a
+        restart is to outlive (registrations), and certificates; only where it is handed in.
+        """
         root = Path(doug.__file__).parent
-        found = []
+        reading, asking = [], []
         for path in (*root.rglob("*.py"), *(root.parent / "shtoom").rglob("*.py")):
             text = path.read_text()
-            if re.search(r"\btime\.time\(|\bfrom time import .*\btime\b|\.now\(|utcnow", text):
-                found.append(path.name)
-        self.assertEqual(sorted(found), ["app.py", "spool.py"])
+            if re.search(r"\btime\.time\b|\bfrom time import .*\btime\b|\.now\(|utcnow", text):
+                reading.append(path.name)
+            if re.search(r"\bwallTime\(\)", text.replace("_wallTime", "wallTime")):
+                asking.append(path.name)
+        wanted = ["app.py", "application.py", "rehearsal.py", "spool.py"]
+        self.assertEqual(sorted(reading), wanted)
+        self.assertEqual(sorted(asking), ["registrar.py", "trace.py"])
+
+
+class RegistrationCases(FieldCase):
+    """Registrations while the wall clock steps: ours at a trunk, and a phone's here."""
+
+    settings = Settings(
+        trunks={
+            "office": Trunk("office", "203.0.113.30", user="u1", register=True, expires=600),
+        },
+        phones={"bob": Phone("builder")},
+        anonymous="app",
+    )
+
+    def registerBob(self) -> None:
+        """For 600 s."""
+        party = "<sip:bob@192.0.2.10>"
+        with_ = {"From": f"{party};tag=1", "To": party, "Contact": f"<{self.bob.contact}>"}
+        ask = self.bob.ask("REGISTER", uri="sip:192.0.2.10", with_=with_)
+        asked = self.bob.response("401 REGISTER")
+        challenge = parseChallenges(asked.headers.getLines("WWW-Authenticate"))[0]
+        self.lab.stepClock(3600)  # no nonce ages by that
+        answer = Answering(challenge, "bob", "builder", "c").answer("REGISTER", "sip:192.0.2.10")
+        with_ |= {"Authorization": str(answer), "Expires": "600", "CSeq": "7 REGISTER"}
+        ask.ask("REGISTER", uri="sip:192.0.2.10", with_=with_)
+        self.bob.response("200 REGISTER")
+        self.granted = self.lab.reactor.seconds()
+
+    def bobIsHere(self) -> bool:
+        """Is a binding of his in force?"""
+        registrar = self.lab.application.exchange.relations.registrar
+        assert registrar is not None
+        return bool(registrar.bindings("bob"))
+
+    def test_life_007_registrationsGoOn(self) -> None:
+        """Ours is refreshed when its time has come, a phone's lasts as long as it was granted."""
+        self.grant()
+        self.registerBob()
+        for step in (3600, -7200, -3600):
+            self.lab.stepClock(step)
+            self.lab.advance(100.0)
+            self.assertTrue(self.bobIsHere(), step)
+            self.assertEqual(len(self.trunk.labels("REGISTER")), 1)
+        self.lab.stepClock(-1e6)
+        self.grant(within=298.0)
+        self.lab.advance(self.granted + 598.0 - self.lab.reactor.seconds())
+        self.assertTrue(self.bobIsHere())
+        self.lab.advance(4.0)
+        self.assertFalse(self.bobIsHere())
+        for trunk in self.lab.application.exchange.relations.trunking.trunks.values():
+            trunk.abandon()
+        self.assertStillWell()
+
+    def grant(self, within: float = 0.5) -> None:
+        """The next REGISTER of ours gets its 600 s."""
+        asked = self.trunk.request("REGISTER", within)
+        contact = asked.header("Contact")
+        self.trunk.reply(asked, 200, tag="r", with_={"Contact": f"{contact};expires=600"})

@@ -11,7 +11,7 @@ from shtoom.sip.digest import parseChallenges
 from test.cases.actor import DOUG, sdp
 from test.cases.case import FieldCase
 from test.cases.media import Address, assertGapless
-from test.doug.test_flood import request
+from test.doug.forging import request
 
 
 class ForgedCase(FieldCase):

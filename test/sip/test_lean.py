@@ -116,7 +116,7 @@ class LeanTests(SynchronousTestCase):
 
     def test_oneChallengeWhereTwoAreTooLong(self) -> None:
         """The last one, which the oldest phones know; the reason before that. Else none at all."""
-        found = []
+        found: list[list[str] | None] = []
         for length in (300, 60, 0):
             asked = request("REGISTER", f"Subject: {'x' * length}\r\n")
             response = asked.respond(401, toTag="0" * 16, headers=challenges("SHA-256", "MD5"))

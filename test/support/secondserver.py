@@ -34,7 +34,7 @@ class SecondServer(DougApplication):
             mediaIO=lambda reactor: MemoryMediaIO(host),
             rng=Random(address),
             localAddressFor=lambda remote: address,
-            wallTime=lab.reactor.seconds,
+            wallTime=lab.wallTime,
             names=lambda reactor: None,
             diskThreads=lab.reactor,
         )
