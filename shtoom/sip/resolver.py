@@ -136,7 +136,7 @@ class Resolver:
             transport = usable[0] if usable else "UDP"
             return await self._addresses(names, host, _PORTS.get(transport, 5060), transport)
         if all(not srv.target for _, srv in targets):
-            raise HostNotKnown(f"{host} says in DNS that it takes no calls (SRV)")
+            raise HostNotKnown(f"{shown(host)} says in DNS that it takes no calls (SRV)")
         places: list[Place] = []
         for transport, srv in targets[:MOST_TARGETS]:
             for address in names.local(srv.target) or await self._limited(
@@ -144,17 +144,19 @@ class Resolver:
             ):
                 places.append((address, srv.port, transport))
         if not places:
-            hosts = ", ".join(srv.target for _, srv in targets[:MOST_TARGETS])
-            raise HostNotKnown(f"{host} is served by {hosts} (SRV), which have no address in DNS")
+            hosts = shown(", ".join(srv.target for _, srv in targets[:MOST_TARGETS]))
+            raise HostNotKnown(
+                f"{shown(host)} is served by {hosts} (SRV), which have no address in DNS"
+            )
         return places
 
     async def _addresses(self, names: INames, host: str, port: int, transport: str) -> list[Place]:
         try:
             found = await self._limited(names.addresses(host), PATIENCE, silent=True)
         except NoNames as error:
-            raise HostNotKnown(f"{host} could not be looked up: {error}") from None
+            raise HostNotKnown(f"{shown(host)} could not be looked up: {shown(error)}") from None
         if not found:
-            raise HostNotKnown(f"{host} has no address in DNS (NAPTR, SRV, A, AAAA)")
+            raise HostNotKnown(f"{shown(host)} has no address in DNS (NAPTR, SRV, A, AAAA)")
         return [(address, port, transport) for address in found]
 
     def _drawn(self, transport: str, records: list[SRV]) -> list[tuple[str, SRV]]:
@@ -222,7 +224,7 @@ class _LookUp:
                 self, host, port, (IPv4Address, IPv6Address), "UDP"
             )
         except ValueError as e:  # a name that IDNA refuses
-            self._finish(HostNotKnown(f"{host} is no host name: {e}"))
+            self._finish(HostNotKnown(f"{shown(host)} is no host name: {shown(e)}"))
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         """From the reactor's resolver. Its cancel() does nothing in Twisted's own resolvers."""
@@ -237,10 +239,11 @@ class _LookUp:
         if self._found:
             self._finish(None)
         else:
-            self._finish(HostNotKnown(f"{self._host} has no address in DNS (A, AAAA)"))
+            self._finish(HostNotKnown(f"{shown(self._host)} has no address in DNS (A, AAAA)"))
 
     def _tooLong(self) -> None:
-        self._finish(HostNotKnown(f"DNS did not answer for {self._host} within {PATIENCE:g} s"))
+        host = shown(self._host)
+        self._finish(HostNotKnown(f"DNS did not answer for {host} within {PATIENCE:g} s"))
 
     def _giveUp(self, done: Deferred[list[Place]]) -> None:
         if self._limit.active():

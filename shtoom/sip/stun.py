@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from shtoom.exceptions import MalformedMessage, TransactionTimeout
+from shtoom.sip.shown import shown
 
 if TYPE_CHECKING:
     from random import Random
@@ -120,7 +121,7 @@ def _errorWords(value: bytes) -> str:
     """ERROR-CODE (14.8)."""
     if len(value) < 4:
         return "an error without a code"
-    return f"{value[2] * 100 + value[3]} {value[4:].decode('utf-8', 'replace')}"
+    return f"{value[2] * 100 + value[3]} {shown(value[4:].decode('utf-8', 'replace'))}"
 
 
 class BindingRequest:

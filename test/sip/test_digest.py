@@ -99,6 +99,13 @@ class AnsweringTests(SynchronousTestCase):
         self.assertIsNone(strongest([]))
         self.assertIn("no Digest", unusable([]))
 
+    def test_whatIsNotKnownIsShownOnOneLine(self) -> None:
+        """Whoever challenges us writes into our log."""
+        forged = "\x1b[31mFORGED" + "A" * 3000
+        values = [f'Digest realm="r", nonce="n", algorithm="{forged}", qop="{forged}"'] * 3
+        words = unusable(parseChallenges(values))
+        self.assertTrue(words.isprintable() and len(words) < 500, words)
+
     def test_noSecretIsShown(self) -> None:
         """Neither password nor response is in a repr, nor in the error for a broken header."""
         mine = answering(("auth",))

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet import reactor  # noqa: TID251 - sockets of twisted.names
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.names import dns
 from twisted.names.authority import FileAuthority
@@ -33,6 +33,7 @@ class Table:
         self.hosts: dict[str, list[str] | None] = {}
         self.mine: dict[str, list[str]] = {}
         self.asked: list[str] = []
+        self.failing: str | None = None  # in words
 
     def naptr(self, name: str) -> Deferred[list[NAPTR]]:
         return self._answer(self.naptrs, name)
@@ -48,6 +49,8 @@ class Table:
 
     def _answer(self, table: dict[str, Any], name: str) -> Deferred[Any]:
         self.asked.append(name)
+        if self.failing is not None:
+            return fail(NoNames(self.failing))
         answer = table.get(name, [])
         return Deferred() if answer is None else succeed(answer)
 
@@ -162,6 +165,15 @@ class NextHopTests(SynchronousTestCase):
     def test_SRVHostsWithoutAddressAreNamed(self) -> None:
         self.table.srvs["_sip._udp.example.com"] = [SRV(1, 1, 5060, "gone.example.com")]
         self.assertIn("gone.example.com", self.why("sip:x@example.com"))
+
+    def test_whatDNSSaysIsShownOnOneLine(self) -> None:
+        """Its names may have any octets, and are those of whoever is dialled."""
+        bad = "x\r\n\x1b[31m\0"
+        self.table.srvs["_sip._udp.example.com"] = [SRV(1, 1, 5060, bad)]
+        self.assertTrue(self.why("sip:x@example.com").isprintable())
+        self.table.srvs = {}
+        self.table.failing = bad
+        self.assertTrue(self.why("sip:x@example.com:5060").isprintable())
 
     def test_dns_002_silenceCostsItsTimeOnceAndTheAddressIsFound(self) -> None:
         self.table.naptrs["slow.example.com"] = None

@@ -60,6 +60,9 @@ class ReadingTests(SynchronousTestCase):
         )
         self.assertEqual(str(error), "420 Role")
         self.assertRaises(STUNRefused, parseBinding, message(0x0111, ID))
+        words = attribute(9, b"\0\0\x04\x14\x1b[31m\r\nForged" + b"x" * 700)
+        error = self.assertRaises(STUNRefused, parseBinding, message(0x0111, ID, words))
+        self.assertTrue(str(error).isprintable() and len(str(error)) < 300, error)
 
     def test_whatIsNoAnswer(self) -> None:
         """MalformedMessage, for what must be understood and is not (6.3.1), too."""
