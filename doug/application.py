@@ -165,6 +165,7 @@ class DougApplication:
             raise
         if self.watch is not None:
             exchange.media.seenSince = self.watch.seenSince
+            self.watch.beatDue = lambda: exchange.media.due
         self._exchange = exchange
         self._shutdown = Shutdown(self.reactor, exchange, self._apps, self._jobs)
         first, last = self.settings.rtpPorts

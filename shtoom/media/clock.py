@@ -100,6 +100,11 @@ class MediaClock:
         """The reactor's time."""
         return self._reactor.seconds()
 
+    @property
+    def due(self) -> float | None:
+        """When it runs next by itself, None if never or if it runs right now. For other threads."""
+        return self._timeOf(self._armed) if self._call is not None else None
+
     def openSession(self, host: str) -> MediaSession:
         """A session with a port of its own on `host`.
 

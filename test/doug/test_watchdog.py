@@ -33,98 +33,95 @@ class Sight:
 
 
 class WatchdogTests(SynchronousTestCase):
-    """A reactor whose next beat is due at 10 s, looked at every 50 ms, at 10.08 and 10.13."""
+    """A turn was due at 10 s; it is looked each 0.1 s, at 10.05, 10.15 and 10.25."""
 
     def setUp(self) -> None:
         self.dog = Watchdog()
-        self.dog.expect(10.0)
-        self.now = self.cpu = 8.98
+        self.due = 10.0
+        self.now = self.cpu = 8.95
         self.machine = Machine(VirtualReactor(), lambda machine: None)
 
-    def look(self, until: float, sight: Sight, busy: bool = False) -> None:
-        """Until that second. busy: does the process compute?"""
+    def look(self, until: float, sight: Sight) -> None:
+        """Until that second."""
         while self.now < until - 1e-9:
             self.now += LOOK
-            self.cpu += LOOK * busy
-            self.dog.look(self.now, self.cpu, sight)
+            self.dog.look(self.now, self.cpu, self.due, sight)
 
     def test_a100msArePassed(self) -> None:
-        """Then it looks, until it has seen the same twice, and the beat tells."""
+        """Then it looks, until it has seen the same twice, and that is told at the next turn."""
         sight = Sight(seen := Seen("f (x.py, line 1)", self.machine, True))
-        self.look(10.08, sight)
+        self.look(10.05, sight)
         self.assertEqual(sight.looks, 0)
-        self.look(10.28, sight)
+        self.look(10.45, sight)
         self.assertEqual(sight.looks, 2)
         self.assertEqual(self.dog.seenSince(10.0), "f (x.py, line 1)")
-        held = self.dog.beat(10.35)
-        assert held is not None
-        self.assertAlmostEqual(held.seconds, 0.35)
-        self.assertEqual(held[1:], (seen, self.machine))
+        self.assertEqual(self.dog.turned(10.5), Standstill(0.5, seen, self.machine))
+        self.assertIsNone(self.dog.turned(10.6))
 
     def test_onTimeNothingIsSeen(self) -> None:
         """Nor looked for."""
         sight = Sight(None)
-        for beats in range(100):
-            self.look(9.98 + LOOK * beats, sight)
-            self.assertIsNone(self.dog.beat(self.now))
-            self.dog.expect(self.now + LOOK)
+        for _ in range(100):
+            self.look(self.due + LOOK / 2, sight)
+            self.due += LOOK
+            self.assertIsNone(self.dog.turned(self.due))
         self.assertEqual(sight.looks, 0)
-
-    def test_withNothingToWatch(self) -> None:
-        """It does not look either."""
-        self.dog.expect(None)
-        sight = Sight(None)
-        self.look(20.0, sight)
-        self.assertEqual(sight.looks, 0)
-        self.assertIsNone(self.dog.beat(20.0))
 
     def test_whoIsSeenOnceIsNotBlamed(self) -> None:
         """Many small things may have held it: the log names a line, no application is guilty."""
         others = [Machine(VirtualReactor(), lambda machine: None) for _ in range(10)]
         sight = Sight(*(Seen("f (x.py, line 1)", other, True) for other in others))
-        self.look(10.38, sight)
+        self.look(10.45, sight)
         self.assertGreater(sight.looks, 2)
-        held = self.dog.beat(10.38)
+        held = self.dog.turned(10.5)
         assert held is not None
         self.assertEqual((held.seen.place, held.app), ("f (x.py, line 1)", None))
 
     def test_aHandlerThatTells(self) -> None:
-        """The beat does not tell of it once more; what comes behind it has its own 100 ms."""
+        """It is not told once more; what comes behind it has its own 100 ms."""
         first = Seen("f (x.py, line 1)", self.machine, True)
-        self.look(10.28, Sight(first))
-        self.assertEqual(self.dog.take(10.0, 10.29), first.place)
+        self.look(10.25, Sight(first))
+        self.assertEqual(self.dog.take(10.0, 10.27), first.place)
         sight = Sight(Seen("innocent (x.py, line 2)", None, True))
-        self.look(10.38, sight)
+        self.look(10.35, sight)
         self.assertEqual(sight.looks, 0)
-        self.assertIsNone(self.dog.beat(10.38))
+        self.assertIsNone(self.dog.turned(10.36))
 
     def test_twoInOneTurn(self) -> None:
         """Each has what was seen in its own time."""
-        self.look(10.28, Sight(Seen("f (x.py, line 1)", self.machine, True)))
-        self.assertEqual(self.dog.take(10.0, 10.28), "f (x.py, line 1)")
-        self.look(10.58, Sight(seen := Seen("g (x.py, line 2)", None, True)))
-        held = self.dog.beat(10.58)
+        self.look(10.25, Sight(Seen("f (x.py, line 1)", self.machine, True)))
+        self.assertEqual(self.dog.take(10.0, 10.3), "f (x.py, line 1)")
+        self.look(10.55, Sight(seen := Seen("g (x.py, line 2)", None, True)))
+        held = self.dog.turned(10.6)
         assert held is not None
         self.assertEqual((round(held.seconds, 3), held.seen), (0.3, seen))
-        self.assertEqual(self.dog.seenSince(10.65), "")
+        self.assertEqual(self.dog.seenSince(10.56), "")
+
+    def test_aReactorThatWaits(self) -> None:
+        """The turn is late, but nothing holds it: the machine has no time."""
+        self.look(10.45, Sight(None))
+        self.assertIsNone(self.dog.turned(10.5))
 
     def test_whoStoodStillHimselfBlamesNobody(self) -> None:
         """SIGSTOP: the thread did not run either, and nothing was computed."""
         sight = Sight(Seen("f (x.py, line 1)", None, True))
-        self.look(9.93, sight)
+        self.look(9.95, sight)
         self.now = 12.0
-        self.dog.look(self.now, self.cpu, sight)
-        self.look(12.05, sight)
+        self.dog.look(self.now, self.cpu, self.due, sight)
+        self.now = 12.09
+        self.dog.look(self.now, self.cpu, self.due, sight)
         self.assertEqual(sight.looks, 0)
-        self.assertIsNone(self.dog.beat(12.05))
+        self.assertIsNone(self.dog.turned(12.1))
 
     def test_aComputationThatLetsNobodyIn(self) -> None:
         """The thread is late too, but the process has computed: it looks at the end."""
         sight = Sight(Seen("f (x.py, line 1)", None, True))
-        self.look(9.93, sight)
-        self.dog.look(12.0, self.cpu + 0.5, sight)
-        self.assertEqual(sight.looks, 1)
-        self.assertIsInstance(self.dog.beat(12.0), Standstill)
+        self.look(9.95, sight)
+        for late, due in enumerate((self.due, None, 15.94), 1):
+            self.now, self.cpu = self.now + 2.0, self.cpu + 0.5
+            self.dog.look(self.now, self.cpu, due, sight)
+            self.assertEqual(sight.looks, late)
+            self.assertIsInstance(self.dog.turned(self.now), Standstill)
 
 
 class StackTests(SynchronousTestCase):

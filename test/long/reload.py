@@ -3,8 +3,9 @@
     python -m test.long.reload [--calls 1000]
 
 Short calls in virtual time that play, record, hear keys, set timers; either side hangs up. Says
-objects and memory after each load, and ends with 0 if the second has left no more than 50 objects
-and 5 % of memory.
+objects, pieces of memory and all memory after each load, and the bytes that a call leaves; ends
+with 0 if the second has left no more than 50 objects, a piece for two calls, 5 % of memory, and a
+call less than 100 bytes.
 
 Lives here: that load, and its run. test.doug.test_leaks has it too, with fewer calls.
 """
@@ -15,8 +16,12 @@ import argparse
 import gc
 import io
 import sys
+import tracemalloc
 from collections import Counter
+from itertools import pairwise
 from typing import Any, NamedTuple
+
+from twisted.logger import globalLogBeginner
 
 from doug.events import (
     CallAnsweredEvent,
@@ -33,6 +38,8 @@ from test.long.soak import memoryOfProcess
 KEYS = "12"
 EACH = 10  # calls, of which one presses KEYS
 MOST_OBJECTS = 50
+A_PIECE = 2  # calls that may leave one piece of memory, of whatever size, together
+MOST_BYTES = 100  # that a call may leave
 MOST_MEMORY = 1.05  # times that of before
 
 
@@ -70,11 +77,14 @@ class Busy(VoiceApp):
 
 
 class After(NamedTuple):
-    """A load. objects: that the collector knows. memory: bytes of the process. keys: what calls
-    have returned, and how often.
+    """A load of so many calls. objects: that the collector knows. pieces: of memory that Python
+    has handed out, also those that it does not know: bytes, strings, numbers. memory: bytes of the
+    process. keys: what calls have returned, and how often.
     """
 
+    calls: int
     objects: int
+    pieces: int
     memory: int
     keys: Counter[object]
 
@@ -106,7 +116,9 @@ class Load:
         advance(80.0)
         keys: Counter[object] = Counter(self.lab.results)
         self.lab.results.clear()
-        return After(len(gc.get_objects()), memoryOfProcess(), keys)
+        objects = len(gc.get_objects())
+        gc.collect()  # what Python keeps in store, tuples and the like, are pieces too
+        return After(calls, objects, sys.getallocatedblocks(), memoryOfProcess(), keys)
 
     def twice(self, calls: int) -> tuple[After, After]:
         """With the collector off."""
@@ -117,11 +129,27 @@ class Load:
         finally:
             gc.enable()
 
+    def left(self, calls: int) -> float:
+        """How many bytes a call leaves, in new pieces or in those that grow.
+
+        The less of two loads, as a table that grows does so for many calls at once.
+        """
+        sizes = []
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                self.run(calls)
+                sizes.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        return min(after - before for before, after in pairwise(sizes)) / calls
+
 
 def grown(first: After, second: After) -> bool:
     """Has the second left more than chance does?"""
     return (
         abs(second.objects - first.objects) >= MOST_OBJECTS
+        or second.pieces - first.pieces >= second.calls / A_PIECE
         or second.memory >= MOST_MEMORY * first.memory
     )
 
@@ -130,12 +158,18 @@ def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=1000, help="of one load")
+    calls = parser.parse_args().calls
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     load = Load()
-    both = load.twice(parser.parse_args().calls)
+    both = load.twice(calls)
     for after in both:
-        sys.stdout.write(f"{after.objects} objects, {after.memory / 1e6:.2f} MB\n")
+        sys.stdout.write(
+            f"{after.objects} objects, {after.pieces} pieces, {after.memory / 1e6:.2f} MB\n"
+        )
+    left = load.left(calls)
+    sys.stdout.write(f"{left:.0f} bytes a call\n")
     load.lab.assertNothingLeft()
-    return int(grown(*both))
+    return int(grown(*both) or left >= MOST_BYTES)
 
 
 if __name__ == "__main__":
