@@ -1,4 +1,4 @@
-"""DOC/robustness.md: each row names a test that exists, and whole rows are there."""
+"""DOC/robustness.md: each row names a test that exists, whole rows are there, counts are right."""
 
 from __future__ import annotations
 
@@ -6,10 +6,43 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from twisted.trial.runner import TestLoader
 from twisted.trial.unittest import SynchronousTestCase
+
+from doug.testing import hostile
+from doug.verdict import RULES
+from test.cases import test_hostilephones
+from test.doug import test_hooks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = re.compile(r"`(test\.[\w.]+)`")
+EVERY = ("udp", "tcp", "tls")
+CALLING = len(hostile.all(over=EVERY))
+CALLED = len(hostile.all(dials=False, answers=True, over=EVERY))
+COUNTS = {
+    r"(\d+) phones of the catalogue of (\d+)": (
+        len(hostile.HOSTILE_PHONES),
+        len(hostile.HOSTILE_PHONES) + len(hostile.NOT_YET),
+    ),
+    r"(\d+) wait for a feature": (len(hostile.NOT_YET),),
+    r"DiallingTests` \| (\d+) applications . (\d+) phones": (
+        TestLoader().loadClass(test_hostilephones.DiallingTests).countTestCases(),
+        CALLING,
+    ),
+    r"DialledTests` \| (\d+) applications . (\d+) phones": (
+        TestLoader().loadClass(test_hostilephones.DialledTests).countTestCases(),
+        CALLED,
+    ),
+    r"HeardTests\.test_keysAndSound` \| (\d+) phones": (CALLING,),
+    r"(\d+) or (\d+) of them at once": (
+        len(hostile.all()),
+        len(hostile.all(dials=False, answers=True)),
+    ),
+    r"(\d+) rules and the user agent's own words": (len(RULES),),
+    r"(\d+) event classes, (\d+) ways": (len(test_hooks.KINDS), len(test_hooks.WAYS)),
+}
+"""What the page counts, and how many there are now: who adds one has to measure anew."""
+
 PROGRAM = re.compile(r"python -m (test\.long\.\w+)")
 
 
@@ -51,6 +84,12 @@ class RobustnessTests(SynchronousTestCase):
             self.assertTrue(names or PROGRAM.search(row[2]), row)
             for name in names:
                 self.assertTrue(exists(name), f"{row[0].strip()}: {name}")
+
+    def test_whatIsCounted(self) -> None:
+        text = (ROOT / "DOC" / "robustness.md").read_text(encoding="utf-8")
+        for pattern, counts in COUNTS.items():
+            [found] = re.finditer(pattern, text)
+            self.assertEqual(tuple(map(int, found.groups())), counts, pattern)
 
     def test_eachProgramExists(self) -> None:
         text = (ROOT / "DOC" / "robustness.md").read_text(encoding="utf-8")
