@@ -22,7 +22,6 @@ from shtoom.sip.shown import shown
 if TYPE_CHECKING:
     from doug.bridge import Bridge
     from doug.leg import Leg
-    from doug.trunks import Trunk
     from doug.voiceapp import VoiceApp
     from shtoom.agent.calluser import CallEnding
     from shtoom.agent.transfer import Transfer
@@ -52,11 +51,12 @@ def transferAsked(leg: Leg, transfer: Transfer) -> None:
         target=shown(transfer.target),
         policy=policy,
     )
-    asked = Transferring(leg, transfer, app)
+    own = trunk is not None and trunk.leads(transfer.target)
+    asked = Transferring(leg, transfer, app, leg.trunk if own else None)
     if policy == "refuse":
         asked.refuse(CallFailed("Transfers are not followed here (transfers of the trunk)", 603))
-    elif policy == "follow" and trunk is not None:
-        asked.follow(app, trunk)
+    elif policy == "follow":
+        asked.follow(app)
     else:
         event = CallTransferRequestedEvent(leg, asked.target, asked)
         event.headers = tuple(transfer.request.headers)
@@ -86,9 +86,10 @@ class Transferring:
     it is known what became of it: most phones hang up as soon as they have been heard.
     """
 
-    def __init__(self, leg: Leg, transfer: Transfer, app: VoiceApp) -> None:
+    def __init__(self, leg: Leg, transfer: Transfer, app: VoiceApp, trunk: str | None) -> None:
+        """trunk: that of the leg, if it leads to the target."""
         self.target = str(transfer.target)
-        self._leg, self._transfer = leg, transfer
+        self._leg, self._transfer, self._trunk = leg, transfer, trunk
         self._app: VoiceApp | None = app  # None when it is over: applications keep events
         self._isUnderWay = True  # is its outcome not known yet?
         self._newLeg: Leg | None = None  # while it is dialled
@@ -115,7 +116,7 @@ class Transferring:
             )
             return None
         caller = None if fromURI is None else str(fromURI)  # a Party, too
-        return self._dial(app, DialWishes(caller, timeout, headers))
+        return self._dial(app, DialWishes(caller, timeout, headers, trunk=self._trunk))
 
     def refuse(self, failure: CallFailed | None) -> None:
         """Nobody is called; failure: 603 if None. Decided already: nothing."""
@@ -129,15 +130,13 @@ class Transferring:
         )
         self._transfer.refuse(failure)
 
-    def follow(self, app: VoiceApp, trunk: Trunk) -> None:
-        """By the policy of a trunk: its own addresses alone."""
-        target, trunks = self._transfer.target, app.va_application.exchange.relations.trunking
-        to = trunks.to(target) if target.param("maddr") is None else None
-        if to is None or to.trunk is not trunk:
+    def follow(self, app: VoiceApp) -> None:
+        """By the policy of its trunk: addresses there alone."""
+        if self._trunk is None:
             self.refuse(CallFailed("Only addresses of the same trunk are called", 403))
             return
         self._isQuiet = True
-        self._dial(app, DialWishes())
+        self._dial(app, DialWishes(trunk=self._trunk))
 
     # What its two legs report
 

@@ -14,6 +14,11 @@ from shtoom.agent.registrar import Phone as Account
 from test.doug.transfercase import BRANCH, ELSEWHERE, OFFICE, TARGET, TransferCase, Unaware
 
 
+def account(user: str) -> Trunk:
+    """One of several at the office."""
+    return Trunk(user, OFFICE, user=user, password="secret", transfers="follow")
+
+
 class DeferredTests(TransferCase):
     """A handler that takes its time."""
 
@@ -293,6 +298,31 @@ class FollowingTests(TransferCase):
         self.refer(call)
         self.alice.response("603 REFER")
         self.hangUp(call)
+        self.leave()
+
+
+class AccountTests(TransferCase):
+    """Two accounts at one host: a call of the one is put through by that one."""
+
+    app = Unaware
+    settings = {"trunks": {name: account(name) for name in ("first", "second")}}
+
+    def test_itsOwn(self) -> None:
+        """Whoever of them is named first in the settings."""
+        for name in ("second", "first"):
+            call = self.office.invite(uri=f"sip:{name}@192.0.2.10")
+            self.caller = self.office
+            self.office.response("200 INVITE")
+            call.ack()
+            self.lab.advance(0.01)
+            self.refer(call)
+            self.told(200)
+            other = self.dialled()
+            self.assertEqual(other.invite and other.invite.fromAddress.uri.user, name)
+            self.up(other)
+            self.told(200)
+            self.hangUp(call)
+            self.hangUp(other)
         self.leave()
 
 

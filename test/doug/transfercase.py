@@ -110,7 +110,7 @@ class TransferCase(SynchronousTestCase):
         self.deciding: list[Decide] = [self.accept]
         office = Trunk("office", OFFICE, transfers=self.transfers)
         trunks = {"office": office, "branch": Trunk("branch", BRANCH)}
-        settings = Settings(trunks=trunks, anonymous="app", **self.settings)
+        settings = Settings(**{"trunks": trunks, "anonymous": "app", **self.settings})
         self.lab = Lab(self.app, settings=settings, desk=self.desk, deciding=self.deciding)
         self.alice = Actor(self.lab, "alice", "198.51.100.20", 40000)
         self.office = Actor(self.lab, "office", OFFICE, 30000)
