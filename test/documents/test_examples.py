@@ -14,8 +14,10 @@ import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
 from doug.loader import loadApp
+from doug.settings import Settings
 from doug.testing import Lab, PhoneCall
 from doug.testing.hearing import toneShare
+from doug.trunks import Trunk
 from test.documents import test_concepts, test_recipes, test_tutorial
 from test.documents.example import Examples, ExampleTestCase, blockOf, python
 from test.documents.markdown import ROOT, Document, documents
@@ -141,6 +143,32 @@ class ApplicationsGuideTests(ExampleTestCase):
         self.assertGreater(toneShare(sound[-4000:, 1], 620), 0.9)
         lab.assertNothingLeft()
 
+    def test_transfers(self) -> None:
+        """Bob puts his caller through to Carol and is gone; the two talk until she hangs up."""
+        self.write("connect", blockOf("DOC/applications.md", "Connecting two legs"))
+        self.load("connect")
+        guide = self.saved("guide", blockOf("DOC/applications.md", "Transfers"))
+        office = {"office": Trunk("office", "198.51.100.22")}
+        settings = Settings(trunks=office, anonymous="app")
+        lab = Lab(guide.Desk, target="sip:bob@198.51.100.20", settings=settings)
+        bob = lab.phone("bob")
+        call = lab.phone().dial("sip:desk@doug")
+        lab.advance(1.0)
+        carol = lab.phone("carol")
+        bob.calls[0].transfer("sip:nobody@example.com")
+        lab.advance(0.1)
+        bob.calls[0].transfer(carol.uri)
+        bob.calls[0].hangUp()
+        lab.advance(0.5)
+        self.assertEqual((bob.calls[0].state, call.state), ("ended", "answered"))
+        call.sayTone(440, 1.0)
+        lab.advance(1.0)
+        carol.calls[0].assertHearsTone(440)
+        carol.calls[0].hangUp()
+        lab.advance(0.5)
+        self.assertEqual((call.state, lab.results), ("ended", ["over"]))
+        lab.assertNothingLeft()
+
     def test_sources(self) -> None:
         """The handler in the place of the one above: what is said comes back."""
         lab, call = self.answered(
@@ -180,6 +208,7 @@ EXAMPLES: Examples = {
     ("DOC/testing.md", "Hostile phones"): [TestingGuideTests.test_hostilePhones],
     ("DOC/testing.md", "Bad networks"): [TestingGuideTests.test_badNetworks],
     ("DOC/applications.md", "Events and handlers"): [ApplicationsGuideTests.test_eventsAndHandlers],
+    ("DOC/applications.md", "Transfers"): [ApplicationsGuideTests.test_transfers],
     ("DOC/applications.md", "Connecting two legs"): [ApplicationsGuideTests.test_connectingTwoLegs],
     ("DOC/applications.md", "Sources"): [ApplicationsGuideTests.test_sources],
     **test_concepts.EXAMPLES,
