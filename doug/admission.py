@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from twisted.logger import Logger
 
 from shtoom.agent.gatekeeper import Gatekeeper, Verdict
+from shtoom.exceptions import Refusal
 from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.reason import reasonHeader
 from shtoom.sip.shown import shown
 from shtoom.sip.uri import hostPort
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from doug.livetrunk import LiveTrunk
     from doug.trunking import Trunking
     from doug.trunks import Network
+    from shtoom.sip.headers import Line
     from shtoom.sip.message import Request, Response
     from shtoom.sip.transport import Peer
     from shtoom.sip.uri import URI
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["Admission", "Caller"]
 
 
-STRANGER = (
+STRANGER = Refusal(
     "anonymous",
     "it is of no trunk and no phone here",
     'name its network in a [trunk.NAME], or let anybody call: anonymous = "app"',
 )
-"""Rule, value and remedy where nobody knows the caller."""
+"""Nobody knows the caller."""
 
 
 class Caller(NamedTuple):
@@ -95,7 +98,8 @@ class Admission:
         host = peer.address[0]
         rule = self._listed(host)
         if rule is not None:
-            return self._refuse(request, peer, "access", rule, "see allow and deny in [server]")
+            refusal = Refusal("access", rule, "see allow and deny in [server]")
+            return self._refuse(request, peer, refusal)
         free = request.method in ("OPTIONS", "REGISTER")
         if free or self._trunking.of(request, peer) is not None:
             return None
@@ -104,7 +108,7 @@ class Admission:
         if self._open:
             return None
         self._refused(host, request.uri.user or "")
-        return self._refuse(request, peer, *STRANGER)
+        return self._refuse(request, peer, STRANGER)
 
     def callerOf(self, request: Request, peer: Peer) -> Caller:
         """Whom a call is from that was admitted."""
@@ -140,7 +144,9 @@ class Admission:
             return None
         if judgement.verdict is Verdict.WAIT:
             why = f"too many wrong passwords, for {judgement.wait:.0f} s more"
-            return self._refuse(request, peer, "guesses", why, "see who it is, or deny it")
+            wait = ("Retry-After", str(int(judgement.wait) + 1))
+            refusal = Refusal("guesses", why, "see who it is, or deny it")
+            return self._refuse(request, peer, refusal, wait)
         if judgement.verdict in (Verdict.RIGHT, Verdict.WRONG):
             self._refused(host, judgement.user)
             self._quietLog.warn(
@@ -152,7 +158,7 @@ class Admission:
         elif judgement.verdict is Verdict.MISSING and not self._mayAnswer(user):
             for name in (user, request.uri.user or ""):
                 self._refused(host, name)
-            self._log(request, peer, *STRANGER)
+            self._log(request, peer, STRANGER)
         stale = judgement.verdict is Verdict.STALE
         return request.respond(401, headers=gatekeeper.challenges(host, self._now(), stale=stale))
 
@@ -172,20 +178,19 @@ class Admission:
             return "allow does not have it"
         return None
 
-    def _refuse(self, request: Request, peer: Peer, rule: str, value: str, remedy: str) -> Response:
+    def _refuse(self, request: Request, peer: Peer, refusal: Refusal, *headers: Line) -> Response:
         """403 in one form, which fail2ban and people can read."""
-        self._log(request, peer, rule, value, remedy)
-        reason = ("Reason", f'SIP;cause=403;text="{rule}: {value}"')  # RFC 3326
-        return request.respond(403, headers=(reason,))
+        self._log(request, peer, refusal)
+        return request.respond(403, headers=(*headers, reasonHeader(refusal, 403)))
 
-    def _log(self, request: Request, peer: Peer, rule: str, value: str, remedy: str) -> None:
+    def _log(self, request: Request, peer: Peer, refusal: Refusal) -> None:
         self._quietLog.warn(
-            rule,
+            refusal.rule,
             "{what} by {source} to {called} is refused by {rule}: {value}; {remedy}",
             what=request.method if request.method == "REGISTER" else "call",
             source=hostPort(*peer.address),
             called=shown(request.uri),
-            rule=rule,
-            value=value,
-            remedy=remedy,
+            rule=refusal.rule,
+            value=refusal.reason,
+            remedy=refusal.remedy,
         )

@@ -277,11 +277,13 @@ class DougApplication:
         try:
             self._take(call)
         except CallFailed as refusal:
+            rule = refusal.refusal
             self.log.warn(
-                "call {callID} to {called} is refused: {refusal}",
+                "call {callID} to {called} is refused: {refusal}{remedy}",
                 callID=call.callID,
                 called=shown(call.request.uri) if call.request is not None else "?",
                 refusal=shown(refusal),
+                remedy=f"; {rule.remedy}" if rule is not None else "",
             )
             raise
 

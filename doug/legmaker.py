@@ -132,7 +132,8 @@ class LegMaker:
                 reason=e.reason,
             )
             retryAfter = self._server.exchange.agent.policy.retryAfter()
-            raise MediaPortsExhausted("No media port left", retryAfter=retryAfter) from e
+            full = MediaPortsExhausted("No media port left", retryAfter=retryAfter)
+            raise full.because("rtp-ports", "widen --rtp-ports, or set --max-calls") from e
 
     def _checkCalls(self, user: str) -> None:
         """Raises CallFailed if there are too many calls to that user, the new one included; 486: it
@@ -145,7 +146,8 @@ class LegMaker:
             c.request for c in self._server.exchange.agent.calls if c.direction == "inbound"
         )
         if sum(1 for r in requests if r is not None and (r.uri.user or "") == user) > most:
-            raise UserBusy(f"{most} calls to {shown(user)} are up (--max-calls)")
+            busy = UserBusy(f"{most} calls to {shown(user)} are up (--max-calls)")
+            raise busy.because("max-calls", "raise it if its application carries more")
 
     def _checkLegs(self, app: VoiceApp) -> None:
         """Raises CallFailed if that application may not dial any more."""

@@ -170,16 +170,20 @@ class LiveTrunk:
         """
         most, rate, now = self.trunk.maxCalls, self.trunk.maxRate, self._agent.reactor.seconds()
         if most is not None and len(self._calls) >= most:
-            raise UserBusy(f"{most} calls of trunk {self.trunk.name} are up (its max-calls)")
+            busy = UserBusy(f"{most} calls of trunk {self.trunk.name} are up (its max-calls)")
+            remedy = f"raise max-calls in [trunk.{self.trunk.name}] if it carries more"
+            raise busy.because("max-calls", remedy)
         if rate is None:
             return
         if self._rate is None or self._rate.rate != rate:
             self._rate = TokenBuckets(rate)
         if not self._rate.take(None, now):
-            raise ServiceUnavailable(
+            full = ServiceUnavailable(
                 f"more than {rate:g} new calls a second of trunk {self.trunk.name} (its max-rate)",
                 retryAfter=self._agent.policy.retryAfter(),
             )
+            remedy = f"raise max-rate in [trunk.{self.trunk.name}] if that is wanted"
+            raise full.because("max-rate", remedy)
 
     def addressOf(self, toURI: str) -> URI:
         """What is dialled for what an application wants: an address there, or a number.

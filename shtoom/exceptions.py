@@ -5,7 +5,9 @@ checkText(), by which every text of an application passes on its way to the wire
 Not here: errors of the application model (doug.exceptions).
 """
 
-from typing import TypeVar
+from __future__ import annotations
+
+from typing import NamedTuple, Self, TypeVar
 
 E = TypeVar("E", bound=BaseException)
 
@@ -49,16 +51,29 @@ class MalformedMessage(ValueError):
         self.request: object | None = None
 
 
+class Refusal(NamedTuple):
+    """A rule of this server that something is against.
+
+    rule: its short name. reason: with the value. remedy: what would help.
+    """
+
+    rule: str
+    reason: str
+    remedy: str
+
+
 class CallFailed(Exception):
     """A call that did not come about, or was refused.
 
     reason: words for people and for the Reason-Phrase. sipCode: 300..699 (RFC 3261 21); the class
     has the usual one. warning: a Warning header's value (RFC 3261 20.43) or None.
     retryAfter: seconds for a Retry-After header, or None. headers: (name, value) of each line of
-    the far end's response, () if there was none.
+    the far end's response, () if there was none. refusal: of a rule of this server, which is in the
+    Reason header then; None for any other cause.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
+    refusal: Refusal | None = None
 
     sipCode = 500
     reason = "Server Internal Error"
@@ -79,6 +94,11 @@ class CallFailed(Exception):
         self.retryAfter = retryAfter
         self.check()
         super().__init__(self.reason)
+
+    def because(self, rule: str, remedy: str) -> Self:
+        """It is one of this server's rules; the reason has the value already."""
+        self.refusal = Refusal(rule, self.reason, remedy)
+        return self
 
     def check(self) -> None:
         """ValueError names the attribute that cannot be sent, whoever has set it."""

@@ -24,9 +24,9 @@ from shtoom.agent.inbound import InboundCall
 from shtoom.agent.lines import Lines
 from shtoom.agent.options import capabilities, refusal, refused
 from shtoom.agent.outbound import OutboundCall
-from shtoom.agent.policy import CallPolicy, Refusal
+from shtoom.agent.policy import CallPolicy
 from shtoom.agent.sessiontimer import SessionPolicy, tooBrief
-from shtoom.exceptions import CallFailed, MalformedMessage, ServiceUnavailable
+from shtoom.exceptions import CallFailed, MalformedMessage, Refusal, ServiceUnavailable
 from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.shown import shown
 from shtoom.sip.timers import DEFAULT_TIMERS, Timers

@@ -12,6 +12,7 @@ from shtoom.exceptions import MalformedMessage
 from shtoom.sip.body import SDP, bodyParts, handling
 from shtoom.sip.fields import isToken
 from shtoom.sip.keyinfo import KEY_BODIES
+from shtoom.sip.reason import reasonHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,10 +89,14 @@ def refused(
     toTag: str | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> Response:
-    """The final response that a CallFailed stands for, with its Warning and Retry-After."""
+    """The final response that a CallFailed stands for, with its Warning and Retry-After, and the
+    Reason of a rule unless there is one among the headers.
+    """
     lines = list(headers)
     if failure.warning is not None:
         lines.append(("Warning", failure.warning))
     if failure.retryAfter is not None:
         lines.append(("Retry-After", str(failure.retryAfter)))
+    if failure.refusal is not None and "Reason" not in {name.title() for name, _ in lines}:
+        lines.append(reasonHeader(failure.refusal, failure.sipCode))
     return request.respond(failure.sipCode, failure.reason, toTag=toTag, headers=lines)

@@ -9,26 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple
 
-from shtoom.exceptions import CallFailed, ServiceUnavailable
+from shtoom.exceptions import CallFailed, Refusal, ServiceUnavailable
 from shtoom.sip.sources import sourceOf
 
 RETRY_AFTER = (5, 30)
 """Seconds after which a caller may try again, drawn by chance so that not all return at once."""
 
 _LOOPBACK = ("127.", "::ffff:127.")  # the second by a socket of both families
-
-
-class Refusal(NamedTuple):
-    """Why a call is not taken.
-
-    rule: its short name. reason: with the value, for the caller and the log. remedy: for the log.
-    """
-
-    rule: str
-    reason: str
-    remedy: str
 
 
 class CallPolicy:
@@ -85,7 +73,8 @@ class CallPolicy:
 
         It is for limits of the whole server: upstreams may take 503 so (RFC 5390).
         """
-        return ServiceUnavailable(refusal.reason, retryAfter=self.retryAfter())
+        failure = ServiceUnavailable(refusal.reason, retryAfter=self.retryAfter())
+        return failure.because(refusal.rule, refusal.remedy)
 
     def retryAfter(self) -> int:
         """Seconds, anew for each who asks."""

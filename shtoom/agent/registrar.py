@@ -16,9 +16,10 @@ from shtoom.agent.dialling import Dialling
 from shtoom.agent.gatekeeper import Gatekeeper, Verdict
 from shtoom.agent.registration import placeOf
 from shtoom.agent.routing import literal
-from shtoom.exceptions import InvalidSIPURL, MalformedMessage
+from shtoom.exceptions import InvalidSIPURL, MalformedMessage, Refusal
 from shtoom.sip.fields import NameAddress, parseNameAddress
 from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.reason import reasonHeader
 from shtoom.sip.shown import shown
 from shtoom.sip.sources import sourceOf
 from shtoom.sip.uri import hostPort, parseURI
@@ -108,6 +109,10 @@ class Phone(NamedTuple):
     password: str
     maxContacts: int = 5
 
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"Phone(maxContacts={self.maxContacts})"
+
 
 class Registrar:
     """The bindings of some users.
@@ -175,12 +180,19 @@ class Registrar:
         host = peer.address[0]
         judgement = self._gatekeeper.judge(request, host, self._now())
         if judgement.verdict is Verdict.WAIT:
+            value = f"too many wrong passwords, for {judgement.wait:.0f} s more"
+            refusal = Refusal("guesses", value, "see who it is, or deny it")
             wait = ("Retry-After", str(int(judgement.wait) + 1))
-            return request.respond(403, "Too many wrong passwords", headers=(wait,))
+            return self._refuse(request, peer, refusal, wait)
         if judgement.verdict is not Verdict.RIGHT:
             if judgement.verdict is Verdict.WRONG:
                 self.onRefused(host, judgement.user)
-                self._refused(request, peer, f"wrong password for {shown(judgement.user)}")
+                self._quietLog.warn(
+                    "password",
+                    "REGISTER from {source} is refused: wrong password for {user}",
+                    source=hostPort(*peer.address),
+                    user=shown(judgement.user),
+                )
             elif judgement.verdict is Verdict.MISSING:
                 self._unanswered(request, peer)
                 self._searched(host, request.toAddress.uri.user or "")
@@ -191,8 +203,8 @@ class Registrar:
         self._asked.pop((host, user), None)
         phone = self._phones(user)
         if phone is None or user != judgement.user:  # 10.3 step 4
-            self._refused(request, peer, f"{shown(judgement.user)} may not register {shown(user)}")
-            return request.respond(403)
+            value = f"{shown(judgement.user)} may not register {shown(user)}"
+            return self._refuse(request, peer, Refusal("user", value, "it has no such account"))
         return self._update(request, peer, user, phone)
 
     def _update(self, request: Request, peer: Peer, user: str, phone: Phone) -> Response:
@@ -225,9 +237,10 @@ class Registrar:
         return self._done(request, user, before, list(after.values()))
 
     def _tooMany(self, request: Request, peer: Peer, phone: Phone) -> Response:
-        reason = f"{phone.maxContacts} devices are registered, no more may be"
-        self._refused(request, peer, reason)
-        return request.respond(403, reason)
+        user = request.toAddress.uri.user or ""
+        value = f"{phone.maxContacts} devices are registered, no more may be"
+        remedy = f"raise max-contacts in [phone.{user}], or have old ones unregister"
+        return self._refuse(request, peer, Refusal("max-contacts", value, remedy))
 
     def _done(
         self, request: Request, user: str, before: list[Binding], after: list[Binding]
@@ -350,13 +363,21 @@ class Registrar:
         if self._phones(user) is None:
             self.onRefused(host, user)
 
-    def _refused(self, request: Request, peer: Peer, why: str) -> None:
+    def _refuse(
+        self, request: Request, peer: Peer, refusal: Refusal, *headers: tuple[str, str]
+    ) -> Response:
+        """403 in one form, as callers get it."""
         self._quietLog.warn(
-            "refused",
-            "REGISTER from {source} is refused: {why}",
+            refusal.rule,
+            "REGISTER by {source} to {called} is refused by {rule}: {value}; {remedy}",
             source=hostPort(*peer.address),
-            why=why,
+            called=shown(request.uri),
+            rule=refusal.rule,
+            value=refusal.reason,
+            remedy=shown(refusal.remedy),
         )
+        lines = (*headers, reasonHeader(refusal, 403))
+        return request.respond(403, refusal.reason, headers=lines)
 
 
 def checkPath(path: Iterable[str]) -> None:

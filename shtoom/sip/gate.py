@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from itertools import islice
 
+from shtoom.exceptions import Refusal
 from shtoom.sip.sources import sourceOf
 
 LIMITED = (
@@ -36,6 +37,12 @@ _TO_TAG = re.compile(
 _WITHOUT_TAG = (b"SIP/2.0 ", b"ACK ", b"CANCEL ")  # they belong to a request that was heard
 
 _LOOKED_AT = 4096  # bytes of a datagram: a Call-ID stands before that
+
+
+def tooMany(rate: float) -> Refusal:
+    """What its source is told, if anything."""
+    value = f"more than {rate:g} requests a second (--source-rate)"
+    return Refusal("source-rate", value, "if you are its gateway, have it raise that limit")
 
 
 class Verdict(Enum):

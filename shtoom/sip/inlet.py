@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shtoom.exceptions import MalformedMessage
-from shtoom.sip.gate import LIMITED, Gate, Verdict
+from shtoom.sip.gate import LIMITED, Gate, Verdict, tooMany
 from shtoom.sip.message import Request
 from shtoom.sip.parser import parse
 from shtoom.sip.transport import markReceived
@@ -69,8 +69,8 @@ class Inlet:
             if verdict is Verdict.PASS:
                 self._malformed(error, data, peer)
             return
-        if verdict is Verdict.REFUSE:
-            self._receiver.refuse(message, peer, "Too many requests")
+        if verdict is Verdict.REFUSE and self._gate is not None:
+            self._receiver.refuse(message, peer, tooMany(self._gate.rate))
         else:
             self._receiver.messageReceived(message, peer)
 

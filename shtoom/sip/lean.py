@@ -15,10 +15,11 @@ MOST = 1.5
 CHALLENGES = {401: "www-authenticate", 407: "proxy-authenticate"}
 """Codes that ask for a password, and by which header."""
 
-_FIRST = ("supported", "accept-language", "server", "user-agent", "date")
-"""What says nothing about this request, and is left out before the reason is cut."""
+_FIRST = (("reason",), ("supported", "accept-language", "server", "user-agent", "date"))
+"""What is for people who look closely, then what says nothing about this request: both are left out
+before the reason phrase is cut."""
 
-_LAST = ("allow", "accept", "accept-encoding", "warning", "reason", "retry-after")
+_LAST = ("allow", "accept", "accept-encoding", "warning", "retry-after")
 """What RFC 3261 asks for, but a client can do without; not so a challenge, a Contact, a tag."""
 
 _OF_A_CALL = ("allow", "accept", "accept-encoding")
@@ -60,7 +61,7 @@ def _short(response: Response, most: int) -> Response:
 
 def _fitting(response: Response, most: int, *steps: tuple[str, ...]) -> Response:
     """Without the headers of _FIRST, then of the next steps, as far as is needed."""
-    for names in (_FIRST, *steps):
+    for names in (*_FIRST, *steps):
         if len(response.toBytes()) <= most:
             return response
         kept = [line for line in response.headers if canonical(line[0]) not in names]

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from shtoom.exceptions import CallFailed, MalformedMessage, TransportFailed
+from shtoom.exceptions import CallFailed, MalformedMessage, Refusal, TransportFailed
 from shtoom.sip.client import NonInviteClientTransaction
 from shtoom.sip.effects import Effect
 from shtoom.sip.fields import Via
@@ -40,6 +40,7 @@ from shtoom.sip.matching import (
 )
 from shtoom.sip.message import Request, Response
 from shtoom.sip.quietlog import QuietLog
+from shtoom.sip.reason import reasonHeader
 from shtoom.sip.runner import Runner
 from shtoom.sip.server import NonInviteServerTransaction
 from shtoom.sip.states import State
@@ -245,11 +246,12 @@ class TransactionLayer:
             marked = markReceived(request, peer.address)
             self._answer(marked, peer, error.code, str(error)[:LONGEST_REASON], most=LONGEST_ANSWER)
 
-    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+    def refuse(self, message: Request | Response, peer: Peer, refusal: Refusal) -> None:
         """503 to a request, without looking at it any further; nothing for anything else."""
         if isinstance(message, Request) and message.method != "ACK" and not self._stopped:
             self.counts["refused"] += 1
-            self._answer(message, peer, 503, reason, headers=(self._retryAfter(),))
+            lines = self._retryAfter(), reasonHeader(refusal, 503)
+            self._answer(message, peer, 503, refusal.reason, headers=lines)
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         """Nobody listens at `peer`: requests that had no response from there have failed."""
@@ -314,7 +316,9 @@ class TransactionLayer:
                     host=peer.address[0],
                     count=self.unanswered,
                 )
-                self.refuse(request, peer, f"{self.unanswered} requests wait (--max-transactions)")
+                value = f"{self.unanswered} requests wait (--max-transactions)"
+                remedy = "see what answers so late, or raise --max-transactions"
+                self.refuse(request, peer, Refusal("max-transactions", value, remedy))
                 return
             self._merged[merging] = key
         make = InviteServerTransaction if request.method == "INVITE" else NonInviteServerTransaction

@@ -16,6 +16,7 @@ from shtoom.exceptions import MalformedMessage, TransportFailed
 from shtoom.sip.fields import splitCommas
 
 if TYPE_CHECKING:
+    from shtoom.exceptions import Refusal
     from shtoom.sip.fields import Via
     from shtoom.sip.message import Request, Response
     from shtoom.sip.trace import Trace
@@ -99,7 +100,7 @@ class Receiver(Protocol):
     def malformedReceived(self, error: MalformedMessage, data: bytes, peer: Peer) -> None:
         """What is no message; error.request is set if it may be answered."""
 
-    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+    def refuse(self, message: Request | Response, peer: Peer, refusal: Refusal) -> None:
         """503 to a message that nobody looks at any further, if it is a request."""
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:

@@ -6,7 +6,8 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.agent.policy import CallPolicy, Refusal
+from shtoom.agent.policy import CallPolicy
+from shtoom.exceptions import Refusal
 from test.agent.support import OFFER, AgentTestCase, FarEnd
 
 HOST, OTHER = "203.0.113.5", "203.0.113.6"

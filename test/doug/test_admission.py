@@ -75,7 +75,8 @@ class AdmissionTests(AgentTestCase):
         self.assertEqual(response.code, 403)
         self.assertEqual(
             response.header("Reason"),
-            'SIP;cause=403;text="anonymous: it is of no trunk and no phone here"',
+            'SIP;cause=403;text="anonymous: it is of no trunk and no phone here; name its network '
+            'in a [trunk.NAME], or let anybody call: anonymous = \\"app\\""',
         )
         self.assertIn("by 203.0.113.99:5060", self.texts[-1])
         self.assertIn('anonymous = "app"', self.texts[-1])

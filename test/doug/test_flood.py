@@ -160,7 +160,7 @@ class LimitedLoopbackCases(FieldCase):
         self.lab.advance(0.1)
         found = Counter(data[:11] for data in answers)
         self.assertEqual(found, {b"SIP/2.0 200": 20, b"SIP/2.0 503": 2})
-        self.assertIn(b"503 Too many requests\r\n", answers[-1])
+        self.assertIn(b"503 more than 10 requests a second (--source-rate)\r\n", answers[-1])
         self.assertIn(b"\r\nRetry-After: ", answers[-1])
 
     def test_maxTransactions(self) -> None:

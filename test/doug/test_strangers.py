@@ -57,13 +57,22 @@ class StrangerCase(FieldCase):
         actor.raw("\r\n".join([*head, *lines, "Content-Length: 0", "", ""]).encode())
         return actor.response(f"(18|[2-6][0-9])[0-9] {method}")
 
-    def signed(self, actor: Actor, method: str, user: str, password: str, **how: Any) -> Response:
-        """The same, with an answer to its challenge."""
+    def signed(
+        self,
+        actor: Actor,
+        method: str,
+        user: str,
+        password: str,
+        *,
+        who: str | None = None,
+        **how: Any,
+    ) -> Response:
+        """The same, with an answer to its challenge. who: whose password, if not the user's."""
         first = self.ask(actor, method, user, **how)
         if first.code != 401:
             return first
         challenge = parseChallenges(first.headers.getLines("WWW-Authenticate"))[-1]
-        answering = Answering(challenge, user, password, "1")
+        answering = Answering(challenge, who or user, password, "1")
         uri = "sip:doug" if method == "REGISTER" else "sip:app@doug"
         line = f"Authorization: {answering.answer(method, uri)}"
         return self.ask(actor, method, user, lines=(line,), **how)

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from shtoom.exceptions import MalformedMessage
+from shtoom.exceptions import MalformedMessage, Refusal
 from shtoom.sip.lean import MOST, lean
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import parse
+from shtoom.sip.reason import reasonHeader
 from shtoom.sip.transport import markReceived
 
 SOURCE = ("198.51.100.200", 50600)
@@ -72,6 +73,17 @@ class LeanTests(SynchronousTestCase):
         self.assertIsNone(short.header("Supported"))
         self.assertTrue(short.reason.startswith("Not foundxx"), short.reason)
         self.assertEqual(len(short.toBytes()), int(MOST * asked.size))
+
+    def test_theReasonHeaderGoesFirst(self) -> None:
+        """It is long, and the log has it, too; the reason phrase says what there is to know."""
+        asked = request("INVITE", "Contact: <sip:a@198.51.100.20:5060>\r\n")
+        line = reasonHeader(Refusal("max-calls", "9 calls are up", "raise it" * 20), 503)
+        response = asked.respond(503, "9 calls are up", headers=(*EXTRAS[2:], line))
+        short = self.leanOf(response, asked)
+        self.assertEqual((short.reason, short.header("Reason")), ("9 calls are up", None))
+        self.assertEqual(short.header("Supported"), "")
+        roomy = request("INVITE", f"X-Filler: {'x' * 300}\r\n")
+        self.assertEqual(self.leanOf(response, roomy).header("Reason"), line[1])
 
     def test_aShortRequest(self) -> None:
         """405 without Allow is better than a weapon."""

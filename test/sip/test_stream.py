@@ -15,7 +15,7 @@ from twisted.test.iosim import FakeTransport, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from shtoom.exceptions import MalformedMessage, TransportFailed
+from shtoom.exceptions import MalformedMessage, Refusal, TransportFailed
 from shtoom.sip.message import Request, Response
 from shtoom.sip.parser import MAX_BYTES
 from shtoom.sip.stream import StreamLimits, StreamTransport
@@ -54,8 +54,8 @@ class Heard:
         self.unreachable(failure, peer)
         self.lost.append(peer.address)
 
-    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
-        self.refused.append(reason)
+    def refuse(self, message: Request | Response, peer: Peer, refusal: Refusal) -> None:
+        self.refused.append(refusal.rule)
 
 
 class Wire(FakeTransport):

@@ -7,7 +7,7 @@ import contextlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shtoom.exceptions import MalformedMessage, TransportFailed
+from shtoom.exceptions import MalformedMessage, Refusal, TransportFailed
 from shtoom.sip.handles import ServerTransaction
 from shtoom.sip.parser import parse
 from shtoom.sip.states import State
@@ -146,7 +146,7 @@ class ServerTests(LayerTestCase):
         """503 to a request without looking at it; silence for a response and for an ACK."""
         refused = (request("OPTIONS"), request("ACK"), request("OPTIONS").respond(200))
         for message in refused:
-            self.layer.refuse(message, Peer(self.wire, ALICE), "Too many requests")
+            self.layer.refuse(message, Peer(self.wire, ALICE), Refusal("rate", "Too many", "Wait"))
         self.assertEqual((self.codes, self.layer.counts["refused"]), ([503], 1))
         self.assertEqual((self.agent.requests, len(self.layer)), ([], 0))
 

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from doug.testing.network import MemoryNetwork
 from doug.testing.reactor import VirtualReactor
-from shtoom.exceptions import MalformedMessage, TransportFailed
+from shtoom.exceptions import MalformedMessage, Refusal, TransportFailed
 from shtoom.sip.gate import Gate
 from shtoom.sip.message import Request, Response
 from shtoom.sip.probe import Probes
@@ -55,9 +55,9 @@ class Receiver:
             raise self.raises
         self.malformed.append((error, data, peer))
 
-    def refuse(self, message: Request | Response, peer: Peer, reason: str) -> None:
+    def refuse(self, message: Request | Response, peer: Peer, refusal: Refusal) -> None:
         """From the transport."""
-        self.refused.append((message, reason))
+        self.refused.append((message, refusal.rule))
 
     def unreachable(self, failure: TransportFailed, peer: Peer) -> None:
         """From the transport."""
@@ -119,7 +119,7 @@ class GateTests(UDPTestCase):
         for _ in range(10):
             udp.datagramReceived(DATAGRAM, ("203.0.113.7", 40000))
         self.assertEqual(len(self.receiver.messages), 1)
-        self.assertEqual([reason for _, reason in self.receiver.refused], ["Too many requests"] * 2)
+        self.assertEqual([reason for _, reason in self.receiver.refused], ["source-rate"] * 2)
         message = self.receiver.refused[0][0]
         self.assertEqual(message.via.received, "203.0.113.7")
         self.assertEqual((udp.counts["received"], udp.counts["limited"]), (10, 9))
