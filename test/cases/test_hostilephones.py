@@ -13,6 +13,8 @@ from doug.events import (
     IGNORE_EVENT,
     CallAnsweredEvent,
     CallEndedEvent,
+    CallProgressEvent,
+    CallRejectedEvent,
     CallStartedEvent,
     DTMFReceivedEvent,
     Event,
@@ -152,7 +154,46 @@ class Notes(VoiceApp):
 
     def over(self, event: CallEndedEvent) -> None:
         """That was all."""
-        self.returnResult((self.keys, round(len(loud(self.ear.heard)) / 8000, 2)))
+        self.returnResult((self.keys, audible(self.ear)))
+
+
+class Calls(Notes):
+    """Dials `to`, and hears: returns how many seconds of the ringing were not silent, too."""
+
+    to: str
+
+    def answer(self, event: CallStartedEvent) -> Any:
+        """No call yet: place one."""
+        self.before = Ear()
+        self.placeCall(self.to, earlyMedia=True)
+        return [
+            (CallProgressEvent, self.rings),
+            (CallAnsweredEvent, self.taken),
+            (CallRejectedEvent, self.refused),
+        ]
+
+    def rings(self, event: CallProgressEvent) -> None:
+        """There is something to be heard, or not."""
+        if event.earlyMedia and not event.leg.isRecording():
+            event.leg.mediaRecord(self.before)
+
+    def taken(self, event: CallAnsweredEvent) -> Any:
+        """Somebody is there."""
+        event.leg.mediaStopRecording()
+        return self.listen(event)
+
+    def over(self, event: CallEndedEvent) -> None:
+        """That was all."""
+        self.returnResult((self.keys, audible(self.ear), audible(self.before)))
+
+    def refused(self, event: CallRejectedEvent) -> None:
+        """Nobody is."""
+        self.returnResult(event.reason)
+
+
+def audible(ear: Ear) -> float:
+    """Seconds of what was heard that are not silent."""
+    return round(len(loud(ear.heard)) / 8000, 2)
 
 
 class HeardTests(HostileCase):
@@ -183,30 +224,70 @@ class HeardTests(HostileCase):
         self.lab.assertNothingLeft()
 
 
-class DialledTests(HostileCase):
+class CalledCase(HostileCase):
     """They are called."""
+
+    def place(self, uri: str) -> None:
+        """The application dials."""
+        self.lab.application.placeCall(uri)
+
+    def assertWell(self, name: str) -> None:
+        """A plain phone is called; the application speaks with it until it hangs up."""
+        before = len(self.plain.calls)
+        self.place(self.plain.uri)
+        self.advance(0.1)
+        (call,) = self.plain.calls[before:]
+        self.assertEqual(call.state, "answered", f"after {name}")
+        call.hangUp()
+        self.advance(0.1)
+
+
+class HeardWhenCalledTests(CalledCase):
+    """What an application hears of those that it has called."""
+
+    def place(self, uri: str) -> None:
+        """It hears what comes before the answer, too."""
+        self.lab.application.startVoiceApp(to=uri)
+
+    def test_keysAndSound(self) -> None:
+        """As of callers; and what two say before they answer (25, 26).
+
+        With three nobody comes to speak: who is cancelled (20), has no codec of ours (29), or wants
+        a password (48).
+        """
+        noCall = {20: "no answer", 29: "answered G729, offered PCMU", 48: "password"}
+        noKeys, early = {61, 62}, {25, 26}
+        self.serve(Calls, {})
+        for kind in self.kinds(calls=False):
+            before = len(self.lab.results)
+            phone = self.visitor(kind, "5", 1.5)
+            self.place(phone.uri)
+            self.leave(phone)
+            (result,) = self.lab.results[before:-1]  # the last is the plain phone's
+            if kind.number in noCall:
+                self.assertIn(noCall[kind.number], result, kind)
+                continue
+            keys, seconds, ringing = result
+            self.assertEqual(keys, "" if kind.number in noKeys else "5", kind)
+            self.assertGreaterEqual(seconds, 0.0 if kind.number in {*noKeys, 46} else 0.7, kind)
+            self.assertEqual(0.2 <= ringing <= 0.3, kind.number in early, kind)
+        self.lab.assertNothingLeft()
+
+
+class DialledTests(CalledCase):
+    """Applications that are shipped, and dial."""
 
     def call(self, app: type[VoiceApp], **args: Any) -> None:
         """All that are odd when they are called; an application that dials, then ends."""
         self.serve(app, args)
         for kind in self.kinds(calls=False):
             phone = self.visitor(kind, "1")
-            self.lab.application.placeCall(phone.uri)
+            self.place(phone.uri)
             self.leave(phone)
         self.lab.assertNothingLeft()
         for failure in self.lab.failures:
             self.assertIsNotNone(failure.check(CallFailed), failure.getTraceback())
         self.flushLoggedErrors(CallFailed)
-
-    def assertWell(self, name: str) -> None:
-        """A plain phone is called; the application speaks with it until it hangs up."""
-        before = len(self.plain.calls)
-        self.lab.application.placeCall(self.plain.uri)
-        self.advance(0.1)
-        (call,) = self.plain.calls[before:]
-        self.assertEqual(call.state, "answered", f"after {name}")
-        call.hangUp()
-        self.advance(0.1)
 
     def test_testcall(self) -> None:
         """The announcement for who is called."""

@@ -10,8 +10,8 @@
 Each is a Phone of doug.testing whose user acts by itself (HostilePhone says how); its docstring
 tells what is odd about it and what is right. They have the numbers of a catalogue of 64.
 
-Lives here: the catalogue. Not here: the phones themselves (messages, courses, offers, sessions,
-packets, connections, registrars), what they share (base).
+Lives here: the catalogue. Not here: the phones themselves (messages, courses, endings, early,
+offers, sessions, packets, connections, registrars), what they share (base).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Collection
 from doug.testing.hostile import (
     connections,
     courses,
+    early,
+    endings,
     messages,
     offers,
     packets,
@@ -53,15 +55,15 @@ HOSTILE_PHONES: dict[int, type[HostilePhone]] = {
         sessions.NeverRefreshed,
         courses.AsksWhileItWaits,
         courses.Notifies,
-        courses.AnswersTheCancel,
+        endings.AnswersTheCancel,
         courses.HangsUpBeforeItsACK,
         courses.AcknowledgesAtOnce,
-        courses.NeverAcknowledges,
+        endings.NeverAcknowledges,
         courses.RepeatsItsAnswer,
-        courses.Forks,
-        courses.RingsWithSound,
+        early.Forks,
+        early.RingsWithSound,
         messages.Requires100rel,
-        courses.AnotherCodec,
+        endings.AnotherCodec,
         courses.ExtraVideo,
         courses.AnotherEventType,
         messages.WidebandKeysFirst,

@@ -1,7 +1,8 @@
-"""Phones that do the unexpected between INVITE and BYE (catalogue 6 to 8, 18 to 26, 29 to 31, 48,
-51, 61).
+"""Phones that do the unexpected between INVITE and BYE (catalogue 6 to 8, 18, 19, 21, 22, 24, 30,
+31, 48, 51, 61).
 
-Lives here: the order of messages, and answers. Not here: offers inside a call (offers.py).
+Lives here: the order of messages, and answers. Not here: offers inside a call (offers.py), calls
+that the server has to end (endings.py), sound before the answer (early.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from doug.testing.hostile.base import EVENT_TYPE, SIP_PORT, HostilePhone
 from doug.testing.hostile.raw import RawMessage, RawPacket
 from doug.testing.phonecall import PhoneCall
 from shtoom.agent.inbound import InboundCall
-from shtoom.audio.tones import sine
 from shtoom.sip.message import Response
 
 ANOTHER_TYPE = 96
@@ -123,22 +123,6 @@ class Notifies(HostilePhone):
             self.complain(f"a NOTIFY that nobody asked for is answered {response.code}")
 
 
-class AnswersTheCancel(HostilePhone):
-    """Rings, and answers when it is cancelled. Right: ACK and BYE."""
-
-    number = 20
-    dials = False
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "onCall": "ring"})
-
-    def sipIn(self, message: RawMessage) -> Iterable[RawMessage]:
-        call = self.callOf(message)
-        if message.label == "CANCEL" and call is not None:
-            call.answer()
-        yield message
-
-
 class HangsUpBeforeItsACK(HostilePhone):
     """Sends BYE, then the ACK of the 200. Right: 200, and the other 200 is not repeated."""
 
@@ -165,20 +149,6 @@ class AcknowledgesAtOnce(HostilePhone):
             self.transmit(message.toBytes(), atOnce=True)
         else:
             yield message
-
-
-class NeverAcknowledges(HostilePhone):
-    """Never sends an ACK, and does not hang up. Right: the 200 is repeated for 32 s, then BYE."""
-
-    number = 23
-    answers = False
-
-    def sipOut(self, message: RawMessage) -> Iterable[RawMessage | bytes]:
-        if message.label != "ACK":
-            yield message
-
-    def callUp(self, call: PhoneCall) -> None:
-        """Its user just listens."""
 
 
 class RepeatsItsAnswer(HostilePhone):
@@ -217,50 +187,6 @@ class RepeatsItsAnswer(HostilePhone):
     def _listen(self, call: str, before: int) -> None:
         if self._acknowledged.get(call, 0) <= before:
             self.complain("a repeated 200 had no ACK")
-
-
-class Forks(HostilePhone):
-    """Two phones of one address: one says 183 and speaks, the other answers. Right: the other's."""
-
-    number = 25
-    dials = False
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        early = {"earlySound": sine(620, 0.3), "answerAfter": 0.3}
-        super().__init__(*args, **{**early, **options})
-
-    def sipOut(self, message: RawMessage) -> Iterable[RawMessage | bytes]:
-        if message.label in _EARLY:
-            message.put(("To", f"{message.value('To')}a"))
-        yield message
-
-
-class RingsWithSound(HostilePhone):
-    """Its 180, not a 183, has a description. Right: early media as well."""
-
-    number = 26
-    dials = False
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        early = {"earlySound": sine(620, 0.3), "answerAfter": 0.3}
-        super().__init__(*args, **{**early, **options})
-
-    def sipOut(self, message: RawMessage) -> Iterable[RawMessage | bytes]:
-        message.start = message.start.replace(" 183 ", " 180 ")
-        yield message
-
-
-class AnotherCodec(HostilePhone):
-    """Answers with a codec that was not offered. Right: ACK, BYE, a reason with both."""
-
-    number = 29
-    dials = False
-
-    def sipOut(self, message: RawMessage) -> Iterable[RawMessage | bytes]:
-        if message.label == "200 INVITE":
-            body = re.sub(rb"(m=audio \d+ RTP/AVP)[^\r]*", rb"\1 18", message.body)
-            message.body = body + b"a=rtpmap:18 G729/8000\r\n"
-        yield message
 
 
 class ExtraVideo(HostilePhone):
