@@ -7,6 +7,7 @@ Lives here: one SQLite file, written by a thread. Not here: what bindings are (s
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,22 +20,58 @@ from twisted.python.failure import Failure
 
 from shtoom.agent.registrar import Binding
 
-__all__ = ["BindingStore"]
+__all__ = ["BindingStore", "trouble"]
 
 _KEPT = 9  # fields of a Binding: the last one is of a connection, which ends with the process
 _TABLE = "CREATE TABLE IF NOT EXISTS bindings (user TEXT PRIMARY KEY, devices TEXT NOT NULL)"
+
+
+def trouble(path: Path) -> str | None:
+    """Why registrations cannot be kept in that file, which need not be there yet; None: they can.
+
+    Nothing is written.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    if not _may(folder, os.W_OK | os.X_OK):  # SQLite has a second file beside its own
+        return f"{folder} cannot be written"
+    if not path.exists():
+        return None
+    if not path.is_file():
+        return "it is no file"
+    if not _may(path, os.R_OK | os.W_OK):
+        return "it cannot be read and written"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            [(found,)] = database.execute("PRAGMA quick_check(1)")
+            if found == "ok" and list(database.execute("PRAGMA table_info(bindings)")):
+                database.execute("SELECT user, devices FROM bindings LIMIT 1")
+    except sqlite3.Error as error:
+        return _words(error)
+    return None if found == "ok" else f"it is broken: {found.splitlines()[0]}"
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _words(error: sqlite3.Error) -> str:
+    return f"it is no file of registrations ({error})"
 
 
 class BindingStore:
     """An IBindingStore.
 
     path: the file, made if there is none. deferToThread: runs what may wait for the disk. Raises
-    OSError, with the path in its words, if the file cannot be had.
+    OSError, whose strerror says why, if the file cannot be had.
     """
 
     log = Logger()
 
     def __init__(self, path: Path, deferToThread: Callable[..., Deferred[Any]]) -> None:
+        if (why := trouble(path)) is not None:
+            raise OSError(0, why, str(path))
         self._path, self._deferToThread = path, deferToThread
         self._waiting: dict[str, list[Binding]] = {}
         self._writing: Deferred[None] | None = None
@@ -42,7 +79,7 @@ class BindingStore:
             with self._open() as database:
                 database.execute(_TABLE)
         except sqlite3.Error as error:
-            raise OSError(f"{path}: registrations cannot be kept there: {error}") from error
+            raise OSError(0, _words(error), str(path)) from error
 
     def load(self) -> dict[str, list[Binding]]:
         """As IBindingStore has it. What cannot be read is left out, and logged."""
@@ -51,7 +88,7 @@ class BindingStore:
             for user, devices in database.execute("SELECT user, devices FROM bindings"):
                 try:
                     found[user] = [_binding(fields) for fields in json.loads(devices)]
-                except (ValueError, TypeError) as error:
+                except (ValueError, TypeError, OverflowError, RecursionError) as error:
                     self.log.warn(
                         "{path}: what was kept of {user} is left out: {error}",
                         path=str(self._path),

@@ -72,18 +72,19 @@ def portWarnings(
 ) -> Iterator[str]:
     """ephemeral: the ports that the kernel hands out by itself. reserved: but for these."""
     first, last = settings.rtpPorts
-    for endpoint in settings.listen:
+    range_ = settings.said("rtp-ports", f"{first}-{last}")
+    for number, endpoint in enumerate(settings.listen):
         if first <= endpoint.port <= last:
             yield (
-                f"--listen={endpoint} lies within --rtp-ports={first}-{last}; media passes over "
-                "that port, but keep the two apart"
+                f"{settings.said('listen', endpoint, number)} lies within {range_}; media passes "
+                "over that port, but keep the two apart"
             )
     if ephemeral is None:
         return
     low, high = max(first, ephemeral[0]), min(last, ephemeral[1])
     if low <= high and not any(start <= low and high <= end for start, end in reserved):
         yield (
-            f"--rtp-ports={first}-{last} shares {low}-{high} with the ports that the kernel gives "
+            f"{range_} shares {low}-{high} with the ports that the kernel gives "
             "to other programs: choose a range outside of it, or reserve it (sysctl "
             f"net.ipv4.ip_local_reserved_ports={low}-{high})"
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from doug.dialplan import parseGateway
+from doug.plainfile import readWhole
 from doug.settings import parseCodecs
 from doug.trunks import IDENTITIES, INBOUND, TRANSFERS, TRANSPORTS, Trunk
 from shtoom.agent.registrar import Phone
@@ -33,7 +34,10 @@ TABLES = (*OPTION_TABLES, "trunk", "phone", "route")
 
 
 class ConfigError(ValueError):
-    """A mistake in the file; the text is one line that names file, line and key."""
+    """A mistake in the file; the text is one line that names file, line and key.
+
+    It does not show the value, which may be a password that stands where it does not belong.
+    """
 
 
 class Route(NamedTuple):
@@ -55,18 +59,23 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True)
 class Config:
-    """What a file says. options: in its order. trunks, phones: by name."""
+    """What a file says. options: in its order. trunks, phones: by name. where: file and line of a
+    path of keys, such as ("route", "0", "app"), for what is wrong with its value.
+    """
 
     options: tuple[Given, ...] = ()
     trunks: Mapping[str, Trunk] = field(default_factory=dict)
     phones: Mapping[str, Phone] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
+    where: Callable[[tuple[str, ...]], str] = field(
+        default=lambda path: "", compare=False, repr=False
+    )
 
 
 def readConfig(path: Path) -> Config:
     """Reads a file. Raises ConfigError, for one that cannot be read, too."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = readWhole(path).decode("utf-8-sig")  # some editors begin with a mark of order
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -79,6 +88,8 @@ def readConfig(path: Path) -> Config:
         words = str(error).partition(" (at ")[0]
         where = f"{path}, line {found[1]}" if found else f"{path}, at its end"
         raise ConfigError(f"{where}: {words}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: a list or table in it is nested too deep") from None
     return _Reader(path, text, tables).config()
 
 
@@ -105,6 +116,7 @@ class _Reader:
                 self._route(number, table)
                 for number, table in enumerate(self._tables.get("route", ()))
             ),
+            where=self._where,
         )
 
     def _options(self, table: str) -> list[Given]:
@@ -120,7 +132,7 @@ class _Reader:
                 elif isinstance(item, str | int | float):
                     found.append(Given(key, str(item), where))
                 else:
-                    self._fail((table, key), f"wanted a text or a number, got {item!r}")
+                    self._fail((table, key), f"wanted a text or a number, got {_kindOf(item)}")
         return found
 
     def _named(self, kind: str, read: Callable[[str, _Keys], Any]) -> dict[str, Any]:
@@ -172,7 +184,9 @@ class _Reader:
             maxContacts=keys.get("max-contacts", _number(1), 5),
         )
 
-    def _route(self, number: int, table: dict[str, Any]) -> Route:
+    def _route(self, number: int, table: Any) -> Route:
+        if not isinstance(table, dict):
+            self._fail(("route", str(number)), "wanted a table of its own")
         keys = _Keys(self, ("route", str(number)), table)
         route = Route(
             app=keys.get("app", _text, needed=True),
@@ -192,7 +206,12 @@ class _Reader:
         self._fail(path, why)
 
     def _fail(self, path: tuple[str, ...], why: str) -> None:
-        raise ConfigError(f"{self._where(path)}: {shown(path[-1])}: {why}")
+        name = path[-1]
+        if len(path) == 2 and path[0] in ("trunk", "phone"):
+            name = f"[{path[0]}.{name}]"
+        elif len(path) == 2 and path[0] == "route":
+            name = "[[route]]"
+        raise ConfigError(f"{self._where(path)}: {shown(name)}: {why}")
 
     def _where(self, path: tuple[str, ...]) -> str:
         line = self._lineOf(path)
@@ -263,6 +282,12 @@ class _Keys:
                 self._reader.fail((*self._path, key), f"there is no such key: wanted {wanted}")
 
 
+def _kindOf(value: Any) -> str:
+    """What it is, in TOML's words."""
+    kinds = {dict: "a table", list: "a list", bool: "true or false", str: "a text"}
+    return kinds.get(type(value), "a date or time")
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value or any(c in value for c in "\r\n\0"):
         raise ValueError("wanted a text in quotes, of one line")
@@ -313,13 +338,13 @@ def _networks(value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise ValueError(wanted)
     try:
-        return tuple(ip_network(item) for item in value)
-    except (ValueError, TypeError) as error:
+        return tuple(ip_network(_text(item)) for item in value)
+    except ValueError as error:
         raise ValueError(f"{wanted}; {error}") from None
 
 
 def _codecs(value: Any) -> tuple[str, ...]:
-    return parseCodecs(",".join(map(str, value)) if isinstance(value, list) else _text(value))
+    return parseCodecs(",".join(map(_text, value)) if isinstance(value, list) else _text(value))
 
 
 def _arguments(value: Any) -> dict[str, Any]:

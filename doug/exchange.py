@@ -67,8 +67,8 @@ class Exchange:
     mediaIO: makes the IMediaIO, given the reactor. localAddressFor: tells which address of this
     machine leads to a host; hasAddress: is that one of this machine? wallTime: seconds since 1970.
     names: DNS, None for none. relations: whom we know. scanners: whom we do not hear. tracing: who
-    sees messages. Nothing is open before listen(). Raises OSError if the file that registrations
-    are kept in cannot be had.
+    sees messages. No port is open before listen(). Raises StartFailed if the file that
+    registrations are kept in cannot be had.
     """
 
     log = Logger()
@@ -144,16 +144,20 @@ class Exchange:
         )
         self._flows = FlowKeeper(self.agent)
         self.agent.onRegister = self._flows.begin
-        self.relations = Relations(
-            self.agent,
-            settings,
-            rng,
-            deferToThread,
-            wallTime=wallTime,
-            isOurs=self._isOurs,
-            refused=self.scanners.refused,
-            trunkChanged=trunkChanged,
-        )
+        try:
+            self.relations = Relations(
+                self.agent,
+                settings,
+                rng,
+                deferToThread,
+                wallTime=wallTime,
+                isOurs=self._isOurs,
+                refused=self.scanners.refused,
+                trunkChanged=trunkChanged,
+            )
+        except OSError as e:  # of the file that registrations are kept in
+            self.io.close()
+            raise StartFailed(str(e)) from e
         self.agent.policy.isTrunk = self.relations.trunking.sends
         self.tracing = Tracing(reactor, self.agent, settings, wallTime)
         self._sipPorts = SIPPorts(
@@ -185,13 +189,14 @@ class Exchange:
     def listen(self) -> list[Endpoint]:
         """Opens the SIP ports; returns where. Raises StartFailed if one cannot be had."""
         heard = []
-        for endpoint in self.settings.listen:
+        for number, endpoint in enumerate(self.settings.listen):
+            said = self.settings.said("listen", endpoint, number)
             try:
                 transport, port = self._sipPorts.open(endpoint)
             except CannotListenError as e:
-                raise StartFailed(f"--listen={endpoint}: {portTrouble(e)}") from e
+                raise StartFailed(f"{said}: {portTrouble(e)}") from e
             except (TLSFailed, PortFailed) as e:
-                raise StartFailed(f"--listen={endpoint}: {e}") from e
+                raise StartFailed(f"{said}: {e}") from e
             self._ports.append(port)
             self._hosts[transport] = endpoint.host
             self.agent.addTransport(transport)

@@ -70,6 +70,7 @@ class Options(usage.Options):
         self.userCalls: dict[str, int] = {}
         self.trunks: dict[str, Trunk] = {}
         self.networks: dict[str, list[Network]] = {"allow": [], "deny": []}
+        self.places: dict[tuple[str, object], str] = {}
         self.config = Config()
         self.configFile: Path | None = None
         self.check = False
@@ -131,7 +132,8 @@ class Options(usage.Options):
         """NAME=VALUE becomes an attribute of the application (repeatable)."""
         name, equals, text = value.partition("=")
         if not equals or not name.isidentifier():
-            raise usage.UsageError(f"--args={value}: wanted NAME=VALUE, such as greeting=hello.wav")
+            # the rest may be a password
+            raise usage.UsageError(f"--args={name}: wanted NAME=VALUE, such as greeting=hello.wav")
         self.args[name] = text
 
     def opt_dougargs(self, value: str) -> None:
@@ -240,15 +242,15 @@ class Options(usage.Options):
 
     def opt_certificate(self, value: str) -> None:
         """The certificate for TLS, with its chain (PEM); read again when the file has changed."""
-        self.given["certificate"] = value
+        self.given["certificate"] = self._read("certificate", value, parseWord)
 
     def opt_private_key(self, value: str) -> None:
         """Its key (PEM). [default: in the file of the certificate]"""
-        self.given["privateKey"] = value
+        self.given["privateKey"] = self._read("private-key", value, parseWord)
 
     def opt_tls_ca(self, value: str) -> None:
         """Who may sign the certificates of others (PEM). [default: whom the system believes]"""
-        self.given["tlsCA"] = value
+        self.given["tlsCA"] = self._read("tls-ca", value, parseWord)
 
     def opt_tls_no_verify(self) -> None:
         """Take whatever certificate others have."""
@@ -300,7 +302,7 @@ class Options(usage.Options):
 
     def opt_registrations(self, value: str) -> None:
         """A file that keeps phones' registrations over a restart. [default: none does]"""
-        self.given["registrations"] = value
+        self.given["registrations"] = self._read("registrations", value, parseWord)
 
     def opt_trace_sip(self, value: str) -> None:
         """Write SIP messages into the log: all, those with an IP address or network, or those whose
@@ -322,7 +324,7 @@ class Options(usage.Options):
         try:
             parseHEP(value)
         except ValueError as e:  # which is not to show the password
-            raise usage.UsageError(f"--hep={value.partition(',')[0]}: {e}") from None
+            raise usage.UsageError(f"--hep: {e}") from None
         self.given["hep"] = value
 
     def settings(
@@ -339,12 +341,13 @@ class Options(usage.Options):
         if default is not None:
             apps.setdefault("", default)
         for user, name in self.apps.items():
-            apps[user] = self._load("--app", name, self.args)
+            apps[user] = self._load("--app", name)
         if not apps and not before.routes:
             raise usage.UsageError("--app=module.Class is missing: which application shall answer?")
+        settings = self._over(before)
         for app in apps.values():
-            self._check(app, self.args)
-        return replace(self._over(before), apps=apps)
+            self._check(app, settings.args, "--args")
+        return replace(settings, apps=apps)
 
     def _over(self, before: Settings) -> Settings:
         """What these options say over `before`; applications aside."""
@@ -355,8 +358,17 @@ class Options(usage.Options):
         given.update((name, tuple(found)) for name, found in lists.items() if found)
         if self.userCalls:
             given["userCalls"] = self.userCalls
+        anew = {name.lower() for name in given}
+        places = {
+            key: where
+            for key, where in before.places.items()
+            if key[0].replace("-", "") not in anew
+            and not (key[0] == "app" and key[1] in self.apps)
+            and not (key[0] == "args" and key[1] in self.args)
+        }
         return replace(
             before,
+            places={**places, **self.places},
             args={**before.args, **self.args},
             trunks={**before.trunks, **self.trunks},
             **given,
@@ -368,11 +380,21 @@ class Options(usage.Options):
         options = Options()
         for given in config.options:
             options.take(given)
-        apps = {user: self._load("app", name, {}) for user, name in options.apps.items()}
-        routes = [
-            Routed(self._load("route", route.app, route.args), *route[1:])
-            for route in config.routes
-        ]
+        apps = {
+            user: self._load(f"{options.places['app', user]}: app", name)
+            for user, name in options.apps.items()
+        }
+        routes = []
+        for number, route in enumerate(config.routes):
+            at = ("route", str(number))
+            app = self._load(f"{config.where((*at, 'app'))}: app", route.app)
+            self._check(app, route.args, f"{config.where((*at, 'args'))}: args")
+            routes.append(Routed(app, *route[1:]))
+            place = len(before.routes) + number
+            options.places["route", place] = config.where(at)
+            options.places["route's args", place] = config.where((*at, "args"))
+        for name in config.trunks:
+            options.places["trunk", name] = config.where(("trunk", name))
         return replace(
             options._over(before),
             apps={**before.apps, **apps},
@@ -393,29 +415,40 @@ class Options(usage.Options):
         if isFlag != isinstance(given.value, bool):
             wanted = "true or false" if isFlag else "a text or a number"
             raise usage.UsageError(f"{given.where}: {given.name}: wanted {wanted}")
+        apps, args = set(self.apps), set(self.args)
         try:
             if not isFlag:
                 option(given.value)
             elif given.value:
                 option()
         except usage.UsageError as e:
-            words = str(e).removeprefix(f"--{given.name}={given.value}").removeprefix(": ")
+            words = str(e).removeprefix(f"--{given.name}").removeprefix(f"={given.value}")
+            words = words.removeprefix(f"={str(given.value).partition('=')[0]}")  # all of --args
+            words = words.removeprefix(": ")
             raise usage.UsageError(f"{given.where}: {given.name}: {words}") from e
-
-    def _load(self, option: str, name: str, args: Mapping[str, Any]) -> type[VoiceApp]:
-        try:
-            app = loadApp(name)
-        except AppNotLoaded as e:
-            raise usage.UsageError(f"{option}: {e}") from e
-        self._check(app, args)
-        return app
+        which: list[object] = [None]
+        match given.name:
+            case "listen":
+                which = [len(self.listen) - 1]
+            case "app":
+                which = [*(set(self.apps) - apps)]
+            case "args" | "dougargs":
+                which = [*(set(self.args) - args)]
+        self.places.update(((given.name, each), given.where) for each in which)
 
     @staticmethod
-    def _check(app: type[VoiceApp], args: Mapping[str, Any]) -> None:
+    def _load(option: str, name: str) -> type[VoiceApp]:
+        try:
+            return loadApp(name)
+        except AppNotLoaded as e:
+            raise usage.UsageError(f"{option}: {e}") from e
+
+    @staticmethod
+    def _check(app: type[VoiceApp], args: Mapping[str, Any], option: str) -> None:
         try:
             checkArguments(app, args)
         except ValueError as e:
-            raise usage.UsageError(f"--args: {e}") from e
+            raise usage.UsageError(f"{option}: {e}") from e
 
     def opt_version(self) -> None:
         """Display the versions of Doug and Twisted and exit."""
@@ -447,6 +480,6 @@ def readConfigFile(path: Path) -> list[str]:
             continue
         name, equals, value = text.partition("=")
         if not equals:
-            raise usage.UsageError(f"{path}, line {number}: wanted name = value, got {text!r}")
+            raise usage.UsageError(f"{path}, line {number}: wanted name = value")
         options.append(f"--{name.strip()}={value.strip()}")
     return options

@@ -6,7 +6,6 @@ each. Not here: reading options and file (doug.options), warnings of every start
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
 import time
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.error import CannotListenError
 
+from doug.bindings import trouble
 from doug.checks import (
     descriptorWarnings,
     neededDescriptors,
@@ -33,6 +33,7 @@ from doug.ports import portTrouble
 from doug.tls import Certificates, TLSFailed
 from shtoom.media.convert import COMPRESSED
 from shtoom.media.files import AudioFileError, openReader
+from shtoom.sip import websocket
 
 if TYPE_CHECKING:
     from doug.settings import Endpoint, Routed, Settings
@@ -113,6 +114,7 @@ def rehearse(
     yield from _certificates(settings, now())
     yield from _applications(settings)
     yield from _prompts(settings)
+    yield from _holdMusic(settings)
     yield from _hidden(settings)
     yield from _trunks(settings, lookUp)
     yield from _callers(settings)
@@ -122,19 +124,23 @@ def rehearse(
 def _ports(settings: Settings) -> Iterator[Line]:
     """Each port of SIP, and how many of the media ports are free."""
     with ExitStack() as bound:
-        for endpoint in settings.listen:
+        for number, endpoint in enumerate(settings.listen):
+            said = settings.said("listen", endpoint, number)
+            if endpoint.transport in ("ws", "wss") and (why := websocket.missing()) is not None:
+                yield Line(Level.WRONG, f"{said}: {why}")
             kind = socket.SOCK_DGRAM if endpoint.transport == "udp" else socket.SOCK_STREAM
             try:
                 bound.enter_context(_bind(kind, endpoint.host, endpoint.port))
             except OSError as e:
-                trouble = portTrouble(CannotListenError(endpoint.host, endpoint.port, e))
-                yield Line(Level.WRONG, f"--listen={endpoint}: {trouble}")
+                why = portTrouble(CannotListenError(endpoint.host, endpoint.port, e))
+                yield Line(Level.WRONG, f"{said}: {why}")
             else:
-                yield Line(Level.OK, f"--listen={endpoint}: SIP is heard there")
+                yield Line(Level.OK, f"{said}: SIP is heard there")
     first, last = settings.rtpPorts
     ports = range(first + first % 2, last + 1, 2)
     taken = [port for port in ports if not _isFree(settings.listen[0], port)]
-    text = f"--rtp-ports={first}-{last}: {len(ports) - len(taken)} calls can have media at a time"
+    said = settings.said("rtp-ports", f"{first}-{last}")
+    text = f"{said}: {len(ports) - len(taken)} calls can have media at a time"
     if len(taken) == len(ports):
         yield Line(Level.WRONG, f"{text}: other programs have all of these ports")
     elif taken:
@@ -183,7 +189,7 @@ def _certificates(settings: Settings, now: float) -> Iterator[Line]:
         else:
             names = ", ".join(facts.names)
             until = datetime.fromtimestamp(facts.until, UTC).date().isoformat()
-            text = f"--certificate={settings.certificate}: "
+            text = f"{settings.said('certificate', settings.certificate)}: "
             if facts.until <= now:
                 yield Line(Level.WRONG, f"{text}it ended on {until}")
             elif facts.until <= now + SOON:
@@ -198,7 +204,8 @@ def _certificates(settings: Settings, now: float) -> Iterator[Line]:
         except TLSFailed as e:
             yield Line(Level.WRONG, str(e))
         else:
-            yield Line(Level.OK, f"--tls-ca={settings.tlsCA}: these are believed, and no others")
+            said = settings.said("tls-ca", settings.tlsCA)
+            yield Line(Level.OK, f"{said}: these are believed, and no others")
 
 
 def _applications(settings: Settings) -> Iterator[Line]:
@@ -228,25 +235,52 @@ def _isForAll(route: Routed) -> bool:
 
 def _prompts(settings: Settings) -> Iterator[Line]:
     """Each argument that is the name of a sound file, as each application finds it."""
-    for app, args in _arguments(settings):
-        for name, value in args.items():
-            if not isinstance(value, str) or not value.lower().endswith(SOUNDS):
+    for app, name, value, place in _arguments(settings):
+        for text in _texts(value):
+            if not text.lower().endswith(SOUNDS):
                 continue
-            text = f"{_nameOf(app)}: {name} = {value}"
+            said = f"{place}{_nameOf(app)}: {name} = {text}"
             try:
-                openReader(findFile(value, app)).close()
+                openReader(findFile(text, app)).close()
             except AudioFileError as error:
-                yield Line(Level.WRONG, f"{text}: {error}")
+                yield Line(Level.WRONG, f"{said}: {error}")
             else:
-                yield Line(Level.OK, f"{text}: can be played")
+                yield Line(Level.OK, f"{said}: can be played")
 
 
-def _arguments(settings: Settings) -> Iterator[tuple[type[VoiceApp], Mapping[str, Any]]]:
-    """Each application, once, and what it is given; --args are for all of them."""
+def _arguments(settings: Settings) -> Iterator[tuple[type[VoiceApp], str, Any, str]]:
+    """Each application, once, with each argument that it is given, and where that stands; --args
+    are for all of them.
+    """
     for app in dict.fromkeys([*settings.apps.values(), *(r.app for r in settings.routes)]):
-        yield app, settings.args
-    for route in settings.routes:
-        yield route.app, route.args
+        for name, value in settings.args.items():
+            yield app, name, value, settings.place("args", name)
+    for number, route in enumerate(settings.routes):
+        for name, value in route.args.items():
+            yield route.app, name, value, settings.place("route's args", number)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value as TOML has them: playlists may be nested."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _holdMusic(settings: Settings) -> Iterator[Line]:
+    """The file for those on hold, as a leg opens it."""
+    if settings.holdMusic:
+        said = settings.said("hold-music", settings.holdMusic)
+        try:
+            openReader(settings.holdMusic).close()
+        except AudioFileError as error:
+            yield Line(Level.WRONG, f"{said}: {error}")
+        else:
+            yield Line(Level.OK, f"{said}: can be played")
 
 
 def _hidden(settings: Settings) -> Iterator[Line]:
@@ -256,7 +290,8 @@ def _hidden(settings: Settings) -> Iterator[Line]:
         if before is not None:
             yield Line(
                 Level.WRONG,
-                f"the route of {_callsOf(route)} to {_nameOf(route.app)} is never reached: that of "
+                f"{settings.place('route', number)}the route of {_callsOf(route)} to "
+                f"{_nameOf(route.app)} is never reached: that of "
                 f"{_callsOf(before)} stands before it",
             )
     for user, app in settings.apps.items():
@@ -267,7 +302,8 @@ def _hidden(settings: Settings) -> Iterator[Line]:
             whose = f"calls to {user}" if user else "all other calls"
             yield Line(
                 Level.WRONG,
-                f"{_nameOf(app)} for {whose} is never reached: the route of {_callsOf(before)} "
+                f"{settings.place('app', user)}{_nameOf(app)} for {whose} is never reached: the "
+                f"route of {_callsOf(before)} "
                 "stands before it",
             )
 
@@ -279,24 +315,27 @@ def _covers(before: Routed, route: Routed) -> bool:
 def _trunks(settings: Settings, lookUp: LookUp) -> Iterator[Line]:
     """Where each is, and whether a port of ours leads there."""
     trunks = settings.trunks.values()
+    heard = {endpoint.transport for endpoint in settings.listen}
     found = lookUp({trunk.host for trunk in trunks if not _isAddress(trunk.host)})
     for trunk in trunks:
         does = f"registers as {trunk.address}" if trunk.register else "does not register"
-        heard = {endpoint.transport for endpoint in settings.listen}
-        if trunk.transport != "udp" and trunk.transport not in heard:
+        place = settings.place("trunk", trunk.name)
+        if trunk.transport not in heard:
+            byDNS = trunk.transport == "udp" and trunk.port is None and not _isAddress(trunk.host)
             yield Line(
-                Level.WRONG,
-                f"{trunk}: no {trunk.transport} port leads there (--listen)",
+                Level.NOTE if byDNS else Level.WRONG,
+                f"{place}{trunk}: no {trunk.transport} port leads there (--listen)"
+                + ("; DNS may name another transport" if byDNS else ""),
             )
         addresses = [trunk.host] if _isAddress(trunk.host) else found.get(trunk.host)
         if addresses:
-            yield Line(Level.OK, f"{trunk} {does}; it is at {', '.join(addresses)}")
+            yield Line(Level.OK, f"{place}{trunk} {does}; it is at {', '.join(addresses)}")
         else:
             why = "has no address" if addresses is not None else "was not answered in time"
             yield Line(
                 Level.NOTE,
-                f"{trunk} {does}; a look-up of {trunk.host} {why} (a running server asks for NAPTR "
-                "and SRV, too)",
+                f"{place}{trunk} {does}; a look-up of {trunk.host} {why} (a running server asks "
+                "for NAPTR and SRV, too)",
             )
 
 
@@ -319,7 +358,9 @@ def _callers(settings: Settings) -> Iterator[Line]:
         yield Line(Level.OK, f"calls are taken of {' and '.join(known)}, and of nobody else")
     else:
         yield Line(
-            Level.WRONG, "--anonymous=reject: there is no trunk and no phone to call, either"
+            Level.WRONG,
+            f"{settings.said('anonymous', 'reject')}: there is no trunk and no phone to call, "
+            "either",
         )
     if not settings.dialOut:
         yield Line(Level.OK, "applications may dial anything (--dial-out says otherwise)")
@@ -327,11 +368,11 @@ def _callers(settings: Settings) -> Iterator[Line]:
         yield Line(Level.OK, f"applications may dial {', '.join(settings.dialOut)}")
     if settings.registrations is not None:
         path = Path(settings.registrations).absolute()
-        place = path if path.exists() else path.parent
-        if os.access(place, os.W_OK):
-            yield Line(Level.OK, f"--registrations={path}: registrations are kept there")
+        said, why = settings.said("registrations", path), trouble(path)
+        if why is None:
+            yield Line(Level.OK, f"{said}: registrations are kept there")
         else:
-            yield Line(Level.WRONG, f"--registrations={path}: {place} cannot be written")
+            yield Line(Level.WRONG, f"{said}: registrations cannot be kept there: {why}")
 
 
 def _limits(settings: Settings) -> Iterator[Line]:

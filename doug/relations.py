@@ -86,7 +86,11 @@ class Relations:
         """Where bindings are kept. Raises OSError."""
         if self._store is not None or settings.registrations is None or not settings.phones:
             return self._store
-        return BindingStore(Path(settings.registrations), self._deferToThread)
+        try:
+            return BindingStore(Path(settings.registrations), self._deferToThread)
+        except OSError as e:
+            said = settings.said("registrations", settings.registrations)
+            raise OSError(f"{said}: registrations cannot be kept there: {e.strerror}") from e
 
     def _take(self, settings: Settings, store: BindingStore | None) -> None:
         """All but the trunks. Bindings of a phone that is gone stay where they are, and do not

@@ -46,7 +46,9 @@ log = Logger()
 
 def merged(old: Settings, new: Settings) -> tuple[Settings, list[str], list[str]]:
     """What a server has from now on, what of it is new, and what it cannot take."""
-    names = [f.name for f in fields(old) if getattr(old, f.name) != getattr(new, f.name)]
+    names = [
+        f.name for f in fields(old) if f.compare and getattr(old, f.name) != getattr(new, f.name)
+    ]
     left = [name for name in names if name not in TAKEN]
     taken = [name for name in names if name in TAKEN]
     return replace(new, **{name: getattr(old, name) for name in left}), taken, left

@@ -98,6 +98,8 @@ class Settings:
     Trace. traceSIP: whose SIP messages are written into the log: "all", IP addresses or networks,
     beginnings of Call-IDs. traceFull: whole messages, not a line each? traceNoDigits: are keys in
     INFO masked? hep: HOST[:PORT][,ID[,PASSWORD]] that is shown all messages as HEPv3, or None.
+
+    places: file and line of what a file has said, by option and which of several, for findings.
     """
 
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "", SIP_PORT),)
@@ -147,7 +149,10 @@ class Settings:
     traceSIP: tuple[str, ...] = ()
     traceFull: bool = False
     traceNoDigits: bool = False
-    hep: str | None = None
+    hep: str | None = field(default=None, repr=False)
+    places: Mapping[tuple[str, object], str] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         """ValueError names the value that could not be sent as it is: to phones, or to DNS."""
@@ -183,6 +188,16 @@ class Settings:
         """The address that everybody is told, if it is one."""
         named = self.advertise
         return None if named is None or named == AUTO or stunServer(named) else named
+
+    def said(self, option: str, value: object, which: object = None) -> str:
+        """How an option with that value was told: as on a command line, or where in a file."""
+        place = self.place(option, which)
+        return f"{place}{option}={value}" if place else f"--{option}={value}"
+
+    def place(self, option: str, which: object = None) -> str:
+        """ "FILE, line N: " for what a file has said, "" for all else."""
+        where = self.places.get((option, which))
+        return "" if where is None else f"{where}: "
 
 
 def _check(name: str, parse: Callable[[str], object], value: str, wanted: object = None) -> None:

@@ -40,7 +40,7 @@ def makeService(config: options.Options, reactor: Any) -> DougService:
     """
     try:
         settings = config.settings()
-    except usage.UsageError as e:
+    except (usage.UsageError, ValueError) as e:  # of values that do not go together
         raise mistake(e) from e
     if config.check:
         raise SystemExit(report(settings, sys.stdout.write))

@@ -113,8 +113,11 @@ class Certificates:
                 "TLS needs a certificate: --certificate=FILE (PEM), and --private-key=FILE if the "
                 "key is in a file of its own"
             )
-        own, key = _File("--certificate", Path(certificate)), self._settings.privateKey
-        return _Pair(own, own if key is None else _File("--private-key", Path(key)))
+        own, key = self._file("certificate", certificate), self._settings.privateKey
+        return _Pair(own, own if key is None else self._file("private-key", key))
+
+    def _file(self, option: str, path: str) -> _File:
+        return _File(self._settings.said(option, path), Path(path))
 
     def connecting(self, host: str) -> Any:
         """For a connection to that host, whose certificate has to be for it (RFC 5922 7.1)."""
@@ -129,7 +132,7 @@ class Certificates:
         path = self._settings.tlsCA
         if path is None:
             return platformTrust()
-        found = _File("--tls-ca", Path(path)).certificates()
+        found = self._file("tls-ca", path).certificates()
         return trustRootFromCertificates([Certificate(each) for each in found])
 
     @staticmethod
@@ -169,13 +172,13 @@ class _Unverified:
 
 
 class _File(NamedTuple):
-    """A PEM file, and the option that names it. All methods raise TLSFailed."""
+    """A PEM file. said: who names it, for errors. All methods raise TLSFailed."""
 
-    option: str
+    said: str
     path: Path
 
     def __str__(self) -> str:
-        return f"{self.option}={self.path}"
+        return self.said
 
     def read(self) -> bytes:
         """All of it."""

@@ -53,19 +53,23 @@ class HEPTarget(NamedTuple):
 
 def parseHEP(text: str) -> HEPTarget:
     """'HOST[:PORT][,ID[,PASSWORD]]', an IPv6 host in brackets; ValueError says what is wrong."""
-    where, *more = checkText("hep", text).split(",", 2)
+    where, *more = text.split(",", 2)
     wanted = "wanted HOST:PORT[,ID[,PASSWORD]], such as 192.0.2.7:9060,2001"
     host, port = where, str(USUAL_PORT)
     if not where.endswith("]") and ":" in where:
         host, _, port = where.rpartition(":")
     bare = host.strip("[]")
     if not bare or any(c.isspace() for c in bare) or (":" in bare) != host.startswith("["):
-        raise ValueError(f"{wanted}; {host!r} is no host")
+        raise ValueError(f"{wanted}; there is no host in it")
     if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise ValueError(f"{wanted}; {port!r} is no port")
+        raise ValueError(f"{wanted}; what is after the colon is no port")
     agent = more[0] if more else str(USUAL_ID)
     if not (agent.isascii() and agent.isdigit()) or int(agent) >= 2**32:
         raise ValueError(f"{wanted}; the ID is a number below 2^32")
+    try:
+        checkText("hep", text)
+    except ValueError:  # which shows all of it
+        raise ValueError(f"{wanted}; without CR, LF or NUL") from None
     return HEPTarget(bare, int(port), int(agent), more[1] if len(more) > 1 else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -124,10 +125,26 @@ class ConfigTests(SynchronousTestCase):
     def test_aFileThatCannotBeRead(self) -> None:
         error = self.assertRaises(ConfigError, readConfig, Path("/nowhere/doug.toml"))
         self.assertIn("/nowhere/doug.toml: No such file", str(error))
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        os.mkfifo(folder / "pipe")  # nobody ever writes to it
+        for path, words in (
+            (folder, "it is a folder"),
+            (folder / "pipe", "it is a pipe or a device"),
+            (Path("/dev/zero"), "it is a pipe or a device"),
+        ):
+            error = self.assertRaises(ConfigError, readConfig, path)
+            self.assertIn(f"{path}: {words}", str(error))
         path = Path(self.mktemp())
         path.write_bytes(b"# ok\n# \xff\n")
         error = self.assertRaises(ConfigError, readConfig, path)
         self.assertIn("line 2: the file is not in UTF-8", str(error))
+
+    def test_whatEditorsWriteFirst(self) -> None:
+        """A mark of byte order is none of the file's text."""
+        config = self.read("\ufeff[limits]\nmax-calls = 3\n")
+        self.assertEqual([option.value for option in config.options], ["3"])
+        self.assertEqual(config.options[0].where, f"{self.path}, line 2")
 
     def test_noTOML(self) -> None:
         self.wrong("[server]\nlisten = udp:5060\n", 2, "nvalid value")
@@ -135,7 +152,7 @@ class ConfigTests(SynchronousTestCase):
 
     def test_mistakesNameKeyAndLine(self) -> None:
         trunk = '[trunk.x]\nhost = "a.example.com"\n'
-        table = [
+        table: list[tuple[str, int | None, tuple[str, ...]]] = [
             ("\n[sever]\nlisten = []\n", 2, ("sever", "[server]")),
             ("server = 3\n", 1, ("server", "[server]")),
             ("[server]\nlisten = [{}]\n", 2, ("listen", "wanted a text or a number")),
@@ -167,6 +184,15 @@ class ConfigTests(SynchronousTestCase):
             ("[[route]]\napp = 'a.B'\n[[route]]\napp = 'c.D'\nusr = '1'\n", 5, ("usr",)),
             ("[[route]]\napp = 'a.B'\ntrunk = 'y'\n", 3, ("trunk", "no [trunk.y]")),
             ("[[route]]\napp = 'a.B'\nargs = {'a b' = 1}\n", 3, ("args", "greeting")),
+        ]
+        table += [
+            ("[server]\nlisten = [['a']]\n", 2, ("listen", "got a list")),
+            ("[server]\nlisten = 2020-01-01\n", 2, ("listen", "got a date or time")),
+            ("[[route]]\napp = 'a.B'\n\n[[route]]\nuser = '1'\n", 4, ("[[route]]: app is",)),
+            ("route = [3]\n", 1, ("[[route]]", "a table of its own")),
+            (trunk + "networks = [7]\n", 3, ("networks", "in quotes")),
+            (trunk + "codecs = [['pcmu']]\n", 3, ("codecs", "in quotes")),
+            ("[server]\napp = " + "[" * 3000 + "\n", None, ("nested too deep",)),
         ]
         for text, line, words in table:
             self.wrong(text, line, *words)

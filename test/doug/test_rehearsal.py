@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +20,8 @@ from doug.rehearsal import Level, rehearse, report
 from doug.settings import Endpoint, Routed, Settings
 from doug.trunks import Trunk
 from shtoom.agent.registrar import Phone
+from shtoom.sip import websocket
+from test.support.rights import asNobody
 from test.support.wavfile import tone, wav
 
 NOW = 1_900_000_000.0
@@ -188,6 +191,10 @@ class RehearsalTests(SynchronousTestCase):
         missing = {"greeting": "missing.wav", "name": "missing"}
         self.wrong("greeting = missing.wav", "missing.wav", args=missing)
         self.wrong(str(bad), routes=(Routed(Demo, user="1", args={"greeting": str(bad)}),))
+        nested = {"prompts": ["ok", {"first": ["missing.wav"]}], "number": 7}
+        self.wrong(
+            "prompts = missing.wav: missing.wav", routes=(Routed(Demo, user="1", args=nested),)
+        )
 
     def test_routesThatAreNeverReached(self) -> None:
         trunks = {"office": Trunk("office", "203.0.113.7")}
@@ -224,6 +231,13 @@ class RehearsalTests(SynchronousTestCase):
         self.assertIn("a look-up of late.example.com was not answered in time", notes)
         tls = {"t": Trunk("t", "203.0.113.9", transport="tls")}
         self.wrong("no tls port leads there", trunks=tls)
+        tcp = (Endpoint("tcp", "127.0.0.1", 0),)
+        for there in (Trunk("u", "203.0.113.9"), Trunk("u", "sip.example.com", 5060)):
+            self.wrong("no udp port leads there", trunks={"u": there}, listen=tcp)
+        named = {"u": Trunk("u", "sip.example.com")}
+        self.assertEqual(self.said(Level.WRONG, trunks=named, listen=tcp), [])
+        notes = " ".join(self.said(Level.NOTE, trunks=named, listen=tcp))
+        self.assertIn("DNS may name another transport", notes)
 
     def test_callers(self) -> None:
         self.wrong("--anonymous=reject", anonymous="reject")
@@ -238,7 +252,35 @@ class RehearsalTests(SynchronousTestCase):
             self.said(registrations=str(path)),
         )
         self.assertFalse(path.exists())
-        self.wrong("/nowhere cannot be written", registrations="/nowhere/phones.sqlite")
+        self.wrong("there is no folder /nowhere", registrations="/nowhere/phones.sqlite")
+        self.wrong("it is no file", registrations=str(self.folder))
+        path.write_bytes(b"garbage" * 1000)
+        self.wrong("it is no file of registrations", registrations=str(path))
+        path.unlink()
+        with sqlite3.connect(path) as database:
+            database.execute("CREATE TABLE bindings (name TEXT)")
+        database.close()
+        self.wrong("no such column", registrations=str(path))
+        with asNobody():
+            self.wrong("cannot be written", registrations="/etc/phones.sqlite")
+            self.wrong("registrations cannot be kept there", registrations="/etc/passwd")
+
+    def test_holdMusic(self) -> None:
+        """Doug's own, none, a file that is right, and one that is not."""
+        good = self.folder / "good.wav"
+        good.write_bytes(wav(tone(440, 0.1, 8000), 8000))
+        for music in ("", None, str(good)):
+            self.assertEqual(self.said(Level.WRONG, holdMusic=music), [])
+        self.assertIn(f"--hold-music={good}: can be played", self.said(holdMusic=str(good)))
+        self.wrong("--hold-music=none.wav: none.wav cannot be opened", holdMusic="none.wav")
+
+    def test_whatIsMissingForABrowser(self) -> None:
+        """Without the extra of that name there is no WebSocket, at the start either."""
+        self.patch(websocket, "missing", lambda: "WebSocket needs an extra")
+        self.wrong(
+            "--listen=ws:127.0.0.1:0: WebSocket needs an extra",
+            listen=(Endpoint("ws", "127.0.0.1", 0),),
+        )
 
     def test_theExitCode(self) -> None:
         """0 unless something is wrong; each line begins with what it is."""
