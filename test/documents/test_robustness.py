@@ -34,6 +34,7 @@ COUNTS = {
         CALLED,
     ),
     r"HeardTests\.test_keysAndSound` \| (\d+) phones": (CALLING,),
+    r"HeardWhenCalledTests` \| (\d+) phones": (CALLED,),
     r"(\d+) or (\d+) of them at once": (
         len(hostile.all()),
         len(hostile.all(dials=False, answers=True)),
