@@ -214,6 +214,7 @@ class ServerTransaction:
 
     __slots__ = (
         "__weakref__",
+        "_cut",
         "_layer",
         "_machine",
         "_route",
@@ -241,6 +242,7 @@ class ServerTransaction:
         self.cancelled = False
         self._wantsACK = False  # a refusal of an INVITE does
         self._to: str | None = None  # the To header of our last response above 100
+        self._cut: tuple[Response, Response] | None = None  # a 2xx to an INVITE, and what of it was sent
 
     @property
     def request(self) -> Request | None:
@@ -275,7 +277,11 @@ class ServerTransaction:
             if short is None:
                 self._conceal(response, request)
                 return
+            if short is not response and request.method == "INVITE" and response.code < 300:
+                self._cut = response, short
             response = short
+        elif self._cut is not None and response is self._cut[0]:
+            response = self._cut[1]  # the same again
         effects = self._machine.respond(response, self._layer.seconds())
         if not effects:
             return

@@ -90,6 +90,23 @@ class ServerTests(LayerTestCase):
             [("ACK sip:app@192.0.2.10 SIP/2.0", ALICE)] * 2,
         )
 
+    def test_a2xxThatIsCutShortIsRepeatedAsItWas(self) -> None:
+        """Whoever waits for its repeats knows it by its bytes, and a forged source is sent no more
+        by them (RFC 6026 7.1).
+        """
+        transaction = self.invite()
+        long = [(f"X-{n}", "x" * 40) for n in range(9)]
+        headers = [("Allow", "INVITE, ACK, CANCEL, BYE"), ("Supported", "timer"), *long]
+        answer = self.agent.requests[0][1].respond(200, toTag="d1", headers=headers, body=SDP)
+        for _ in range(3):
+            transaction.respond(answer)
+            self.runFor(0.5)
+        said = [data for _, data, _ in self.wire.sent]
+        self.assertEqual(len(said), 3)
+        self.assertNotIn(b"Supported", said[0])
+        self.assertEqual(len(set(said)), 1)
+        self.assertNothingLeft()
+
     def test_refusalWithoutACKIsCounted(self) -> None:
         """After timer H, in the log once, and nothing is left."""
         self.agent.answers = (404,)
