@@ -242,7 +242,7 @@ class ServerTransaction:
         self.cancelled = False
         self._wantsACK = False  # a refusal of an INVITE does
         self._to: str | None = None  # the To header of our last response above 100
-        self._cut: tuple[Response, Response] | None = None  # a 2xx to an INVITE, and what of it was sent
+        self._cut: tuple[Response, Response] | None = None  # a 2xx, and what went of it
 
     @property
     def request(self) -> Request | None:
