@@ -31,9 +31,8 @@ OF_A_CALL, AT_ONCE = 0.2, 6.0
 others: enough for what brings it about, changes it and ends it."""
 
 _CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*+:[ \t]*+([^\r\n]*)", re.IGNORECASE)
-_TO_TAG = re.compile(
-    rb"[\r\n](?:to|t)[ \t]*+:(?:[^\r\n]|\r?\n[ \t])*?;[ \t]*tag[ \t]*=", re.IGNORECASE
-)
+_TO = re.compile(rb"[\r\n](?:to|t)[ \t]*+:((?:[^\r\n]++|\r?\n[ \t])*+)", re.IGNORECASE)
+_TAG = re.compile(rb";\s*+tag\s*+=", re.IGNORECASE)
 _WITHOUT_TAG = (b"SIP/2.0 ", b"ACK ", b"CANCEL ")  # they belong to a request that was heard
 
 _LOOKED_AT = 4096  # bytes of a datagram: a Call-ID stands before that
@@ -147,8 +146,11 @@ class Gate:
         callID = found[1].strip() if found is not None else b""
         if not self._isLive(callID):
             return None
-        inside = datagram.startswith(_WITHOUT_TAG) or _TO_TAG.search(datagram, 0, _LOOKED_AT)
-        return callID if inside else None
+        if not datagram.startswith(_WITHOUT_TAG):
+            to = _TO.search(datagram, 0, _LOOKED_AT)
+            if to is None or _TAG.search(to[1]) is None:
+                return None
+        return callID
 
     def _servesCall(self, callID: bytes, host: str, now: float) -> bool:
         if self._ofCalls.take(callID, now):

@@ -122,7 +122,7 @@ class GateTests(SynchronousTestCase):
                 self.assertEqual(self.verdicts(1, data, now=20.0 * n), [PASS], name)
         response = b"SIP/2.0 200 OK\r\nVia: x\r\nCall-ID: " + LIVE + b"\r\n\r\n"
         self.assertEqual(self.verdicts(1, response, now=100.0), [PASS])
-        for n, to in enumerate(("t:<sip:a@b>;TAG = 1", "To :\t<sip:a@b>\r\n ;x=y\r\n\t; tag=1")):
+        for n, to in enumerate(("t:<sip:a@b>;TAG = 1", "To :\t<sip:a@b>\r\n ;x=y\r\n\t;\n tag=1")):
             self.assertEqual(self.verdicts(1, inside(to=to), now=110.0 + n), [PASS], to)
 
     def test_CANCELAndACKOfACallHaveNoTag(self) -> None:
