@@ -17,17 +17,23 @@ from shtoom.agent.routing import isInside
 from shtoom.media.convert import missing
 from shtoom.sip.transport import localAddressFor
 
-BESIDE_CALLS = 100  # descriptors for all that is no call: sockets of SIP, log, prompts, libraries
+BESIDE_CALLS = 100  # descriptors: sockets of SIP, log, prompts, libraries
 ANYWHERE = "192.0.2.1"  # RFC 5737: nobody's, so the default route is what leads there
 _PROC = Path("/proc/sys/net/ipv4")
 
 
+def besideCalls(settings: Settings) -> int:
+    """Descriptors for all that is no call: connections, and some."""
+    ports = sum(endpoint.transport != "udp" for endpoint in settings.listen)
+    return BESIDE_CALLS + ports * settings.maxConnections
+
+
 def neededDescriptors(settings: Settings) -> int:
-    """How many files and sockets the server may have open: one a call, and some."""
+    """How many files and sockets the server may have open: one a call, and others."""
     first, last = settings.rtpPorts
     ports = last // 2 - (first + 1) // 2 + 1
     calls = ports if settings.maxCalls is None else min(ports, settings.maxCalls)
-    return calls + BESIDE_CALLS
+    return calls + besideCalls(settings)
 
 
 def raiseDescriptorLimit(needed: int) -> None:
@@ -57,13 +63,14 @@ def startUpNotes() -> list[str]:
 
 def descriptorWarnings(settings: Settings, limit: int | None) -> Iterator[str]:
     """limit: of open files, None for none."""
-    needed = neededDescriptors(settings)
+    needed, others = neededDescriptors(settings), besideCalls(settings)
     if limit is not None and limit < needed:
         yield (
             f"this process may have {limit} files and sockets open, which is enough for about "
-            f"{max(0, limit - BESIDE_CALLS)} calls; the media ports would carry "
-            f"{needed - BESIDE_CALLS}: raise the limit to {needed} (ulimit -n {needed}, in a "
+            f"{max(0, limit - others)} calls beside all that else may be open; the media ports "
+            f"would carry {needed - others}: raise the limit to {needed} (ulimit -n {needed}, in a "
             f"systemd unit LimitNOFILE={needed}) or set --max-calls"
+            + (" and --max-connections" if others > BESIDE_CALLS else "")
         )
 
 

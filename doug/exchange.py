@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from doug._version import __version__
 from doug.dialplan import DialPlan
 from doug.ownaddress import AddressWatch, LocalAddress
-from doug.ports import PortFailed, SIPPorts, portTrouble
+from doug.ports import PortFailed, SIPPorts, connectionLimits, portTrouble
 from doug.publicaddress import PublicAddress
 from doug.relations import Relations
 from doug.settings import Endpoint, Settings
@@ -182,6 +182,9 @@ class Exchange:
         self.agent.sessionPolicy = SessionPolicy(settings.sessionExpires, settings.minSE)
         if settings.sourceRate != self._gate.rate:
             self._gate.setRate(settings.sourceRate)
+        for transport in self._hosts:
+            if isinstance(transport, StreamTransport):
+                transport.limits = connectionLimits(settings)
         self.scanners.change(settings.scanners, settings.maxGuesses)
         self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
         self.agent.mayDial = self.dialPlan.mayDial

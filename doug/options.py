@@ -208,6 +208,15 @@ class Options(usage.Options):
         """Bytes of a SIP message; longer ones hear 513. [default: 65536]"""
         self.given["maxMessage"] = self._read("max-message", value, parseCount)
 
+    def opt_max_connections(self, value: str) -> None:
+        """Connections (TCP, TLS, WebSocket) that others may have open at each port; more are
+        closed. [default: 2000]"""
+        self.given["maxConnections"] = self._read("max-connections", value, parseCount)
+
+    def opt_max_source_connections(self, value: str) -> None:
+        """The same of one source, unless it is this machine or a trunk. [default: 100]"""
+        self.given["maxSourceConnections"] = self._read("max-source-connections", value, parseCount)
+
     def opt_source_rate(self, value: str) -> None:
         """Requests a second of one source, outside of calls, twice as many at once; more hear 503,
         then nothing. 0: no limit. [default: 50]"""

@@ -24,7 +24,7 @@ from shtoom.sip import websocket
 from shtoom.sip.framing import IFramer
 from shtoom.sip.gate import Gate
 from shtoom.sip.probe import Probes
-from shtoom.sip.stream import StreamTransport
+from shtoom.sip.stream import StreamLimits, StreamTransport
 from shtoom.sip.transport import SECURE, WEB, Address, ISIPTransport
 from shtoom.sip.udp import MAX_DATAGRAM, UDPTransport
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from shtoom.agent.agent import UserAgent
 
-__all__ = ["PortFailed", "SIPPorts", "portTrouble"]
+__all__ = ["PortFailed", "SIPPorts", "connectionLimits", "portTrouble"]
 
 
 class PortFailed(Exception):
@@ -43,6 +43,11 @@ class PortFailed(Exception):
 A_TURN = 4096  # bytes that a SIP port reads in one turn of the reactor: then sound has its own
 CONNECT = 5  # seconds that a connection has to come about: a call waits meanwhile
 BACKLOG = 512
+
+
+def connectionLimits(settings: Settings) -> StreamLimits:
+    """Of each port."""
+    return StreamLimits(settings.maxConnections, settings.maxSourceConnections)
 
 
 class SIPPorts:
@@ -96,6 +101,8 @@ class SIPPorts:
             advertise=self._settings.fixedAddress,
             localAddressFor=self._localAddressFor,
             isWanted=self._agent.isWanted,
+            trusts=self._agent.policy.trusts,
+            limits=connectionLimits(self._settings),
             words=words if secure else Failure.getErrorMessage,
             gate=self._gate,
             longest=self._settings.maxMessage,

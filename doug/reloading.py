@@ -35,6 +35,7 @@ TAKEN = frozenset(
             "drainTimeout",
         ),
         *("maxTransactions", "sourceRate", "limitLoopback", "scanners", "maxGuesses"),
+        *("maxConnections", "maxSourceConnections"),
         *("traceSIP", "traceFull", "traceNoDigits"),
         *("trunks", "phones", "anonymous", "allow", "deny", "realm", "digest", "qop"),
     )

@@ -79,8 +79,9 @@ class Settings:
     sessionExpires: seconds after which a call whose far end is gone ends, as it is asked to refresh
     it (RFC 4028), 0 for not asking; minSE: below which nobody may ask.
     drainTimeout: seconds that calls may go on at shutdown. maxTransactions: requests without an
-    answer. maxMessage: bytes of a SIP message. sourceRate: requests a second of one source
-    outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
+    answer. maxMessage: bytes of a SIP message. maxConnections, maxSourceConnections: that others
+    have opened at a time, at each port, and of one source. sourceRate: requests a second of one
+    source outside of calls, 0 for no limit. limitLoopback: do limits of a source hold for this
     machine, too?
 
     TLS. certificate, privateKey: files (PEM); the key is in the certificate's if None. tlsCA: a
@@ -127,6 +128,8 @@ class Settings:
     minSE: int = LEAST
     maxTransactions: int = 10_000
     maxMessage: int = 65536
+    maxConnections: int = 2000
+    maxSourceConnections: int = 100
     sourceRate: float = 50.0
     limitLoopback: bool = False
     trunks: Mapping[str, Trunk] = field(default_factory=dict)

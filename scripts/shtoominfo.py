@@ -18,7 +18,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python import usage
 
 from doug._version import __version__
-from doug.checks import ANYWHERE, BESIDE_CALLS, neededDescriptors, startUpWarnings
+from doug.checks import ANYWHERE, besideCalls, neededDescriptors, startUpWarnings
 from doug.exchange import portTrouble
 from doug.natcheck import askNow, sightFindings
 from doug.script import ScriptOptions
@@ -76,7 +76,7 @@ def main():
         return options.complain(e)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     first, last = settings.rtpPorts
-    calls = neededDescriptors(settings) - BESIDE_CALLS
+    calls = neededDescriptors(settings) - besideCalls(settings)
     print(f"Doug {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print("\nPackages")
     for package in PACKAGES:

@@ -57,7 +57,8 @@ class StreamReceiver(Receiver, Protocol):
 class StreamLimits(NamedTuple):
     """Against peers that hold connections and do not use them.
 
-    total, perSource: connections that others have opened here. handshake: seconds for that of TLS
+    total, perSource: connections that others have opened here; the second one is not for sources
+    that are trusted. handshake: seconds for that of TLS
     and of WebSocket. message: seconds until a message that has begun is complete. idle: seconds
     without one, unless the connection is wanted. ping: seconds between our own keep-alives, where
     there are such. pong: seconds that the answer to one has (RFC 5626 4.4.1). waiting: bytes kept
@@ -81,7 +82,8 @@ class StreamTransport:
     name: "TCP", "TLS", "WS" or "WSS". connect: the endpoint that leads to an address, found for
     that host name; None where only peers make connections. gate: whom not to hear; None: nobody.
     longest: bytes of a message that is read. framing: makes what finds messages. isWanted: is a
-    connection with that peer to stay, though nothing is said (a call, a registration)? words: why a
+    connection with that peer to stay, though nothing is said (a call, a registration)? trusts: is
+    that host free of the limits of a source? words: why a
     connection ended, for people. advertise, localAddressFor: as for UDP. factory: to be listened
     with; bound() says where.
     counts: received, sent, keepAlive, malformed, limited, error as for UDP; and opened, accepted,
@@ -101,6 +103,7 @@ class StreamTransport:
         advertise: str | None = None,
         localAddressFor: Callable[[str], str] = localAddressFor,
         isWanted: Callable[[Peer], bool] = lambda peer: False,
+        trusts: Callable[[str], bool] = lambda host: False,
         words: Callable[[Failure], str] = Failure.getErrorMessage,
         limits: StreamLimits | None = None,
         gate: Gate | None = None,
@@ -109,6 +112,7 @@ class StreamTransport:
     ) -> None:
         self.name, self.receiver, self.reactor = name, receiver, reactor
         self.advertise, self.isWanted, self.words = advertise, isWanted, words
+        self.trusts = trusts
         self.limits = limits if limits is not None else StreamLimits()
         self.secure = name in SECURE
         self.framing = framing if framing is not None else partial(Framer, longest)
@@ -211,13 +215,13 @@ class StreamTransport:
         if (
             self._closed
             or self._sources.total() >= self.limits.total
-            or self._sources[source] >= self.limits.perSource
+            or (self._sources[source] >= self.limits.perSource and not self.trusts(host))
         ):
             self.counts["refused"] += 1
             self._quietLog.warn(
                 "refused",
                 "{name} connections from {host} are refused: {mine} from there and {all} in all "
-                "are open",
+                "are open (--max-source-connections, --max-connections)",
                 name=self.name,
                 host=host,
                 mine=self._sources[source],

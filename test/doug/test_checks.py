@@ -52,6 +52,9 @@ class ChecksTests(SynchronousTestCase):
         """Odd ends of the range count for nothing."""
         for ports, calls in [((4000, 4000), 1), ((4001, 4003), 1), ((4000, 4009), 5)]:
             self.assertEqual(neededDescriptors(Settings(rtpPorts=ports)), calls + 100)
+            listen = tuple(map(parseEndpoint, ("udp:*:5060", "tcp:*:5060", "wss:*:8443")))
+            settings = Settings(rtpPorts=ports, listen=listen, maxConnections=30)
+            self.assertEqual(neededDescriptors(settings), calls + 160)
 
     def test_theSoftLimitIsRaisedAsFarAsItMay(self) -> None:
         """Never lowered, never beyond the hard limit."""

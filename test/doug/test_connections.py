@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -67,6 +68,31 @@ class LimitTests(ConnectionCase):
         self.bob.response("200 OPTIONS")
         self.hangUp(call)
         self.assertStillWell()
+
+    def test_connectionsOfOneSource(self) -> None:
+        """As many as --max-source-connections says, and of a trunk any number; reloading changes it
+        for those that come, and none that is up is closed.
+        """
+        trunk = Trunk("office", self.trunk.host)
+        changes = {"maxSourceConnections": 2, "trunks": {"office": trunk}, "anonymous": "app"}
+        application = self.lab.application
+        application.reload(replace(application.settings, **changes))
+        for actor, held in ((self.mallory, 2), (self.alice, 2), (self.trunk, 5)):
+            self.assertEqual(self.heldBy(actor), held)
+        self.assertLogged("TCP connections from 203.0.113.99 are refused: 2 from there and 2 in")
+        application.reload(replace(application.settings, maxConnections=12))
+        self.assertEqual(self.heldBy(self.bob), 2)
+        application.reload(replace(application.settings, maxSourceConnections=4))
+        self.assertEqual(self.heldBy(self.bob), 1)  # the twelfth
+
+    def heldBy(self, actor: StreamActor) -> int:
+        """How many of five connections more stay open."""
+        held = 0
+        for _ in range(5):
+            actor.connect()
+            self.lab.advance(0.1)
+            held += actor.wire is not None
+        return held
 
     def test_aMessageOverTheSettingsLength(self) -> None:
         """--max-message holds here, too: 513, and the end."""

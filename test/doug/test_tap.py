@@ -63,6 +63,8 @@ class OptionsTests(SynchronousTestCase):
             "--max-queued-events=10",
             "--max-transactions=11",
             "--max-message=4000",
+            "--max-connections=30",
+            "--max-source-connections=3",
             "--source-rate=2.5",
             "--limit-loopback",
             "--drain-timeout=2.5",
@@ -82,6 +84,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual((settings.maxCallDuration, settings.rtpTimeout), (90, 0))
         self.assertEqual((settings.maxQueuedEvents, settings.maxTransactions), (10, 11))
         self.assertEqual((settings.maxMessage, settings.sourceRate), (4000, 2.5))
+        self.assertEqual((settings.maxConnections, settings.maxSourceConnections), (30, 3))
         self.assertEqual((settings.limitLoopback, settings.drainTimeout), (True, 2.5))
 
     def test_usersWithoutADefault(self) -> None:

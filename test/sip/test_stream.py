@@ -94,6 +94,7 @@ class Net:
         self.clock, self.refuses = Clock(), False
         self.slow: Deferred[Any] | None = None
         self.wanted = False
+        self.trusted = ""
         self.atServer, self.atClient = Heard(), Heard()
         self.pumps: list[IOPump] = []
         self.server = self._transport(self.atServer, SERVER, limits)
@@ -109,6 +110,7 @@ class Net:
             self.clock,
             lambda address, host: Endpoint(self),
             isWanted=lambda peer: self.wanted,
+            trusts=lambda host: host == self.trusted,
             limits=limits,
         )
         made.bound(bound)
@@ -330,6 +332,18 @@ class StreamTests(SynchronousTestCase):
         net.flush()
         net.join(net.client.factory, "2001:db8::9")
         self.assertEqual(len(net.server), 4)
+
+    def test_whoIsTrustedHasMore(self) -> None:
+        """A proxy on this machine brings all browsers from one address; in all they are limited."""
+        net = Net(StreamLimits(perSource=1, total=4))
+        net.trusted, net.client.limits = "198.51.100.7", StreamLimits()
+        for _ in range(3):
+            net.join(net.client.factory, "198.51.100.7")
+        for _ in range(3):
+            net.join(net.client.factory, "198.51.100.8")
+        self.assertEqual((len(net.server), net.server.counts["refused"]), (4, 2))
+        net.join(net.client.factory, "198.51.100.7")
+        self.assertEqual((len(net.server), net.server.counts["refused"]), (4, 3))
 
     def test_connectionsInAllAreLimited(self) -> None:
         net = Net(StreamLimits(total=2))
