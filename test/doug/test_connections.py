@@ -74,7 +74,11 @@ class LimitTests(ConnectionCase):
         for those that come, and none that is up is closed.
         """
         trunk = Trunk("office", self.trunk.host)
-        changes = {"maxSourceConnections": 2, "trunks": {"office": trunk}, "anonymous": "app"}
+        changes: dict[str, Any] = {
+            "maxSourceConnections": 2,
+            "trunks": {"office": trunk},
+            "anonymous": "app",
+        }
         application = self.lab.application
         application.reload(replace(application.settings, **changes))
         for actor, held in ((self.mallory, 2), (self.alice, 2), (self.trunk, 5)):
