@@ -7,7 +7,7 @@ in force. Not here: passwords and nonces (gatekeeper.py), where bindings are kep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twisted.logger import Logger
@@ -33,6 +33,9 @@ GONE = -1
 
 SPARE = 10
 """Contacts in a REGISTER beyond those that may be there: some of before, that it takes back."""
+
+MOST_HOPS = 20
+"""Proxies on the way to a device: all of them stand in each call to it."""
 
 MOST_ASKED = 1000
 """Phones whose unanswered challenges are counted."""
@@ -380,8 +383,10 @@ class Registrar:
         return request.respond(403, refusal.reason, headers=lines)
 
 
-def checkPath(path: Iterable[str]) -> None:
+def checkPath(path: Sequence[str]) -> None:
     """Raises MalformedMessage for what may not stand in the Route of a call (RFC 3327 5.3)."""
+    if len(path) > MOST_HOPS:
+        raise MalformedMessage("Path header", f"at most {MOST_HOPS} hops", f"{len(path)}")
     for value in path:
         uri = parseNameAddress(value, "Path header").uri
         if uri.scheme not in ("sip", "sips") or "\0" in value:

@@ -8,7 +8,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from shtoom.agent.gatekeeper import PATIENCE, Gatekeeper
-from shtoom.agent.registrar import SPARE, Binding, Phone, Registrar
+from shtoom.agent.registrar import MOST_HOPS, SPARE, Binding, Phone, Registrar
 from shtoom.exceptions import MalformedMessage
 from shtoom.sip.digest import Answering, parseChallenges
 from shtoom.sip.message import Request, Response
@@ -396,6 +396,13 @@ class RegistrarTests(SynchronousTestCase):
             [words] = [formatEvent(event) for event in events]
             self.assertIn("2 of the bindings kept of alice cannot be used any more", words)
             self.assertTrue(words.isprintable(), words)
+
+    def test_aPathHasAnEnd(self) -> None:
+        """What would make each call too long for a datagram is not kept."""
+        hops = [f"<sip:p{n};lr>" for n in range(MOST_HOPS + 1)]
+        self.assertEqual(self.register("<sip:alice@h>", Path=", ".join(hops[1:])).code, 200)
+        long = ", ".join(hops)
+        self.assertRaises(MalformedMessage, self.register, "<sip:alice@h>", Path=long)
 
     def test_aRestart(self) -> None:
         self.register("<sip:alice@h>")
