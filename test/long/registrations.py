@@ -20,6 +20,7 @@ import sys
 import time
 import tracemalloc
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -200,28 +201,36 @@ class Trunks(Load):
         return states.count(RegistrationState.REGISTERED)
 
 
-def measure(load: Load) -> tuple[str, bool]:
-    """In words, and whether all is well."""
+def measure(load: Load, say: Callable[[str], object]) -> bool:
+    """Tells what is found as soon as it is; returns whether all is well."""
     reactor, there = load.lab.reactor, []
     reactor.advance(REST)
-    before, gone = allocated(), []
+    before = allocated()
+    gone: list[int] = []
     for _ in range(2):
         load.come()
         reactor.advance(REST)
         there.append(load.there)
         up = allocated()
-        slowest = longest(load.lab, 60)
+        if not gone:
+            each = (up - before) / load.count
+            say(f"{load.there} {load.what}: {each:.0f} bytes each; ")
+            say(f"longest second {longest(load.lab, 60):.1f} ms; ")
         load.go()
         reactor.advance(REST)
         gone.append(allocated())
+        if len(gone) == 1:
+            say(f"{(gone[0] - before) / load.count:.0f} are left of each afterwards, ")
     load.lab.close()
-    each, second = (up - gone[0]) / load.count, (gone[1] - gone[0]) / load.count
-    return (
-        f"{there[0]} {load.what}: {each:.0f} bytes each; {(gone[0] - before) / load.count:.0f} are "
-        f"left of each afterwards, {second:.0f} more after as many again; longest second "
-        f"{slowest:.1f} ms\n",
-        there == [load.count, load.count] and second < LEFT * each,
-    )
+    second = (gone[1] - gone[0]) / load.count
+    say(f"{second:.0f} more after as many again\n")
+    return there == [load.count, load.count] and second < LEFT * each
+
+
+def say(text: str) -> None:
+    """Part of a line, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -234,12 +243,9 @@ def main() -> int:
     tracemalloc.start()
     well = True
     for kind, counts in ((Phones, options.phones), (Trunks, options.trunks)):
-        measure(kind(1))  # what comes with the first one is not theirs
+        measure(kind(1), str)  # what comes with the first one is not theirs
         for count in counts:
-            text, isWell = measure(kind(count))
-            well = well and isWell
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            well = measure(kind(count), say) and well
     return 0 if well else 1
 
 
