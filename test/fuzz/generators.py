@@ -26,15 +26,19 @@ _LENGTH = re.compile(rb"^Content-Length:[^\r]*", re.MULTILINE | re.IGNORECASE)
 
 
 class Generator:
-    """Makes messages. peers: to be told what the server says, so that messages fit its calls."""
+    """Makes messages. heard() is to be told what the server says, so that they fit its calls."""
 
     def __init__(self, seed: int) -> None:
         self._rng = Random(f"messages {seed}")
         self._corpus = corpusMessages()
         self.peers = Peers(Random(f"peers {seed}"))
 
+    def heard(self, data: bytes, destination: Address) -> None:
+        """A message of the server's."""
+        self.peers.heard(data, destination)
+
     def next(self) -> tuple[bytes, Address]:
-        """One datagram, and where it comes from."""
+        """One message, and where it comes from."""
         rng = self._rng
         data, source = self.peers.next()
         if self._corpus and rng.random() < SEEDS:

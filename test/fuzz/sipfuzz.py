@@ -27,6 +27,7 @@ from doug.events import (
     MediaPlayDoneEvent,
     TimeoutEvent,
 )
+from doug.settings import Settings
 from doug.source import EchoSource
 from doug.testing import Lab
 from doug.voiceapp import VoiceApp
@@ -45,12 +46,14 @@ _STATUS = re.compile(rb"SIP/2\.0 (\d{3}) ")
 class Busy(VoiceApp):
     """Does now this, now that with its call, for three seconds at most.
 
-    chance: a seeded Random. ends: how many calls of each class of end event there were.
+    chance: a seeded Random. ends: how many calls of each class of end event there were. called:
+    whom it calls.
     """
 
     unhandledEvents = "log"
     chance: Random
     ends: Counter[str]
+    called: tuple[str, ...] = ("sip:far@198.18.0.7:5070",)
 
     def __start__(self) -> Any:
         return [(CallStartedEvent, self.began)]
@@ -60,7 +63,7 @@ class Busy(VoiceApp):
         self.life = self.setTimer(self.chance.uniform(0.1, 3.0))
         choice = self.chance.random()
         if event.leg is None or self.chance.random() < 0.05:
-            self.placeCall("sip:far@198.18.0.7:5070", timeout=5)
+            self.placeCall(self.chance.choice(self.called), timeout=5)
         elif choice < 0.6:
             event.leg.answerCall(self)
         elif choice < 0.8:
@@ -97,7 +100,7 @@ class Busy(VoiceApp):
         if chance.random() < 0.2:
             leg.sendDTMF("1,2")
         if chance.random() < 0.1:
-            self.connectLegs(leg, self.placeCall("sip:far@198.18.0.7:5070", timeout=5))
+            self.connectLegs(leg, self.placeCall(self.chance.choice(self.called), timeout=5))
         return self.list()
 
     def more(self, event: Event) -> Any:
@@ -166,20 +169,28 @@ class Plain(VoiceApp):
 
 
 class SIPFuzz:
-    """One server and all who send to it, by one seed.
+    """One server and all who send to it, by one seed. settings, called: for subclasses to change.
 
     messages: how many were sent. answers: responses of the server by status code. requests: its
     own, by method. faults: what was logged as an error, in words, with the message before it.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._rng = Random(f"fuzz {seed}")
+    settings: Settings | None = None
+    called = Busy.called
+
+    def __init__(self, seed: int, generator: Generator | None = None) -> None:
+        self.rng = Random(f"fuzz {seed}")
         self.seed = seed
         self.ends: Counter[str] = Counter()
         self.lab = Lab(
-            {"": Busy, "plain": Plain}, seed=seed, chance=Random(f"apps {seed}"), ends=self.ends
+            {"": Busy, "plain": Plain},
+            settings=self.settings,
+            seed=seed,
+            chance=Random(f"apps {seed}"),
+            ends=self.ends,
+            called=self.called,
         )
-        self._generator = Generator(seed)
+        self._generator = generator if generator is not None else Generator(seed)
         self.messages = 0
         self.answers: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
@@ -194,24 +205,28 @@ class SIPFuzz:
 
     def send(self, count: int) -> None:
         """So many messages, each some time after the one before."""
-        rng, network, generator = self._rng, self.lab.network, self._generator
+        rng, generator = self.rng, self._generator
         for _ in range(count):
             data, source = generator.next()
             self._last.append(data)
-            network.send(data, source, (SERVER, 5060))
+            self.deliver(data, source)
             self.messages += 1
             if generator.peers.media and rng.random() < PACKETS:
                 self._sendPacket(source)
             if rng.random() < CALLS:
-                self.lab.application.placeCall("sip:far@198.18.0.8:5070")
+                self.lab.application.placeCall(rng.choice(self.called))
             pause = rng.random()
             if pause > 0.97:
                 self.lab.reactor.advance(rng.uniform(0.1, 1.0))
             elif pause > 0.3:
                 self.lab.reactor.advance(rng.uniform(0.0, 0.02))
 
+    def deliver(self, data: bytes, source: Address) -> None:
+        """One message goes to the server."""
+        self.lab.network.send(data, source, (SERVER, 5060))
+
     def _sendPacket(self, source: Address) -> None:
-        rng = self._rng
+        rng = self.rng
         packet = bytes([0x80, rng.choice((0, 8, 101, 13, 200))]) + rng.randbytes(10)
         packet += rng.randbytes(rng.choice((0, 4, 160)))
         if rng.random() < 0.5:
@@ -224,15 +239,18 @@ class SIPFuzz:
     # --- what is seen -------------------------------------------------------------------------
 
     def _seen(self, data: bytes, source: Address, destination: Address) -> None:
-        if source != (SERVER, 5060):
-            return
+        if source == (SERVER, 5060):
+            self.heard(data, destination)
+
+    def heard(self, data: bytes, destination: Address) -> None:
+        """A message of the server's."""
         status = _STATUS.match(data)
         if status is not None:
             self.answers[status[1].decode()] += 1
         else:
             self.requests[data[:12].partition(b" ")[0].decode("latin-1")] += 1
         if destination[0] != self._visitor.host.address:
-            self._generator.peers.heard(data, destination)
+            self._generator.heard(data, destination)
 
     def _logged(self, event: dict[str, Any]) -> None:
         if event.get("log_level", LogLevel.debug) < LogLevel.error:

@@ -1,12 +1,14 @@
 """A million messages, most of them broken, to a whole server in virtual time.
 
-    python -m test.long.fuzz [--messages 1000000] [--seed 1]
+    python -m test.long.fuzz [--kind bare|office] [--messages 1000000] [--seed 1]
 
-The same as test.fuzz.test_sip, with other seeds and for longer. A new server is made for each
-100 000 messages; after each 10 000 a plain call is to work (sound, a key, the end), and after a
-pause for all timers of RFC 3261 no call, transaction or application is to be left. Prints a line
-for each 100 000 and a result; ends with 0 if nothing was raised and nothing was left. DOUG_CORPUS,
-if set, adds the messages of the corpus.
+The same as test.fuzz.test_sip, with other seeds and for longer; "office" is the server with phones,
+trunks and TCP. A new server is made for each 100 000 messages; after each 10 000 a plain call is to
+work (sound, a key, the end), and after a pause for all timers of RFC 3261 no call, transaction or
+application is to be left. Prints each fault, a line for each 100 000 and a result; ends with 0 if
+nothing was raised, nothing was left, and the memory has grown by 10 MB at most: over the second
+half of the messages to the first server, and over all servers that come after it.
+DOUG_CORPUS, if set, adds the messages of the corpus.
 
 Lives here: that run. Not here: messages and server (test.fuzz).
 """
@@ -22,20 +24,26 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import globalLogBeginner
 
+from test.fuzz.officefuzz import OfficeFuzz
 from test.fuzz.sipfuzz import SIPFuzz
 
+KINDS: dict[str, type[SIPFuzz]] = {"bare": SIPFuzz, "office": OfficeFuzz}
 PART = 10_000  # messages between two plain calls
 SERVER = 100_000  # messages to one server
+MOST_GROWTH = 10.0  # MB
 
 
 class Run:
     """What has come of it until now.
 
     faults: what was logged as an error, and checks that did not hold, in words. failed: how many
-    checks did not.
+    checks did not. resident: MB in the middle and at the end of the first server, then at the end
+    of each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._kind = KINDS[kind]
+        self.resident: list[float] = []
         self.messages = self.failed = 0
         self.answers: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
@@ -44,7 +52,7 @@ class Run:
 
     def serve(self, seed: int, count: int) -> None:
         """One server, and so many messages to it."""
-        fuzz = SIPFuzz(seed)
+        fuzz = self._kind(seed)
         left = count
         while left > 0:
             part = min(PART, left)
@@ -52,6 +60,10 @@ class Run:
             left -= part
             for check in (fuzz.assertWell, fuzz.settle):
                 self.check(fuzz, check.__name__, check)
+            if not self.resident and left <= count / 2:
+                self.measure()
+        if len(self.resident) == 1:
+            self.measure()
         self.check(fuzz, "close", fuzz.close)
         self.messages += fuzz.messages
         self.answers += fuzz.answers
@@ -68,6 +80,17 @@ class Run:
         for fault in raised:
             say(fault)
         self.faults += raised
+
+    def measure(self) -> None:
+        """Notes the memory."""
+        gc.collect()
+        self.resident.append(residentMegabytes())
+
+    @property
+    def growth(self) -> float:
+        """MB: of one server that has met as much again, or of servers one after the other."""
+        middle, end, *others = self.resident
+        return max(end - middle, others[-1] - others[0] if others else 0.0)
 
     def __str__(self) -> str:
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(self.answers.items()))
@@ -95,22 +118,25 @@ def residentMegabytes() -> float:
 def main(args: Sequence[str] | None = None) -> int:
     """The program."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kind", choices=tuple(KINDS), default="bare")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(args)
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
-    run = Run()
-    before = 0.0
+    run = Run(options.kind)
     seed = options.seed
     while run.messages < options.messages:
         run.serve(seed, min(SERVER, options.messages - run.messages))
         seed += 1
-        gc.collect()
-        before = before or residentMegabytes()
+        run.measure()
         say(run)
-    after = residentMegabytes()
-    say(f"resident after the first server {before:.1f} MB, at the end {after:.1f} MB")
-    return 1 if run.faults else 0
+    middle, end, *others = run.resident
+    say(
+        f"resident in the middle of the first server {middle:.1f} MB, at its end {end:.1f} MB, "
+        f"without it {others[0]:.1f} MB, without the last one {others[-1]:.1f} MB: grown by "
+        f"{run.growth:.1f}, {MOST_GROWTH:.0f} MB are allowed"
+    )
+    return 1 if run.faults or run.growth > MOST_GROWTH else 0
 
 
 if __name__ == "__main__":
