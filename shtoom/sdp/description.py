@@ -25,7 +25,8 @@ MAX_BYTES = 65536
 MAX_LINES = 2000  # browsers with video and all their candidates write some hundred
 MAX_MEDIA = 64
 MAX_CONNECTIONS = 128  # c= lines
-MAX_FORMATS = 128  # as many as there are payload types
+MAX_FORMATS = 128  # of an m= line: as many as there are payload types
+MAX_ALL_FORMATS = 1024  # of all m= lines; browsers write some fifty of each
 MAX_LINE = 4096  # characters of an m= or c= line; attributes may be longer
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -203,15 +204,17 @@ def parseSDP(data: bytes) -> SessionDescription:
     starts = [i for i, (letter, _) in enumerate(lines) if letter == "m"]
     _checkCount("m= lines", MAX_MEDIA, len(starts))
     ends = [*starts[1:], len(lines)]
-    media = (
+    media = tuple(
         _parseMedium(lines[start][1], tuple(lines[start + 1 : end]))
         for start, end in zip(starts, ends, strict=False)  # no start, no end
     )
+    formats = sum(len(medium.formatNames) for medium in media)
+    _checkCount("formats of all m= lines", MAX_ALL_FORMATS, formats)
     connections = [value for letter, value in lines if letter == "c"]
     _checkCount("c= lines", MAX_CONNECTIONS, len(connections))
     for value in connections:
         _parseConnection(value)
-    return SessionDescription(tuple(lines[: starts[0]] if starts else lines), tuple(media))
+    return SessionDescription(tuple(lines[: starts[0]] if starts else lines), media)
 
 
 def _checkCount(what: str, most: int, found: int) -> None:

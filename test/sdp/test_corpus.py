@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import time
 from dataclasses import replace
@@ -204,30 +205,73 @@ class SDPCorpusTests(SynchronousTestCase):
         self.assertEqual(left, LEFT_OUT)
 
 
+ORDINARY = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+    b"m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+)
+MOST = 100  # times as much as an ordinary offer: 5 ms where that takes 0.05 ms
+ROUNDS = 8  # of which one has to be undisturbed
+PART = 4
+
+
 class SeedTests(SynchronousTestCase):
+    """What a body costs is told in that of another one, measured at the same time."""
+
+    def seconds(self, body: bytes, ours: Capabilities) -> float:
+        """To parse it and to answer: the best of some."""
+        best = float("inf")
+        for _ in range(4):
+            began = time.thread_time()
+            with contextlib.suppress(MalformedMessage, NotAcceptable):
+                negotiate(parseSDP(body), ours)
+            best = min(best, time.thread_time() - began)
+        return best
+
+    def assertCosts(
+        self, most: float, body: bytes, other: bytes, ours: Capabilities = OURS, name: str = ""
+    ) -> None:
+        """At most so many times as much as the other one."""
+        ratios: list[float] = []
+        while len(ratios) < ROUNDS and min(ratios, default=most + 1) > most:
+            ratios.append(self.seconds(body, ours) / self.seconds(other, ours))
+        self.assertLessEqual(min(ratios), most, name)
+
     def test_seeds(self) -> None:
-        """Each seed is answered or refused in the two ways there are, within 50 ms."""
+        """Each seed is answered or refused in the two ways there are, at the cost of a hundred
+        ordinary offers at most.
+        """
         for line in (corpusRoot() / "fuzz" / "sdp.jsonl").read_text().splitlines():
             seed = json.loads(line)
-            begin = time.thread_time()
+            body = base64.b64decode(seed["b64"])
             try:
-                negotiate(parseSDP(base64.b64decode(seed["b64"])), OURS)
+                negotiate(parseSDP(body), OURS)
             except MalformedMessage:
                 self.assertNotEqual(seed.get("parse"), "ok", seed["id"])
             except NotAcceptable as failure:
                 self.assertTrue(str(failure).isprintable(), seed["id"])
-            self.assertLess(time.thread_time() - begin, 0.05, seed["id"])
+            self.assertCosts(MOST, body, ORDINARY, name=seed["id"])
 
     def test_timeIsLinear(self) -> None:
-        """The largest description allowed is parsed and answered in a few times 10 ms."""
+        """The largest descriptions allowed cost as much as a hundred ordinary ones at most, and
+        four times as long takes at most eight times as long; answered, and refused at the end.
+        """
         head = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
         types = b" ".join(b"%d" % n for n in range(128))
         line = b"m=audio 4000 RTP/AVP " + types + b"\r\n"
         maps = b"".join(b"a=rtpmap:%d x/8000\r\n" % (n % 128) for n in range(1500))
-        for data in (head + line * 64 + maps, head + b"a=x\r\n" * 1990 + line, head + line + maps):
+        each = b"m=audio 4000 RTP/AVP 96 97 98 99 100 101 102 103 104 105 106 107 108 109 110\r\n"
+        whole = {
+            "formats and maps": head + line * 8 + maps,
+            "many media": head + (each + b"a=rtpmap:96 x/8000\r\n" * 24) * 64,
+            "attributes": head + b"a=x\r\n" * 1990 + line,
+            "maps": head + line + maps,
+        }
+        others = replace(OURS, codecs=("opus",))
+        for name, data in whole.items():
             data = data[:65536].rpartition(b"\r\n")[0]
-            begin = time.thread_time()
-            self.assertRaises(NotAcceptable, negotiate, parseSDP(data), replace(
-                OURS, codecs=("opus",)
-            ))  # fmt: skip
-            self.assertLess(time.thread_time() - begin, 0.25)
+            part = data[: len(data) // PART].rpartition(b"\r\n")[0]
+            self.assertRaises(NotAcceptable, negotiate, parseSDP(data), others)
+            for ours in (OURS, others):
+                self.assertCosts(MOST, data, ORDINARY, ours, name)
+                self.assertCosts(2 * PART, data, part, ours, name)

@@ -69,7 +69,7 @@ class ParseTests(SynchronousTestCase):
             self.assertIn(words, str(error), text)
 
     def test_limitsAreNamed(self) -> None:
-        """64 KiB, 2000 lines, 64 m= lines, 128 c= lines, 128 formats a line."""
+        """64 KiB, 2000 lines, 64 m= lines, 128 c= lines, 128 formats a line, 1024 in all."""
         line = "m=audio 4000 RTP/AVP 0\r\n"
         many = " ".join(str(n % 128) for n in range(129))
         self.assertEqual(len(parse(HEAD + line * 64).media), 64)
@@ -80,6 +80,7 @@ class ParseTests(SynchronousTestCase):
             (HEAD + "c=IN IP4 192.0.2.1\r\n" * 128, "128 c= lines"),
             (HEAD + line * 65, "64 m= lines"),
             (HEAD + f"m=audio 4000 RTP/AVP {many}\r\n", "128 formats"),
+            (HEAD + f"m=audio 4000 RTP/AVP {many[:-2]}\r\n" * 8 + line, "1024 formats of all"),
         ):
             error = self.assertRaises(MalformedMessage, parse, text)
             self.assertIn(words, str(error))
