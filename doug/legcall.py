@@ -387,7 +387,8 @@ class LegCall:
         if stream is None or call is None:
             return
         host = call.peer.address[0] if call.peer is not None else None
-        self._media.start(streamParameters(stream, host))
+        isDirect = call.dialog is not None and not call.dialog.routeSet
+        self._media.start(streamParameters(stream, host, isDirect))
         if self._guard is not None:
             self._guard.renew()
         if not self._earlyMedia:

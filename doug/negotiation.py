@@ -95,12 +95,14 @@ class Negotiation:
         ]
 
 
-def streamParameters(stream: AgreedStream, signallingHost: str | None) -> StreamParameters:
+def streamParameters(
+    stream: AgreedStream, signallingHost: str | None, isDirect: bool = False
+) -> StreamParameters:
     """What was agreed on, as the media floor wants it.
 
-    signallingHost: where the far end's messages come from; its media may come from there too. A far
-    end that names a loopback address and is not on this machine is heard first: what is sent to
-    ourselves would only reach who should not have it.
+    signallingHost: where the far end's messages come from; its media may come from there too.
+    isDirect: they pass no proxy. A far end that names a loopback address and is not on this machine
+    is heard first: what is sent to ourselves would only reach who should not have it.
     """
     itself = _isLoopback(stream.remoteHost) and not _isLoopback(signallingHost or "127.0.0.1")
     return StreamParameters(
@@ -115,6 +117,7 @@ def streamParameters(stream: AgreedStream, signallingHost: str | None) -> Stream
         send=stream.send,
         receive=stream.receive,
         signallingHost=signallingHost,
+        isDirect=isDirect,
     )
 
 

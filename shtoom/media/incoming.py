@@ -132,7 +132,7 @@ class Incoming(_Row):
         self._eventTypes = stream.eventTypes | {stream.eventType}
         self._focused = self._restless = False
         self.latch.heardAt = self.heardAt
-        self.latch.expect(remote, stream.signallingHost, self._held, now)
+        self.latch.expect(remote, stream.signallingHost, self._held, now, stream.isDirect)
         if remote is not None:
             self.described = remote
 

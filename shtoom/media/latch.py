@@ -13,7 +13,7 @@ Address = tuple[str, int]
 
 REOPENS = 2.0  # seconds without RTP after which the same stream may come from elsewhere
 PATIENCE = 2.0  # seconds that an announced source has before an unannounced one is believed
-MISLED = 0.2  # the same, if what was announced is a private address, or the same stream goes on
+MISLED = 0.2  # the same, behind a proxy if a private address was announced; for what goes on, too
 TRIAL = 0.1  # seconds in which a new source that may be the wrong one is taken, but not heard
 KEYLESS = 3.0  # seconds in which an unannounced source is heard, but presses no keys
 SLOWEST, FASTEST = 5.0, 150.0  # packets a second of what may be a phone; the packets last 10-60 ms
@@ -64,10 +64,10 @@ class Latch:
     others of that host; the host that the signalling comes from too, as long as the SDP's was not
     heard. Any other must show a stream of one SSRC at the pace of a phone, and is heard only while
     the announced ones are silent: both for PATIENCE seconds, or MISLED ones if the SDP has a
-    private address and the packets do not; never while the far end is to send nothing. Its keys are
-    taken later still. Sound goes to it only from a private address in the SDP, where it could not
-    arrive: carriers that send from another place than they listen at are heard, and thieves get
-    nothing.
+    private address, the packets do not, and a proxy is on the way, so that the phone is not where
+    its signalling comes from; never while the far end is to send nothing. Its keys are taken later
+    still. Sound goes to it only if the SDP has a private address, where it could not arrive:
+    carriers that send from another place than they listen at are heard, and thieves get nothing.
 
     Once latched, the source stays, unless a better one is heard. A new description opens the latch
     again for those that are as good; REOPENS seconds without RTP, off hold, do for the same stream:
@@ -79,8 +79,9 @@ class Latch:
     come from source need not ask admits(), but keeps these true for when it has to.
     """
 
-    __slots__ = ("_candidates", "_described", "_held", "_rank", "_signalling", "_since", "heardAt",
-                 "isAnswered", "keysFrom", "sequence", "source", "ssrc", "trustedFrom")  # fmt: skip
+    __slots__ = ("_candidates", "_described", "_direct", "_held", "_rank", "_signalling", "_since",
+                 "heardAt", "isAnswered", "keysFrom", "sequence", "source", "ssrc",
+                 "trustedFrom")  # fmt: skip
 
     def __init__(self) -> None:
         self.source: Address | None = None
@@ -93,17 +94,24 @@ class Latch:
         self._described: Address | None = None
         self._signalling: str | None = None
         self._since = float("-inf")
-        self._held = False
+        self._held = self._direct = False
         self._candidates: dict[tuple[Address, int], _Candidate] = {}
 
     def expect(
-        self, remote: Address | None, signallingHost: str | None, held: bool, now: float
+        self,
+        remote: Address | None,
+        signallingHost: str | None,
+        held: bool,
+        now: float,
+        direct: bool = False,
     ) -> None:
         """A description has come: who may be heard from now on.
 
         remote: the SDP's; None (or a hold by 0.0.0.0, RFC 3264 8.4) keeps who was expected before.
-        held: the far end is to send nothing, so its silence tells nothing.
+        held: the far end is to send nothing, so its silence tells nothing. direct: its signalling
+        comes from itself, by way of no proxy.
         """
+        self._direct = direct
         if remote is not None:
             self._described = remote
         self._signalling, self._held, self._since = signallingHost, held, now
@@ -124,7 +132,7 @@ class Latch:
             if rank == _STRANGER:
                 if self._held:
                     return False  # nobody is to speak: silence tells nothing
-                patience = MISLED if misled else PATIENCE
+                patience = MISLED if goesOn or (misled and not self._direct) else PATIENCE
                 if not self._proven((source, ssrc), sequence, patience, now):
                     return False
             self.source, self._rank = source, rank

@@ -37,7 +37,8 @@ class StreamParameters:
     of telephone-events (RFC 4733) to send, None for no keys; eventTypes: those under which they may
     come besides, for a far end that has numbers of its own; eventClock: Hz of their durations.
     ptime: milliseconds of sound a packet sent. send, receive: the direction, seen from here.
-    signallingHost: where the far end's signalling comes from, which its media may come from too.
+    signallingHost: where the far end's signalling comes from, which its media may come from too;
+    isDirect: there is no proxy on the way, so its media hardly comes from anywhere else.
     """
 
     remote: tuple[str, int] | None
@@ -49,6 +50,7 @@ class StreamParameters:
     send: bool = True
     receive: bool = True
     signallingHost: str | None = None
+    isDirect: bool = False
     eventTypes: frozenset[int] = frozenset()
     eventClock: int = 8000
 

@@ -105,6 +105,14 @@ class LatchTests(SynchronousTestCase):
         results = self.run_(PHONE, 20, 0.0)
         self.assertEqual(results.index(True), round(MISLED / 0.02))
 
+    def test_aPrivateSDPWithoutAProxyIsWaitedFor(self) -> None:
+        """The phone comes from where its signalling does, but for a NAT with many addresses."""
+        self.latch.expect(PRIVATE, PHONE[0], held=False, now=0.0, direct=True)
+        results = self.run_(STRANGER, 110, 0.0)
+        self.assertEqual(results.index(True), round(PATIENCE / 0.02))
+        self.assertTrue(self.latch.isAnswered)
+        self.assertTrue(self.latch.admits(PHONE, 9, 0, 2.3))
+
     def test_aStreamIsAskedForLaterToo(self) -> None:
         """However long the announced source is silent: as long as at first."""
         self.latch.expect(PRIVATE, None, held=False, now=0.0)
