@@ -7,6 +7,7 @@ password is right (shtoom.agent.gatekeeper), what a REGISTER does (shtoom.agent.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
@@ -62,7 +63,7 @@ class Admission:
     them as soon as a trunk or a phone is configured: a server that can dial out is worth the search
     for it. allow, deny: networks; a source in `deny`, or not in `allow` if
     that names some, is refused whatever it knows. refused: told of each host of which somebody
-    was not let in, and as which user, or to call whom.
+    was not let in, and as which user, or to call whom. refusals: counts them by rule.
     """
 
     log = Logger()
@@ -79,8 +80,10 @@ class Admission:
         allow: tuple[Network, ...] = (),
         deny: tuple[Network, ...] = (),
         refused: Callable[[str, str], None] = lambda host, user: None,
+        refusals: Counter[str] | None = None,
     ) -> None:
         self._refused = refused
+        self._refusals: Counter[str] = refusals if refusals is not None else Counter()
         self._trunking, self._gatekeeper, self._isPhone = trunking, gatekeeper, isPhone
         self._isOurs = isOurs
         self._now, self._allow, self._deny = now, allow, deny
@@ -149,6 +152,7 @@ class Admission:
             return self._refuse(request, peer, refusal, wait)
         if judgement.verdict in (Verdict.RIGHT, Verdict.WRONG):
             self._refused(host, judgement.user)
+            self._refusals["password"] += 1
             self._quietLog.warn(
                 "password",
                 "call by {source} as {user}: wrong password",
@@ -184,6 +188,7 @@ class Admission:
         return request.respond(403, headers=(*headers, reasonHeader(refusal, 403)))
 
     def _log(self, request: Request, peer: Peer, refusal: Refusal) -> None:
+        self._refusals[refusal.rule] += 1
         self._quietLog.warn(
             refusal.rule,
             "{what} by {source} to {called} is refused by {rule}: {value}; {remedy}",

@@ -34,6 +34,7 @@ from doug.reloading import merged
 from doug.routing import appFor, appsOf
 from doug.settings import Settings
 from doug.shutdown import Shutdown
+from doug.status import Status, statusOf
 from doug.voiceapp import VoiceApp
 from shtoom.agent.agent import IUserAgentUser
 from shtoom.exceptions import CallFailed
@@ -263,6 +264,13 @@ class DougApplication:
     def listVoiceapps(self) -> dict[str, VoiceApp]:
         """The applications that run, by cookie."""
         return dict(self._apps)
+
+    def status(self) -> Status:
+        """How it stands: calls, trunks, registrations, phones, ports, what was refused.
+
+        RuntimeError if the server is not running.
+        """
+        return statusOf(self.exchange, len(self._apps), self.leaks.count, self._wallTime())
 
     def getPref(self, name: str) -> Any:
         """A setting by its name in Settings, or an argument of --args; None if there is neither."""

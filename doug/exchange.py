@@ -44,6 +44,7 @@ from shtoom.sip.scanners import Scanners
 from shtoom.sip.stream import StreamTransport
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import ISIPTransport, Peer
+from shtoom.sip.udp import UDPTransport
 from shtoom.sip.uri import parseURI
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Exchange:
             settings.sourceRate,
             trusts=self.agent.policy.trusts,
             isLive=self.agent.isLive,
-            isOverloaded=lambda: self._lag.overloaded,
+            isOverloaded=lambda: self.isOverloaded,
             isScanner=self.scanners.isOne,
         )
         self.dialPlan = DialPlan(settings.dialOut, settings.gateway)
@@ -165,6 +166,7 @@ class Exchange:
         )
         self._hosts: dict[ISIPTransport, str] = {}
         self._ports: list[IListeningPort] = []
+        self.heard: list[tuple[Endpoint, UDPTransport | StreamTransport]] = []
         self._ownPorts: frozenset[int] = frozenset()
 
     def reload(self, settings: Settings) -> None:
@@ -191,7 +193,6 @@ class Exchange:
 
     def listen(self) -> list[Endpoint]:
         """Opens the SIP ports; returns where. Raises StartFailed if one cannot be had."""
-        heard = []
         for number, endpoint in enumerate(self.settings.listen):
             said = self.settings.said("listen", endpoint, number)
             try:
@@ -206,11 +207,11 @@ class Exchange:
             self._public.take(transport, endpoint.host)
             bound = port.getHost().port  # type: ignore[attr-defined]
             self._ownPorts |= {bound}
-            heard.append(endpoint._replace(port=bound))
+            self.heard.append((endpoint._replace(port=bound), transport))
         self.tracing.start()
         self._flows.begin()
         self._public.start().addCallback(lambda _: self.relations.start())
-        return heard
+        return [endpoint for endpoint, _ in self.heard]
 
     def _registrations(self) -> list[Registration]:
         trunks = self.relations.trunking.trunks.values()
@@ -276,6 +277,11 @@ class Exchange:
         refusal = policy.refusalOfOurs(len(self.agent.calls))
         if refusal is not None:
             raise policy.failure(refusal)
+
+    @property
+    def isOverloaded(self) -> bool:
+        """Is the reactor too late for new calls?"""
+        return self._lag.overloaded
 
     def _late(self, seconds: float) -> None:
         """Sound was left out."""

@@ -164,6 +164,11 @@ class LiveTrunk:
         if failure is not None and failure.sipCode in FORGOTTEN and self.registration is not None:
             self.registration.doubt(f"a call was refused ({failure.sipCode})")
 
+    @property
+    def calls(self) -> int:
+        """How many of it are up, or on their way."""
+        return len(self._calls)
+
     def checkFree(self) -> None:
         """May it have one more call now? Raises CallFailed if it has as many as it may (486: the
         server has room), or if they come too fast (503: others of the far end may take them).

@@ -25,7 +25,7 @@ from shtoom.sip.framing import IFramer
 from shtoom.sip.gate import Gate
 from shtoom.sip.probe import Probes
 from shtoom.sip.stream import StreamLimits, StreamTransport
-from shtoom.sip.transport import SECURE, WEB, Address, ISIPTransport
+from shtoom.sip.transport import SECURE, WEB, Address
 from shtoom.sip.udp import MAX_DATAGRAM, UDPTransport
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class SIPPorts:
         self._gate, self._localAddressFor = gate, localAddressFor
         self._certificates = Certificates(settings)
 
-    def open(self, endpoint: Endpoint) -> tuple[ISIPTransport, IListeningPort]:
+    def open(self, endpoint: Endpoint) -> tuple[UDPTransport | StreamTransport, IListeningPort]:
         """Raises CannotListenError, TLSFailed for certificates that cannot be used, PortFailed."""
         if endpoint.transport == "udp":
             return self._openUDP(endpoint)
         return self._openStream(endpoint)
 
-    def _openUDP(self, endpoint: Endpoint) -> tuple[ISIPTransport, IListeningPort]:
+    def _openUDP(self, endpoint: Endpoint) -> tuple[UDPTransport | StreamTransport, IListeningPort]:
         transport = UDPTransport(
             self._agent.layer,
             self._settings.fixedAddress,
@@ -87,7 +87,9 @@ class SIPPorts:
         port.maxThroughput = A_TURN  # type: ignore[attr-defined]
         return transport, port
 
-    def _openStream(self, endpoint: Endpoint) -> tuple[ISIPTransport, IListeningPort]:
+    def _openStream(
+        self, endpoint: Endpoint
+    ) -> tuple[UDPTransport | StreamTransport, IListeningPort]:
         name = endpoint.transport.upper()
         secure, web = name in SECURE, name in WEB
         if web and (why := websocket.missing()) is not None:

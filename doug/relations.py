@@ -6,6 +6,7 @@ doug.admission, shtoom.agent.registrar).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -36,7 +37,7 @@ __all__ = ["Relations"]
 
 
 class Relations:
-    """trunking: the trunks. admission: who may call.
+    """trunking: the trunks. admission: who may call. refusals: how many it refused, by rule.
 
     wallTime: seconds since 1970, by which registrations outlive a restart. isOurs: do that host and
     port lead to this server? refused: told of a host that was refused, and as which user.
@@ -56,7 +57,7 @@ class Relations:
         refused: Callable[[str, str], None] = lambda host, user: None,
         trunkChanged: Callable[[str, str], None] = lambda name, state: None,
     ) -> None:
-        self._refused = refused
+        self._refused, self.refusals = refused, Counter[str]()
         self._agent, self._rng, self._deferToThread = agent, rng, deferToThread
         self._wallTime, self._isOurs = wallTime, isOurs
         self._phones: Mapping[str, Phone] = {}
@@ -120,6 +121,7 @@ class Relations:
             allow=settings.allow,
             deny=settings.deny,
             refused=self._refused,
+            refusals=self.refusals,
         )
         agent.admit, agent.registrar = self.admission.admit, self.registrar
 

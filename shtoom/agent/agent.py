@@ -7,6 +7,7 @@ taken (policy.py), what calls need to reach the network (lines.py), matching of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ class UserAgent(Lines):
     REGISTER that it has answered. onSeen: told when a registrar of ours has seen us at another
     address than before. admit: asked of each INVITE and OPTIONS outside of dialogs that the policy
     would take, and of each REGISTER; what it returns is what they get.
+    refusals: how many new calls were refused, by the policy's rule, else by SIP code.
     mayDial: asked before each address that a call of ours goes to, the targets of redirections
     included; what it returns is why it may not. sessionPolicy: of session timers (RFC 4028).
     """
@@ -94,6 +96,7 @@ class UserAgent(Lines):
         self.policy = policy if policy is not None else CallPolicy(rng)
         self._quietLog = QuietLog(self.log, reactor.seconds)
         self._toldRegister = False
+        self.refusals: Counter[str] = Counter()
         self.mayDial: Callable[[URI], CallFailed | None] = lambda uri: None
         self.registrar: Registrar | None = None
         self.registrations: set[Registration] = set()
@@ -256,6 +259,7 @@ class UserAgent(Lines):
         host = transaction.peer.address[0]
         why = self.policy.refusal(host, len(self.calls), self.early)
         if why is not None:
+            self.refusals[why.rule] += 1
             self._quietLog.warn(
                 why.rule,
                 "call {callID} by {source} to {called} is refused by {rule}: {reason}; {remedy}",
@@ -285,6 +289,7 @@ class UserAgent(Lines):
         try:
             self.user.callReceived(call)
         except CallFailed as failure:
+            self.refusals[str(failure.sipCode)] += 1
             call.reject(failure)
         except Exception:
             call.crashed(Failure())

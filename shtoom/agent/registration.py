@@ -96,10 +96,10 @@ class Registration:
     account: answers challenges; None where none are expected. expires: seconds to ask for; a 423
     raises them for good. onChange: told of each change of state, and of a new `seenAs`.
 
-    state, reason: how it stands, and why if it failed. contact: the URI that it is bound to, None
-    before. until: when it runs out, in the reactor's seconds. peer: where the registrar answered
-    from last. seenAs: (host, port) of ours as the registrar sees it, None before. sent, failures:
-    counts; failures in a row begin again at the first success.
+    state, reason: how it stands, and why if it failed. since: when it came to stand so; until: when
+    it runs out; in the reactor's seconds. contact: the URI that it is bound to, None before. peer:
+    where the registrar answered from last. seenAs: (host, port) of ours as the registrar sees it,
+    None before. sent, failures: counts; failures in a row begin again at the first success.
     """
 
     log = Logger()
@@ -118,7 +118,7 @@ class Registration:
         self._agent, self.name, self.account = agent, name, account
         self.registrar, self.address = registrar, address
         self.expires, self.onChange = expires, onChange
-        self.state, self.reason = RegistrationState.IDLE, ""
+        self.state, self.reason, self.since = RegistrationState.IDLE, "", self._now()
         self.contact: URI | None = None
         self.until = 0.0
         self.peer: Peer | None = None
@@ -444,7 +444,7 @@ class Registration:
             self.reason = ""
         if state is self.state:
             return
-        self.state = state
+        self.state, self.since = state, self._now()
         if state is RegistrationState.ENDED:
             self._agent.registrations.discard(self)
         if state in (RegistrationState.REGISTERED, RegistrationState.ENDED):
