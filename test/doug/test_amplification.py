@@ -81,6 +81,25 @@ class AmplificationCases(ForgedCase):
         self.assertTrue(45 <= len(media) <= 50, len(media))
         self.assertLess(self.most, 1.7)
 
+    def test_aCallThatIsTakenAndWasShort(self) -> None:
+        """Its 200, and each repeat of it, has no more than a call needs."""
+        host = "198.18.0.7"
+        answers: list[bytes] = []
+        self.lab.network.bind((host, 5060), lambda data, source: answers.append(data))
+        body = b"v=0\r\ns=-\r\nc=IN IP4 198.18.0.7\r\nm=audio 50000 RTP/AVP 0\r\n"
+        invite = (
+            "INVITE sip:a SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bKa\r\nf: <sip:a>;tag=a\r\n"
+            "t: <sip:a>\r\ni: 1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nc: application/sdp\r\n\r\n"
+        )
+        self.forge(invite.encode() + body, host)
+        self.app.leg.answerCall(self.app)
+        self.lab.advance(40.0)
+        taken = [data for data in answers if data.startswith(b"SIP/2.0 200")]
+        self.assertEqual((len(taken), len(set(taken))), (11, 1))
+        self.assertNotIn(b"\r\nAllow:", taken[0])
+        self.assertIn(b"\r\nContact:", taken[0])
+        self.assertLess(self.most, 2.0)
+
     def test_soundGoesOnWhenTheFarEndHasShownThatItIsThere(self) -> None:
         """By its ACK, however late, or by a packet of sound."""
         for proof in ("ACK", "sound"):
