@@ -17,7 +17,6 @@ from shtoom.agent.waiting import Waiting
 from shtoom.exceptions import CallFailed, MalformedMessage
 from shtoom.sip.body import sdpBody
 from shtoom.sip.dialog import Dialog
-from shtoom.sip.lean import lean
 from shtoom.sip.uri import URI
 
 if TYPE_CHECKING:
@@ -91,8 +90,6 @@ class InboundCall(Call):
             body=sdp,
             contentType="application/sdp",
         )
-        if not self.peer.transport.reliable:
-            response = lean(response, self.request) or response  # also when it is repeated
         self.state = CallState.ANSWERED
         if self.dialog is not None:
             self.dialog.confirm()
