@@ -8,7 +8,7 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from test.long.soak import Soak
+from test.long.soak import EACH, ENOUGH, Sample, Soak
 from test.long.soakapps import INTENDED
 
 CALLERS, SECONDS = 12, 40.0
@@ -33,3 +33,17 @@ class SoakTests(SynchronousTestCase):
         self.assertEqual(soak.leftovers(), "")
         self.assertGreater(soak.calls, 2 * CALLERS)
         self.flushLoggedErrors(*INTENDED, TypeError)
+
+    def test_growth(self) -> None:
+        """Of the second half, that the first filled caches does not count; too few tell nothing."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        soak = Soak(1, 7, folder)
+        for number in range(1, ENOUGH + 1):
+            self.assertIsNone(soak.growth)
+            calls, full = number * EACH, min(number, ENOUGH // 2)
+            noise = 30_000 * (-1) ** number
+            soak.samples.append(Sample(calls, 50_000_000 + full * 10**6 + 250 * calls + noise, 0))
+        assert soak.growth is not None
+        self.assertLess(abs(soak.growth - 250), 10)
+        self.assertEqual(soak.leftovers(), "")

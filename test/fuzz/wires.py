@@ -94,7 +94,7 @@ class _Factory(ClientFactory):
     def __init__(self, wires: Wires, host: str) -> None:
         self._wires, self._host = wires, host
 
-    def buildProtocol(self, addr: IAddress) -> _Wire:
+    def buildProtocol(self, addr: IAddress | None) -> _Wire:
         """From Twisted."""
         return _Wire(self._wires, self._host)
 

@@ -5,7 +5,9 @@
 Random applications (soakapps.py), random callers (soakpeers.py), a network that is good, bad, or
 gone for one of the phones. Says a line each thousand calls, and at the end one with the result:
 calls, unexpected tracebacks, calls that would not end, what was left behind, growth of the memory;
-before it how calls ended, what their verdicts found, and warnings. Ends with 0 if all was well.
+before it how calls ended, what their verdicts found, and warnings. Ends with 0 if all was well: no
+traceback, nothing stuck or left, and 100 bytes a call of growth at most, over the second half of
+20 000 calls or more (fewer tell nothing of it).
 --real: after so many hours of the wall's clock it ends too.
 --trace: which lines hold more memory than a thousand calls before (tracemalloc: half the speed).
 
@@ -25,6 +27,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 from random import Random
+from statistics import linear_regression
 from typing import NamedTuple
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
@@ -41,6 +44,8 @@ STEP = 1.0  # virtual seconds between two looks at the run
 WEATHER = 120.0  # virtual seconds of one kind of network
 REST = 200.0  # virtual seconds in which the last calls end
 EACH = 1000  # calls between two measurements
+ENOUGH = 20  # measurements that tell something of the growth
+MOST_GROWTH = 100.0  # bytes a call
 SHOWN = 5  # tracebacks in full
 WEATHERS = (
     Conditions(),
@@ -170,12 +175,13 @@ class Soak:
         return ""
 
     @property
-    def growth(self) -> float:
-        """Bytes a thousand calls: the slope of the second half of the measurements."""
+    def growth(self) -> float | None:
+        """Bytes a call, of the second half of the measurements; None if they are too few."""
+        if len(self.samples) < ENOUGH:
+            return None
         late = self.samples[len(self.samples) // 2 :]
-        if len(late) < 2:
-            return 0.0
-        return EACH * (late[-1].memory - late[0].memory) / (late[-1].calls - late[0].calls)
+        line = linear_regression([each.calls for each in late], [each.memory for each in late])
+        return line.slope
 
     def observe(self, event: LogEvent) -> None:
         """A line of the log: errors that no application made on purpose are kept."""
@@ -240,13 +246,15 @@ def main() -> int:
     say("warnings: " + ", ".join(f"{text!r} {n}" for text, n in soak.warnings.most_common(12)))
     stuck = sum(caller.stuck for caller in soak.callers)
     say(left or "nothing was left behind")
+    growth = "memory not judged" if soak.growth is None else f"{soak.growth:+.1f} bytes a call"
     say(
         f"result: {virtual / 3600:.2f} virtual hours in {real / 3600:.2f} hours, "
         f"{virtual / real:.1f} times as fast, seed {args.seed}: {soak.calls} calls by {args.calls} "
         f"callers, {len(soak.found)} unexpected tracebacks, {stuck} stuck, "
-        f"{len(left.splitlines()[1:])} left behind, {soak.growth / 1e3:+.1f} kB a thousand calls"
+        f"{len(left.splitlines()[1:])} left behind, {growth}"
     )
-    return 1 if soak.found or left or stuck else 0
+    grew = soak.growth is not None and soak.growth > MOST_GROWTH
+    return 1 if soak.found or left or stuck or grew else 0
 
 
 if __name__ == "__main__":
