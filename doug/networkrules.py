@@ -10,7 +10,6 @@ from doug.callfacts import CallFacts, Finding, isPrivateElsewhere
 
 ENOUGH = 2.0  # seconds that an answered call must last before missing packets mean something
 FEW = 50  # packets, from which on a share of them means something
-NOWHERE = ("0.0.0.0", "::")  # in SDP: the far end listens nowhere, nor does it speak
 SILENT = 10.0  # seconds: who sends nothing for so long at the end of a call was cut off before
 
 
@@ -95,7 +94,7 @@ def foreignMedia(facts: CallFacts) -> Finding | None:
 
 def noMedia(facts: CallFacts) -> Finding | None:
     """Nothing was ever heard from the far end, whoever else was there."""
-    if not _shouldHaveMedia(facts) or facts.stats.packetsReceived:
+    if not _wasUp(facts) or facts.stats.unheard < ENOUGH:
         return None
     return Finding(
         "no-media",
@@ -107,7 +106,7 @@ def noMedia(facts: CallFacts) -> Finding | None:
 def oneWay(facts: CallFacts) -> Finding | None:
     """The far end was heard, but did not hear us; or the other way round from some time on."""
     stats = facts.stats
-    if not _shouldHaveMedia(facts) or not stats.packetsReceived:
+    if not _wasUp(facts) or not facts.expected or not stats.packetsReceived:
         return None
     if facts.listens and not stats.packetsSent:
         return Finding(
@@ -156,7 +155,5 @@ def jitter(facts: CallFacts) -> Finding | None:
     )
 
 
-def _shouldHaveMedia(facts: CallFacts) -> bool:
-    if facts.mediaHost in NOWHERE:
-        return False
-    return facts.expected and facts.answeredFor is not None and facts.answeredFor >= ENOUGH
+def _wasUp(facts: CallFacts) -> bool:
+    return facts.answeredFor is not None and facts.answeredFor >= ENOUGH

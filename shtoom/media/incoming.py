@@ -71,9 +71,9 @@ class Incoming(_Row):
     __slots__ = (
         "_accepts", "_begins", "_elsewhere", "_eventClock", "_eventTypes", "_focused", "_former",
         "_fromUs", "_held", "_heldTypes", "_isOurs", "_lateBefore", "_lostBefore", "_outgoing",
-        "_received", "_restless", "_schedule", "_ssrc", "_tracker", "_translator", "codec",
-        "decoder", "described", "describedAt", "dropped", "firstAt", "group", "keyIsDown", "keys",
-        "label", "latch", "listeners", "onKey", "pauses",
+        "_received", "_restless", "_schedule", "_ssrc", "_tracker", "_translator", "_unheard",
+        "_waits", "codec", "decoder", "described", "describedAt", "dropped", "firstAt", "group",
+        "keyIsDown", "keys", "label", "latch", "listeners", "onKey", "pauses",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +106,7 @@ class Incoming(_Row):
         self.describedAt = float("-inf")
         self._elsewhere: tuple[Address, Address] | None = None  # by descriptions before
         self.pauses = 0
+        self._waits, self._unheard = False, 0.0  # for sound; how long by descriptions before
         self.latch = Latch()
         self.jitter: JitterBuffer | None = None
         self.listeners: tuple[IListener, ...] = ()
@@ -119,7 +120,8 @@ class Incoming(_Row):
 
     def configure(self, stream: StreamParameters, remote: Address | None, now: float) -> None:
         """From now on by these parameters; remote: where the far end said that it is."""
-        self._elsewhere, self.describedAt, self._begins = self.elsewhere, now, True
+        self._elsewhere, self._unheard = self.elsewhere, self.unheard(now)
+        self.describedAt, self._begins = now, True
         self._useCodec(stream.codec)
         if self.keys is not None and self.keys.clock != stream.eventClock:
             self.keys = None
@@ -127,6 +129,7 @@ class Incoming(_Row):
         self._endRow()
         self._former.replaced(self._accepts, self._eventTypes, stream, now)
         self._held = not stream.receive
+        self._waits = stream.receive and remote is not None
         self._accepts = {} if self._held else dict(stream.accepts)
         self._heldTypes = frozenset(stream.accepts if self._held else ())
         self._eventTypes = stream.eventTypes | {stream.eventType}
@@ -437,6 +440,12 @@ class Incoming(_Row):
         if self._held or said is None or came is None or said[0] == came[0]:
             return self._elsewhere
         return (said, came) if self.heardAt - self.describedAt >= LASTING else self._elsewhere
+
+    def unheard(self, now: float) -> float:
+        """Seconds that the first packet was waited for, in vain as yet; not those on hold."""
+        if self.firstAt is not None:
+            return 0.0
+        return self._unheard + (now - self.describedAt if self._waits else 0.0)
 
     @property
     def lost(self) -> int:

@@ -249,6 +249,7 @@ class MediaSession:
             describedAt=incoming.describedAt,
             elsewhere=incoming.elsewhere,
             pauses=incoming.pauses,
+            unheard=0.0 if self._clock is None else incoming.unheard(self._clock.seconds()),
         )
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ class MediaStats:
     packets that came after their turn to be played, as far as anybody listened. describedAt: when
     the present description came. elsewhere: what the SDP said, and from where packets came all the
     same for two seconds and more; None if they agreed. pauses: silences that the far end made on
-    purpose.
+    purpose. unheard: seconds that its first packet was waited for, off hold; 0 once it came.
     """
 
     packetsSent: int
@@ -38,3 +38,4 @@ class MediaStats:
     describedAt: float = float("-inf")
     elsewhere: tuple[Address, Address] | None = None
     pauses: int = 0
+    unheard: float = 0.0

@@ -54,9 +54,10 @@ class HoldAndTransfer(SoundCase):
 
     def test_heldFromTheStart(self) -> None:
         """By 0.0.0.0, as controllers of other people's calls do it (RFC 3725), for ever or not."""
-        call = self.answered(sdp(NOWHERE, 40000))
-        self.lab.advance(10.0)
-        self.assertSound(call)
+        for host, more in ((NOWHERE, ""), (self.alice.host, "a=inactive")):
+            call = self.answered(sdp(host, 40000, more=more))
+            self.lab.advance(10.0)
+            self.assertSound(call)
         call = self.answered(sdp(NOWHERE, 40000))
         self.lab.advance(3.0)
         call.reoffer(sdp(self.alice.host, 40000, version=2))

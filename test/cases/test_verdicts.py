@@ -179,6 +179,17 @@ class MediaVerdicts(VerdictCase):
         self.assertEqual([found.rule for found in event.verdict], ["foreign-media", "no-media"])
         self.assertStillWell()
 
+    def test_noRTPAndThenHold(self) -> None:
+        """To the end of the call: who hears nothing may try that."""
+        call = self.answered()
+        self.lab.advance(3.0)
+        for version, host in enumerate((self.alice.host, "0.0.0.0"), 2):  # held to its end
+            call.reoffer(sdp(host, 40000, version=version, more="a=inactive"))
+            self.lab.advance(3.0)
+        self.hangUp(call)
+        self.assertFound("no-media", "--rtp-ports", "--advertise")
+        self.assertStillWell()
+
     def test_oneWayFromSomeTimeOn(self) -> None:
         """A NAT that has forgotten the call."""
         call = self.speaking(3.0)

@@ -45,7 +45,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_soundCallHasNoFindings(self) -> None:
         """Nor has one that was never answered, or was over at once."""
-        silent = self.media(packetsReceived=0, packetsSent=0, latchedFrom=None)
+        silent = self.media(packetsReceived=0, packetsSent=0, latchedFrom=None, unheard=10.0)
         self.assertEqual(self.rules(), [])
         self.assertEqual(self.rules(answeredFor=None, stats=silent), [])
         self.assertEqual(self.rules(answeredFor=1.0, stats=silent), [])
@@ -88,11 +88,11 @@ class VerdictTests(SynchronousTestCase):
             self.assertEqual(self.rules(stats=stats), rules)
 
     def test_noMedia(self) -> None:
-        """Nothing came though it should have; not on a call that was held to its end."""
-        silent = self.media(packetsReceived=0, latchedFrom=None)
+        """Nothing came though it should have, for two seconds that were not on hold."""
+        silent = self.media(packetsReceived=0, latchedFrom=None, unheard=2.0)
         self.assertEqual(self.rules(stats=silent), ["no-media"])
-        self.assertEqual(self.rules(stats=silent, expected=False), [])
-        self.assertEqual(self.rules(stats=silent, mediaHost="0.0.0.0"), [])
+        self.assertEqual(self.rules(stats=silent, expected=False), ["no-media"])
+        self.assertEqual(self.rules(stats=replace(silent, unheard=1.9)), [])
         for count, rules in ((1, ["no-media"]), (50, ["foreign-media", "no-media"])):
             strays = replace(silent, dropped={"not the far end": count})
             self.assertEqual(self.rules(stats=strays), rules)
@@ -211,7 +211,7 @@ class TableTests(SynchronousTestCase):
 
     def wrong(self) -> Mapping[str, CallFacts]:
         """A call for each rule, in which just that goes wrong."""
-        silent = replace(SOUND_MEDIA, packetsReceived=0, latchedFrom=None)
+        silent = replace(SOUND_MEDIA, packetsReceived=0, latchedFrom=None, unheard=10.0)
         return {
             "no-ack": CallFacts(unacknowledged="no ACK came", signallingHost="198.51.100.20"),
             "app-failed": replace(SOUND, appError="Menu.up: KeyError: 'x'"),
