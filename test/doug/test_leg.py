@@ -261,7 +261,7 @@ class VerdictTests(LegTestCase):
         lab.advance(1.0)
         [finding] = app.last().verdict
         self.assertEqual(finding.rule, "no-media")
-        self.assertTrue(any("no RTP came at all" in line for line in lines))
+        self.assertTrue(any("no RTP came from the far end" in line for line in lines))
         app.returnResult(None)
         lab.assertNothingLeft()
 
