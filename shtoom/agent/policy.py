@@ -16,8 +16,6 @@ from shtoom.sip.sources import sourceOf
 RETRY_AFTER = (5, 30)
 """Seconds after which a caller may try again, drawn by chance so that not all return at once."""
 
-_LOOPBACK = ("127.", "::ffff:127.")  # the second by a socket of both families
-
 
 class CallPolicy:
     """The rules of one user agent.
@@ -49,7 +47,7 @@ class CallPolicy:
 
     def trusts(self, host: str) -> bool:
         """Is that source free of the limits of a source? host: an IP address."""
-        if not self.limitLoopback and (host.startswith(_LOOPBACK) or host == "::1"):
+        if not self.limitLoopback and (host.startswith("127.") or host == "::1"):
             return True
         return self.isTrunk(host)
 

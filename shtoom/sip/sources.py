@@ -10,16 +10,10 @@ import socket
 
 
 def sourceOf(host: str) -> str:
-    """An IPv4 address is one, also as a socket of both families writes it (::ffff:192.0.2.1).
-
-    Of IPv6 it is the /64, since one customer has so many addresses at least. host: an IP address.
+    """An IPv4 address is one; of IPv6 the /64 is, since one customer has so many addresses at
+    least. host: an IP address.
     """
     if ":" not in host:
         return host
-    address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    if address[:12] == _MAPPED:
-        return socket.inet_ntop(socket.AF_INET, address[12:])
-    return f"{socket.inet_ntop(socket.AF_INET6, address[:8] + bytes(8))}/64"
-
-
-_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 2.5.5.2
+    network = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]
+    return f"{socket.inet_ntop(socket.AF_INET6, network + bytes(8))}/64"

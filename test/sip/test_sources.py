@@ -20,8 +20,3 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual(sourceOf("2001:db8::1"), sourceOf("2001:DB8:0:0:ffff::2"))
         self.assertEqual(sourceOf("fe80::1%eth0"), sourceOf("fe80::2"))
         self.assertNotEqual(sourceOf("2001:db8::1"), sourceOf("2001:db8:0:1::1"))
-
-    def test_anIPv4AddressAsASocketOfBothFamiliesWritesIt(self) -> None:
-        """They are not all one /64."""
-        self.assertEqual(sourceOf("::ffff:192.0.2.1"), "192.0.2.1")
-        self.assertEqual(sourceOf("::FFFF:c000:201"), "192.0.2.1")
