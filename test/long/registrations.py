@@ -6,8 +6,8 @@ A whole server in virtual time. So many phones register with digest, each from a
 own, and an hour later have run out; so many trunks register, and are taken away; both twice. Prints
 for each number the bytes of one (all that Python has allocated, by tracemalloc), what is left of it
 afterwards (tables keep their size), and the processor time of the longest second while they are
-there (tracemalloc makes it longer). Ends with 0 if all were registered and the second time adds less than
-a tenth of what they take.
+there (tracemalloc makes it longer). Ends with 0 if all were registered and the second time adds
+less than a tenth of what they take.
 
 Lives here: that run. Not here: calls (test.long.transports).
 """
