@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from doug.events import CallEndedEvent
 from doug.settings import Settings
 from doug.trunks import Trunk
-from test.cases.actor import DOUG
+from test.cases.actor import DOUG, sdp
 from test.cases.case import FieldCase
 from test.cases.media import assertGapless
 from test.doug.forging import BODY, METHODS, request
@@ -120,6 +120,34 @@ class FloodCases(FieldCase):
         self.lab.network.observers.append(lambda data, source, to: answers.append(data))
         self.lab.advance(0.1)
         self.assertEqual(Counter(data[:11] for data in answers), {b"SIP/2.0 200": 300})
+
+
+class IPv6Cases(FieldCase):
+    """A source that has a network of addresses."""
+
+    settings = Settings(maxEarlyCalls=20)
+    server = ("2001:db8::10", 5060)
+    people = {
+        "alice": ("2001:db8::20", 40000),
+        "bob": ("2001:db8::21", 41000),
+        "trunk": ("2001:db8::30", 30000),
+        "mallory": ("2001:db8::99", 50000),
+    }
+    visitor = "2001:db8::1:99"
+
+    def test_callsOfOneNetworkThatAreNeverAcknowledged(self) -> None:
+        """Each from another address: half of the early calls at most, so that others ring."""
+        answers: Counter[bytes] = Counter()
+        self.lab.network.observers.append(lambda data, *way: answers.update([data[:11]]))
+        for number in range(30):
+            host = f"2001:db8:0:1::{number:x}"
+            data = request("INVITE", number, f"[{host}]", body=sdp(host, 50000))
+            send = self.lab.network.send
+            self.lab.reactor.callLater(number / 50, send, data, (host, 5060), self.server)
+        self.lab.advance(0.7)
+        self.assertEqual(answers[b"SIP/2.0 180"], 10)
+        self.assertLogged("others than 2001:db8:0:1::/64")
+        self.ringing(actor=self.bob)
 
 
 class TrunkCases(FieldCase):
