@@ -295,6 +295,50 @@ class Stays(Dials):
         note("keys.txt", event.digits)
 
 
+class DialsAll(VoiceApp):
+    """Refuses who calls and dials all `users` (A B C) of `host` instead, all at once.
+
+    Each that answers is heard for `listen` seconds, into USER.wav, and hung up on. dialled.txt
+    tells of each.
+    """
+
+    users = host = ""
+    listen = "0.8"
+
+    def __start__(self) -> Any:
+        return [(CallStartedEvent, self.dial)]
+
+    def dial(self, event: Any) -> Any:
+        event.getLeg().rejectCall(UserBusy())
+        self.dialled = {
+            self.placeCall(f"sip:{user}@{self.host}", timeout=20.0): user
+            for user in self.users.split()
+        }
+        return [
+            (CallAnsweredEvent, self.answered),
+            (TimeoutEvent, self.heard),
+            (CallRejectedEvent, self.over),
+            (CallEndedEvent, self.over),
+            (Event, IGNORE_EVENT),
+        ]
+
+    def answered(self, event: Any) -> Any:
+        user = self.dialled[event.getLeg()]
+        note("dialled.txt", f"{user} answered")
+        event.getLeg().mediaRecord(f"{user}.wav")
+        self.setTimer(float(self.listen), event.getLeg())
+
+    def heard(self, event: Any) -> Any:
+        event.getTimer().data.hangupCall()
+
+    def over(self, event: Any) -> Any:
+        user = self.dialled.pop(event.getLeg(), "")
+        if user:
+            note("dialled.txt", f"{user} over: {event.reason}")
+        if not self.dialled:
+            self.returnResult("all over")
+
+
 class Connect(Answering):
     """Dials `target` for its caller and connects the two."""
 

@@ -12,26 +12,43 @@ from pathlib import Path
 
 from test.peers.peers import HERE, HOST, Process, freePort, isBound, render, waitFor, writeTone
 
+UNBOUND = -2
+"""As its port of TLS: it opens connections, and takes none."""
+
 CODECS = (("PCMU", 8000), ("PCMA", 8000))
 
 
 class Linphone(Process):
     """linphonec 5.1, headless: its microphone is a tone of 440 Hz, what it hears is in heard.wav.
 
-    user, password: its account at `registrar` (HOST:PORT); without them it registers nowhere. It
-    answers by itself.
+    user, password: its account at `registrar` (HOST:PORT, over `transport`); without them it
+    registers nowhere. ca: whose certificates it believes over TLS. It answers by itself.
+
+    A registration whose connection is gone is made anew at once; if nobody is there yet, after
+    `retry` seconds, which are 60 if nobody sets them.
     """
 
     program, package = "linphonec", "linphone-cli"
     stdin = subprocess.PIPE
     readySeconds = 25.0  # one as a rule; once 12 on a machine that had much to do
 
-    def __init__(self, user: str, *, password: str = "", registrar: str = "") -> None:
+    def __init__(
+        self,
+        user: str,
+        *,
+        password: str = "",
+        registrar: str = "",
+        transport: str = "udp",
+        ca: Path | None = None,
+        retry: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.user = user
         self.port = freePort()
         rtp = freePort(even=True, run=8)
         self.uri = f"sip:{user}@{HOST}:{self.port}"
-        self._account = f"register sip:{user}@{registrar} sip:{registrar} {password}"
+        way = f"sip:{registrar};transport={transport}"
+        self._account = f"register sip:{user}@{registrar} {way} {password}"
         self._microphone = writeTone(self.dir / "mic.wav", 440, 30)
         # without this folder its database cannot be opened, and it has no SIP port at all
         (self.dir / ".local/share/linphone").mkdir(parents=True)
@@ -45,6 +62,9 @@ class Linphone(Process):
             PORT=self.port,
             HOST=HOST,
             USER=user,
+            TLS_PORT=UNBOUND if transport == "tls" else 0,
+            CA_LINE=f"root_ca={ca}" if ca else "",
+            RETRY_MS=round(retry * 1000),
             MEDIAENC="none",
             RTP_FIRST=rtp,
             RTP_LAST=rtp + 7,

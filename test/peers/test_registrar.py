@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -47,15 +48,16 @@ class RegistrarTests(SynchronousTestCase):
         self.configuration.write_text(CONFIGURATION.format(folder=self.folder))
         self.port, self.tcp = freePort(), freePort()
 
-    def doug(self, *args: str) -> Doug:
+    def doug(self, *args: str, app: str = APP) -> Doug:
         """The server, at the same ports each time."""
+        target = [f"--args=target=sip:alice@{HOST}:{self.port}"] if app is APP else []
         doug = Doug(
-            APP,
+            app,
             port=self.port,
             args=[
                 f"--config={self.configuration}",
                 f"--listen=tcp:{HOST}:{self.tcp}",
-                f"--args=target=sip:alice@{HOST}:{self.port}",
+                *target,
                 *args,
             ],
         )
@@ -178,3 +180,78 @@ class RegistrarTests(SynchronousTestCase):
         results = doug.dir / "dialled.txt"
         waitFor("the end", lambda: results.exists() and "ended: " in results.read_text(), 8.0)
         self.assertIn("answered\n", results.read_text())
+
+    def test_allPhonesOverAllTransportsAndARestart(self) -> None:
+        """Six phones register, are called and heard; Doug is restarted; they are called again.
+
+        What each does when its connection is gone: linphone makes a new one and registers over it,
+        so it is called once it has. baresip 1.0 does nothing until its registration is due, after
+        54 of its 60 seconds; until then it is reached at the port that it listens at, over TLS only
+        as Doug believes the phone's own certificate (--tls-ca). Over UDP there is nothing to lose.
+        """
+        if why := Linphone.missing():
+            self.skipTest(why)
+        tls = freePort()
+        certificate, key = makeCertificate(self.folder, HOST)  # linphone looks at DNS names alone
+        ports = {"udp": self.port, "tcp": self.tcp, "tls": tls}
+        phones: dict[str, Baresip | Linphone] = {}
+        for kind, port in ports.items():
+            for maker in (Baresip, Linphone):
+                user = f"{maker.__name__.lower()}-{kind}"
+                phone = phones[user] = maker(
+                    user,
+                    registrar=f"{HOST}:{port}",
+                    password="a-secret",
+                    transport=kind,
+                    ca=certificate,
+                )
+                self.addCleanup(phone.stop)
+                with self.configuration.open("a") as configuration:
+                    configuration.write(f'[phone.{user}]\npassword = "a-secret"\n')
+        arguments = (
+            f"--listen=tls:{HOST}:{tls}",
+            f"--certificate={certificate}",
+            f"--private-key={key}",
+            f"--tls-ca={phones['baresip-tls'].dir / 'cert.pem'}",
+            f"--args=users={' '.join(phones)}",
+            f"--args=host={HOST}:{self.port}",
+        )
+        doug = self.doug(*arguments, app="test.peers.apps.DialsAll")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(registers, phones.values()))
+        self.allAreCalled(doug, list(phones))
+        doug.stop()
+        doug = self.doug(*arguments, app="test.peers.apps.DialsAll")
+        for user in ("linphone-tcp", "linphone-tls"):
+            doug.waitLog(f"{user} is registered at", 10.0)
+        self.allAreCalled(doug, list(phones))
+        with ThreadPoolExecutor() as pool:  # while there is somebody to unregister at
+            list(pool.map(lambda phone: phone.stop(), phones.values()))
+        self.assertNotIn("Traceback", doug.log())
+
+    def allAreCalled(self, doug: Doug, users: list[str]) -> None:
+        """DialsAll dials them; each answers, is heard, and is hung up on."""
+        self.trigger(doug)
+        results = doug.dir / "dialled.txt"
+
+        def words() -> str:
+            return results.read_text() if results.exists() else ""
+
+        waitFor("all ends", lambda: words().count(" over: ") == len(users), 25.0)
+        self.assertEqual(
+            sorted(line for line in words().splitlines() if "answered" in line),
+            sorted(f"{user} answered" for user in users),
+        )
+        for user in users:
+            heard = readSound(doug.dir / f"{user}.wav")
+            shares = [toneShare(heard[at : at + 1600], 440) for at in range(0, len(heard), 800)]
+            self.assertGreater(max(shares), 0.9, user)
+
+
+def registers(phone: Baresip | Linphone) -> None:
+    """It starts, until the registrar has said 200."""
+    phone.start()
+    if isinstance(phone, Linphone):
+        phone.register()
+    else:
+        phone.waitRegistered(10.0)
