@@ -274,6 +274,8 @@ def _schemes(values: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
     """Scheme in lower case and parameters of each challenge; a comma parts both kinds."""
     found: list[tuple[str, dict[str, str]]] = []
     for value in values:
+        if "\0" in value:  # what is challenged with it would have to be sent back
+            raise MalformedMessage("challenge", "no NUL", "one")
         for item in splitCommas(value, "challenge"):
             param = _PARAM.match(item)
             if param is None:

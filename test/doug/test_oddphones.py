@@ -85,7 +85,7 @@ class OddPhoneTests(FieldCase):
 
     def test_aChallengeOfSuchOctetsIsAnsweredOrNot(self) -> None:
         """A call of ours with a password: again with an answer, or its end with a reason."""
-        for octet in ("\udcff", "\udcc3", "\x1b"):
+        for octet in ("\udcff", "\udcc3", "\x1b", "\0"):
             for place in ("realm", "nonce", "opaque", "algorithm", "qop", "stale"):
                 values = {"realm": "r", "nonce": "n", "opaque": "o", "algorithm": "MD5"} | {
                     "qop": "auth",

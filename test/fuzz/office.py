@@ -37,11 +37,12 @@ CODES = (
 )
 NUMBERS = (b"0", b"1", b"60", b"120", b"3600", b"-1", b"99999999999", b"x", b"5 (later);duration=3")
 ALGORITHMS = (b"MD5", b"MD5", b"SHA-256", b"MD5-sess", b"SHA-512-256", b"token")
-QOPS = (b'"auth"', b'"auth,auth-int"', b'"auth-int"', b"auth", b'""')
+QOPS = (b"auth", b"auth", b"auth,auth-int", b"auth-int", b"token", b"")
 PATHS = (
     *(b"<sip:edge.invalid;lr>", b"<sip:198.18.9.9;lr;ob>, <sip:[2001:db8::1];lr>", b"<sips:e;lr>"),
     *(b"<tel:+1>", b"sip:e", b"<sip:e;x=\0>", b'"\xff" <sip:e;lr>'),
 )
+OCTETS = (b"\0", b"\xff", b"\xc3", b"\x1b", b"\xed\xa0\x80", b"\xd9\xa3", b'"', b"\\")
 EXPIRES = (b"60", b"600", b"3600", b"0", b"1", b"99999999999", b"x")
 
 
@@ -122,8 +123,8 @@ class OfficeGenerator(Generator):
             b"%s sip:doug SIP/2.0" % method,
             b"Via: SIP/2.0/UDP %s:5060;branch=z9hG4bKoffice%d;rport" % (host, self._made),
             b"Max-Forwards: 70",
-            b"From: <sip:%s@doug>;tag=1" % user,
-            b"To: <sip:%s@doug>" % user,
+            b"From: %s<sip:%s@doug>;tag=1" % (self._name(), user),
+            b"To: %s<sip:%s@doug>" % (self._name(), user),
             b"Call-ID: office%d%s" % (chance.randrange(6), host),
             b"CSeq: %d %s" % (self._made, method),
             b"Contact: " + contact,
@@ -137,6 +138,11 @@ class OfficeGenerator(Generator):
             body = self.peers.description()
             lines.append(b"Content-Type: application/sdp")
         return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + b"\r\n\r\n" + body
+
+    def _name(self) -> bytes:
+        """What stands before an address."""
+        chance = self._chance
+        return b'"%s" ' % odd(chance, b"A") if chance.random() < 0.1 else b""
 
     def _credentials(self, start: bytes, user: bytes, nonce: bytes) -> bytes:
         """Right ones; of some an odd value is a part, and is signed with the rest."""
@@ -152,7 +158,7 @@ class OfficeGenerator(Generator):
         }
         if chance.random() < 0.15:
             name = chance.choice(tuple(values))
-            values[name] = mutated(chance, values[name], BYTES, 1)[:2000]
+            values[name] = odd(chance, values[name])
         ours = PASSWORDS.get(values["username"], b"?")
         first = _hash(values["username"], values["realm"], ours)
         second = _hash(start.partition(b" ")[0], values["uri"])
@@ -177,7 +183,11 @@ class OfficeGenerator(Generator):
         if request.startswith(b"INVITE") and chance.random() < 0.6:
             return self.peers.response(request)
         code = chance.choice(CODES)
-        lines = [b"SIP/2.0 %d Whatever\r\n" % code, *answerTo(request)]
+        copied = answerTo(request)
+        if chance.random() < 0.2:  # where the server is seen
+            seen = b";received=%s;rport=%s" % (odd(chance, b"192.0.2.10"), odd(chance, b"5060"))
+            copied = copied.replace(b";rport", seen, 1)
+        lines = [b"SIP/2.0 %d Whatever\r\n" % code, copied]
         contact = _CONTACT.search(request)
         if code == 200 and contact is not None:
             more = chance.choice((b"", b";expires=%s" % chance.choice(EXPIRES), b", <sip:a@b>"))
@@ -196,20 +206,34 @@ class OfficeGenerator(Generator):
         return b"".join(lines) + b"Content-Length: 0\r\n\r\n"
 
     def _challenge(self) -> bytes:
+        """Of some an odd value is a part, which is to come back in the answer."""
         chance = self._chance
-        return b'Digest realm="r", nonce="%d", qop=%s, algorithm=%s, stale=%s, opaque="o"' % (
-            chance.randrange(50),
-            chance.choice(QOPS),
-            chance.choice(ALGORITHMS),
-            chance.choice((b"true", b"false")),
-        )
+        values = {
+            b"realm": b"r",
+            b"nonce": b"%d" % chance.randrange(50),
+            b"opaque": b"o",
+            b"qop": chance.choice(QOPS),
+            b"algorithm": chance.choice(ALGORITHMS),
+            b"stale": chance.choice((b"true", b"false")),
+        }
+        if chance.random() < 0.3:
+            name = chance.choice(tuple(values))
+            values[name] = odd(chance, values[name])
+        return b"Digest " + b", ".join(b'%s="%s"' % pair for pair in values.items())
 
 
-def answerTo(request: bytes) -> list[bytes]:
+def odd(chance: Random, value: bytes) -> bytes:
+    """Something that it should not be."""
+    if chance.random() < 0.5:
+        return value + chance.choice(OCTETS)
+    return mutated(chance, value, BYTES, 1)[:2000]
+
+
+def answerTo(request: bytes) -> bytes:
     """The lines that an answer has of its request, with a To tag."""
     head = b"".join(_COPIED.findall(request.partition(b"\r\n\r\n")[0] + b"\r\n"))
     # No template: Python keeps those of re.sub, and memory is looked at.
-    return [_TO.sub(lambda to: to[0] if b";tag=" in to[0] else to[0] + b";tag=trunk", head)]
+    return _TO.sub(lambda to: to[0] if b";tag=" in to[0] else to[0] + b";tag=trunk", head)
 
 
 def _hash(*parts: bytes) -> bytes:

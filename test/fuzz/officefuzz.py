@@ -86,8 +86,9 @@ class OfficeFuzz(SIPFuzz):
         """The trunk is as it should be while checks are made."""
         super().heard(data, destination)
         if self._isHonest and destination[0] == TRUNK[0] and data[:3] in (b"REG", b"OPT"):
-            lines = [b"SIP/2.0 200 OK\r\n", *answerTo(data), b"Expires: 60\r\n"]
-            answer = b"".join(lines) + b"Content-Length: 0\r\n\r\n"
+            answer = b"SIP/2.0 200 OK\r\n%sExpires: 60\r\nContent-Length: 0\r\n\r\n" % answerTo(
+                data
+            )
             self.lab.network.send(answer, TRUNK, (SERVER, 5060))
 
     def assertWell(self) -> None:
