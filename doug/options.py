@@ -48,6 +48,14 @@ from shtoom.sip.trace import parseSubject
 
 T = TypeVar("T")
 
+REPEATABLE = frozenset(
+    (
+        *("app", "listen", "args", "dougargs", "max-calls", "register", "trace-sip"),
+        *("dial-out", "ws-origin", "allow", "deny"),
+    )
+)
+"""Options that may be given several times; of others a file says one value."""
+
 
 class Options(usage.Options):
     """A command line, read; UsageError names the option, what is wrong and what would be right."""
@@ -424,6 +432,9 @@ class Options(usage.Options):
         if isFlag != isinstance(given.value, bool):
             wanted = "true or false" if isFlag else "a text or a number"
             raise usage.UsageError(f"{given.where}: {given.name}: wanted {wanted}")
+        before = self.places.get((given.name, None))
+        if before is not None and given.name not in REPEATABLE:
+            raise usage.UsageError(f"{given.where}: {given.name}: said already at {before}")
         apps, args = set(self.apps), set(self.args)
         try:
             if not isFlag:

@@ -104,6 +104,15 @@ class MistakeTests(PlacesCase):
         for line in ('certificate = ""', 'tls-ca = "a\\u0000b"', 'registrations = "a\\nb"'):
             self.assertTrue(self.mistake(f"{HEAD}{line}\n").startswith(self.at(5)), line)
 
+    def test_oneValueTwice(self) -> None:
+        """In a list, or in two tables; but for options that may be repeated."""
+        said = self.mistake(f"{HEAD}max-legs = [3, 4]\n")
+        self.assertEqual(said, self.at(5, f"max-legs: said already at {self.path}, line 5"))
+        said = self.mistake(f"{HEAD}max-legs = 3\n[limits]\nmax-legs = 3\n")
+        self.assertEqual(said, self.at(7, f"max-legs: said already at {self.path}, line 5"))
+        self.settings(f'{HEAD}[limits]\nmax-calls = [3, "menu=2"]\n')
+        self.settings(f'{HEAD}dial-out = ["*.example.com", "1@192.0.2.1"]\n')
+
     def test_deepNesting(self) -> None:
         with self.assertRaises(SystemExit) as caught:
             self.options(f"{HEAD}x = {'[' * 3000}\n")
