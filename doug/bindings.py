@@ -22,7 +22,7 @@ from shtoom.agent.registrar import Binding
 
 __all__ = ["BindingStore", "trouble"]
 
-_KEPT = 9  # fields of a Binding: the last one is of a connection, which ends with the process
+_OLDEST = 9  # fields of a Binding that every version has kept
 _TABLE = "CREATE TABLE IF NOT EXISTS bindings (user TEXT PRIMARY KEY, devices TEXT NOT NULL)"
 
 
@@ -139,7 +139,7 @@ class BindingStore:
                 if bindings:
                     database.execute(
                         "INSERT OR REPLACE INTO bindings VALUES (?, ?)",
-                        (user, json.dumps([binding[:_KEPT] for binding in bindings])),
+                        (user, json.dumps([_fields(binding) for binding in bindings])),
                     )
                 else:
                     database.execute("DELETE FROM bindings WHERE user = ?", (user,))
@@ -151,9 +151,15 @@ class BindingStore:
             yield database
 
 
+def _fields(binding: Binding) -> list[Any]:
+    """As they are kept: without the connection, which ends with the process."""
+    return [*binding[:_OLDEST], binding.device]
+
+
 def _binding(fields: list[Any]) -> Binding:
-    contact, until, callID, number, q, path, transport, host, port = fields[:_KEPT]
+    contact, until, callID, number, q, path, transport, host, port = fields[:_OLDEST]
     return Binding(
         str(contact), float(until), str(callID), int(number), float(q),
         tuple(map(str, path)), str(transport), str(host), int(port),
+        device="".join(map(str, fields[_OLDEST : _OLDEST + 1])),
     )  # fmt: skip

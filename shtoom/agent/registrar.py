@@ -52,7 +52,8 @@ class Binding(NamedTuple):
     REGISTER that made it. q: how much it is liked, 0 to 1. path: the way there (RFC 3327), topmost
     first. transport, host, port: where it registered from; requests go there, back over its flow
     (RFC 5626), since few phones are reached otherwise. flow: the number of the connection that it
-    came over, if the device has opened one, else 0; GONE for one of before a restart.
+    came over, if the device has opened one, else 0; GONE for one of before a restart. device: what
+    tells the device from others wherever it registers from (see _device), "" for nothing.
     """
 
     contact: str
@@ -65,6 +66,7 @@ class Binding(NamedTuple):
     host: str
     port: int
     flow: int = 0
+    device: str = ""
 
     def places(self, flowOf: Callable[[Address], int]) -> list[Address]:
         """Its flow, then the port that it says it listens at, on the same host.
@@ -223,18 +225,22 @@ class Registrar:
         if len(named) > phone.maxContacts + SPARE:  # before any of them is read
             return self._tooMany(request, peer, phone)
         known = {placeOf(parseURI(binding.contact)): binding for binding in before}
-        after = dict(known)
+        after, made = dict(known), dict[tuple[str | None, str, int, str], Binding]()
         for contact in request.contacts:
             seconds, place = _expires(request, contact), placeOf(contact.uri)
             if 0 < seconds < SHORTEST:
                 return request.respond(423, headers=(("Min-Expires", str(SHORTEST)),))
-            if place in known and self._outOfOrder(request, known[place]):
-                return request.respond(500, "CSeq out of order")
-            after.pop(place, None)
+            device = _device(request, contact)
+            elsewhere = [p for p, b in known.items() if device and b.device == device]
+            for old in (place, *elsewhere):
+                if old in known and self._outOfOrder(request, known[old]):
+                    return request.respond(500, "CSeq out of order")
+                after.pop(old, None)
+            made.pop(place, None)
             if seconds:
-                made = self._binding(request, peer, contact, min(seconds, LONGEST))
-                made.check()
-                after[place] = made
+                made[place] = self._binding(request, peer, contact, min(seconds, LONGEST))
+                made[place].check()
+        after |= made
         if len(after) > phone.maxContacts:
             return self._tooMany(request, peer, phone)
         return self._done(request, user, before, list(after.values()))
@@ -270,6 +276,7 @@ class Registrar:
             host=host,
             port=port,
             flow=peer.transport.flow(peer.address),
+            device=_device(request, contact),
         )
 
     def _keep(self, user: str, bindings: list[Binding]) -> None:
@@ -404,6 +411,16 @@ def _expires(request: Request, contact: NameAddress | None) -> int:
         if digits.isascii() and digits.isdigit():
             return min(int(digits[:10]), 2**31)
     return USUAL
+
+
+def _device(request: Request, contact: NameAddress) -> str:
+    """The device and which of its ways it is (RFC 5626 6); "" if it does not say.
+
+    One that does not number its ways has one in each row of REGISTER (10.2: one Call-ID). Without
+    that, a phone whose connection breaks now and then has soon more places than it may.
+    """
+    instance = contact.param("+sip.instance")
+    return f"{instance} {contact.param('reg-id') or request.callID}" if instance else ""
 
 
 def _liking(text: str | None) -> float:

@@ -272,6 +272,47 @@ class RegistrarTests(SynchronousTestCase):
         self.assertEqual(response.code, 403)
         self.assertEqual(sorted(self.where()), ["sip:alice@h1", "sip:alice@h2"])
 
+    def test_RFC5626_6_aDeviceIsOneFromWhereverItComes(self) -> None:
+        """linphone over TCP: each time its connection breaks it comes from another port.
+
+        The next REGISTER of one row tells that it is the same (10.2: one Call-ID), in whatever row
+        if it numbers its ways (reg-id). Its old place is nobody's any more.
+        """
+        for reg, callIDs in (("", "ccc"), (";reg-id=1", "def")):
+            for port, callID in enumerate(callIDs, 40001):
+                contact = f"<sip:alice@192.0.2.7:{port};transport=tcp>"
+                instance = f';+sip.instance="<urn:uuid:1>"{reg}'
+                response = self.register(contact + instance, callID=callID)
+                self.assertEqual(response.code, 200)
+                self.assertEqual(self.where()[-1], contact[1:-1])
+            self.assertEqual(len(self.where()), 1, reg)
+            self.registrar = self.build()  # kept over a restart, too
+            response = self.register(f"<sip:alice@192.0.2.7:40009>{instance}", callID=callID)
+            self.assertEqual(self.where(), ["sip:alice@192.0.2.7:40009"])
+            self.assertEqual(self.register("*", Expires="0").code, 200)
+
+    def test_RFC5626_6_aDeviceWithTwoWaysIsReachedByBoth(self) -> None:
+        """Those of one REGISTER, those of two reg-ids, and those of two rows without one."""
+        device = '+sip.instance="<urn:uuid:1>"'
+        for first, second in (
+            (("<sip:alice@h1>;" + device, "<sip:alice@h2>;" + device), ()),
+            ((f"<sip:alice@h1>;{device};reg-id=1",), (f"<sip:alice@h2>;{device};reg-id=2",)),
+            (("<sip:alice@h1>;" + device,), ("<sip:alice@h2>;" + device,)),
+            (("<sip:alice@h1>",), ("<sip:alice@h2>",)),
+        ):
+            self.register(*first, callID="one")
+            if second:
+                self.register(*second, callID="two")
+            self.assertEqual(sorted(self.where()), ["sip:alice@h1", "sip:alice@h2"])
+            self.register("*", Expires="0", callID="three")
+
+    def test_RFC5626_6_anOldRequestDoesNotBringTheOldPlaceBack(self) -> None:
+        """10.3 step 7, of a device: what comes late is of before."""
+        device = '+sip.instance="<urn:uuid:1>"'
+        self.register("<sip:alice@h2>;" + device, number=5)
+        self.assertEqual(self.register("<sip:alice@h1>;" + device, number=4).code, 500)
+        self.assertEqual(self.where(), ["sip:alice@h2"])
+
     def test_thousandsOfContactsAreNotRead(self) -> None:
         """No more than may be there, and some of before that are taken back."""
         kept = [f"<sip:alice@h{n}>;expires=600" for n in range(2)]

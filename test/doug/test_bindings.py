@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,21 @@ class BindingStoreTests(SynchronousTestCase):
         self.store.save("alice", [HOME._replace(transport="TCP", flow=7)])
         self.work()
         self.assertEqual(self.again(), {"alice": [HOME._replace(transport="TCP")]})
+
+    def test_theDeviceIsKept(self) -> None:
+        """What an older version has kept tells of none."""
+        phone = HOME._replace(device='"<urn:uuid:1>" 1')
+        self.store.save("alice", [phone])
+        self.store.save("bob", [HOME])
+        self.work()
+        self.assertEqual(self.again(), {"alice": [phone], "bob": [HOME]})
+        with closing(sqlite3.connect(self.path)) as database, database:
+            (devices,) = database.execute(
+                "SELECT devices FROM bindings WHERE user = 'alice'"
+            ).fetchone()
+            old = json.dumps([fields[:9] for fields in json.loads(devices)])
+            database.execute("UPDATE bindings SET devices = ? WHERE user = 'alice'", (old,))
+        self.assertEqual(self.again(), {"alice": [HOME], "bob": [HOME]})
 
     def test_theLastOneCounts(self) -> None:
         for bindings in ([HOME], [AWAY], [HOME, AWAY], []):
