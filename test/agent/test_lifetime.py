@@ -22,7 +22,6 @@ class LifetimeTests(AgentTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
 
