@@ -26,12 +26,15 @@ _LENGTH = re.compile(rb"^Content-Length:[^\r]*", re.MULTILINE | re.IGNORECASE)
 
 
 class Generator:
-    """Makes messages. heard() is to be told what the server says, so that they fit its calls."""
+    """Makes messages. heard() is to be told what the server says, so that they fit its calls.
 
-    def __init__(self, seed: int) -> None:
+    hosts: where some of those who call are.
+    """
+
+    def __init__(self, seed: int, hosts: tuple[str, ...] = ()) -> None:
         self._rng = Random(f"messages {seed}")
         self._corpus = corpusMessages()
-        self.peers = Peers(Random(f"peers {seed}"))
+        self.peers = Peers(Random(f"peers {seed}"), hosts)
 
     def heard(self, data: bytes, destination: Address) -> None:
         """A message of the server's."""

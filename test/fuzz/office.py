@@ -23,6 +23,8 @@ PASSWORDS = PHONES | {b"pbx": b"secret"}
 """pbx: a trunk that is told by its password."""
 HOSTS = tuple(f"198.18.0.{number}" for number in range(1, 21))
 """Where phones are: few, since a nonce is of use to one host only."""
+STREAMED = HOSTS[:3]
+"""Of these the ones that come over TCP; some who call do, too."""
 
 _USERS = (*PASSWORDS, b"pbx", b"nobody")
 _ASKED = re.compile(rb"(REGISTER|INVITE|OPTIONS|BYE|CANCEL) ")
@@ -53,7 +55,7 @@ class OfficeGenerator(Generator):
     """
 
     def __init__(self, seed: int) -> None:
-        super().__init__(seed)
+        super().__init__(seed, STREAMED)
         self._chance = Random(f"office {seed}")
         self._nonces: dict[str, bytes] = {}
         self._asked: deque[bytes] = deque(maxlen=6)

@@ -20,7 +20,7 @@ from shtoom.agent.registrar import Binding
 from shtoom.agent.registrar import Phone as Known
 from shtoom.agent.registration import Registration, RegistrationState
 from shtoom.sip.uri import parseURI
-from test.fuzz.office import HOSTS, PHONES, TRUNK, OfficeGenerator, answerTo
+from test.fuzz.office import PHONES, STREAMED, TRUNK, OfficeGenerator, answerTo
 from test.fuzz.peers import SERVER, Address
 from test.fuzz.sipfuzz import SIPFuzz
 from test.fuzz.wires import Wires
@@ -62,7 +62,7 @@ class OfficeFuzz(SIPFuzz):
         self.office = OfficeGenerator(seed)
         self._isHonest = False
         super().__init__(seed, self.office)
-        self.wires = Wires(self.lab, HOSTS[:3], Random(f"wires {seed}"), self.heard)
+        self.wires = Wires(self.lab, STREAMED, Random(f"wires {seed}"), self.heard)
         self._carol = self.lab.phone("carol")
         self._registration = Registration(
             self._carol.agent,

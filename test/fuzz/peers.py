@@ -118,11 +118,11 @@ class Peers:
 
     heard() is to be called with what the server sends to them; next() makes a valid message, each
     time another, that fits what was heard: requests, repeats, ACKs, responses. media: ports of the
-    server that were in its descriptions, the last few.
+    server that were in its descriptions, the last few. hosts: where some of them are, if any.
     """
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: Random, hosts: tuple[str, ...] = ()) -> None:
+        self._rng, self._hosts = rng, hosts
         self._talks: deque[Talk] = deque(maxlen=TALKS)
         self._byID: dict[bytes, Talk] = {}
         self._owed: deque[tuple[str, Talk | bytes, Address]] = deque(maxlen=40)
@@ -277,6 +277,8 @@ class Peers:
     def _place(self) -> Address:
         """Of the addresses of RFC 2544; as many as keep the rate of each low."""
         rng = self._rng
+        if self._hosts and rng.random() < 0.3:
+            return rng.choice(self._hosts), 5060
         return f"198.18.{rng.randrange(256)}.{rng.randrange(1, 255)}", rng.randrange(1024, 60000)
 
     def _word(self) -> str:
