@@ -27,8 +27,8 @@ MOST_USERS = 20
 MINUTE, BARRED = 60.0, 300.0
 """Seconds that a refusal counts, and that who has too many of them is not heard."""
 
-MOST_SOURCES = 10_000
-"""Sources whose refusals are remembered."""
+MOST_SOURCES, LONGEST_USER = 10_000, 60
+"""Sources whose refusals are remembered, and how many characters of each user."""
 
 _LOOKED_AT = 4096  # bytes of a message: a User-Agent stands before that
 
@@ -99,8 +99,9 @@ class Scanners:
             return
         now, source = self._seconds(), sourceOf(host)
         tried = self._tried.pop(source, {})
-        tried.pop(user, None)
-        tried[user] = now
+        name = user[:LONGEST_USER]
+        tried.pop(name, None)
+        tried[name] = now
         self._tried[source] = tried = {u: at for u, at in tried.items() if now - at < MINUTE}
         if len(self._tried) > MOST_SOURCES:
             del self._tried[next(iter(self._tried))]

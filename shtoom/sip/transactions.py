@@ -43,6 +43,7 @@ from shtoom.sip.quietlog import QuietLog
 from shtoom.sip.reason import reasonHeader
 from shtoom.sip.runner import Runner
 from shtoom.sip.server import NonInviteServerTransaction
+from shtoom.sip.shown import shown
 from shtoom.sip.states import State
 from shtoom.sip.timers import Timers
 from shtoom.sip.transport import Peer, defaultPort, markReceived, responseAddress
@@ -357,7 +358,7 @@ class TransactionLayer:
             self._respondAnyway(transaction, 400, str(e)[:LONGEST_REASON])
         except Exception as e:
             self._quietLog.failure(
-                type(e).__name__, "a {method} failed", Failure(), method=request.method
+                type(e).__name__, "a {method} failed", Failure(), method=shown(request.method)
             )
             self._respondAnyway(transaction, 500, None)
 

@@ -8,7 +8,7 @@ from doug.settings import Settings
 from doug.trunks import Trunk
 from shtoom.agent.registrar import Phone
 from shtoom.sip.digest import Answering, parseChallenges
-from shtoom.sip.scanners import SCANNERS
+from shtoom.sip.scanners import LONGEST_USER, SCANNERS
 from test.cases.actor import Actor
 from test.cases.case import FieldCase
 
@@ -114,6 +114,15 @@ class DictionaryTests(FieldCase):
         self.assertTrue(scanners.isOne(b"OPTIONS", "2001:db8::beef"))
         self.assertFalse(scanners.isOne(b"OPTIONS", "2001:db8:0:1::1"))
         self.assertEqual(scanners.counts["barred"], 1)
+
+    def test_ofLongNamesTheBeginningIsKept(self) -> None:
+        """Ten thousand sources with twenty names of 8 KB each would be 1.6 GB."""
+        scanners = self.lab.application.exchange.scanners
+        for number in range(30):
+            scanners.refused("203.0.113.98", "x" * LONGEST_USER + str(number))
+            scanners.refused("203.0.113.99", "x" * (LONGEST_USER - 2) + str(number))
+        self.assertFalse(scanners.isOne(b"OPTIONS", "203.0.113.98"))
+        self.assertTrue(scanners.isOne(b"OPTIONS", "203.0.113.99"))
 
     def test_numbersThatAreCalled(self) -> None:
         """INVITEs of a stranger to one number after the other; its own name is one, too."""
