@@ -398,7 +398,14 @@ class RegistrarTests(SynchronousTestCase):
         """Neither a contact nor a path that no INVITE can have; what was before stays."""
         self.register("<sip:alice@h>", Path="<sip:edge.example.com;lr>")
         before = self.registrar.bindings("alice")
-        contacts = ("<tel:+49301>", "<mailto:a@h>", "<sip:a@b@h>", "<sip:alice@h;x=%40@y>", "sip:")
+        contacts = (
+            "<tel:+49301>",
+            "<mailto:a@h>",
+            "<http://h/>",
+            "<sip:a@b@h>",
+            "<sip:alice@h;x=%40@y>",
+            "sip:",
+        )
         for contact in contacts:
             with self.assertRaises(MalformedMessage, msg=contact):
                 self.register("<sip:alice@h2>", contact)
