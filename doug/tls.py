@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import (
@@ -17,6 +18,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from doug.plainfile import readWhole
@@ -26,7 +28,9 @@ try:
     from cryptography.exceptions import UnsupportedAlgorithm
     from OpenSSL import SSL, crypto
     from OpenSSL.crypto import FILETYPE_PEM, load_certificate, load_privatekey
-    from service_identity import VerificationError
+    from service_identity import CertificateError, VerificationError
+    from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+    from service_identity.pyopenssl import extract_patterns
     from twisted.internet.ssl import (
         Certificate,
         CertificateOptions,
@@ -43,7 +47,6 @@ else:
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-    from twisted.python.failure import Failure
 
     from doug.settings import Settings
 
@@ -124,8 +127,9 @@ class Certificates:
         self._check()
         if not self._settings.tlsVerify:
             return _Unverified(host)
-        return optionsForClientTLS(
-            host, trustRoot=self._trustRoot(), extraCertificateOptions=_LATEST
+        return _Verified(
+            host,
+            optionsForClientTLS(host, trustRoot=self._trustRoot(), extraCertificateOptions=_LATEST),
         )
 
     def _trustRoot(self) -> Any:
@@ -166,8 +170,39 @@ class _Unverified:
     def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
         """As IOpenSSLClientConnectionCreator has it."""
         connection = SSL.Connection(CertificateOptions(verify=False, **_LATEST).getContext(), None)
-        if not (isIPAddress(self._host) or isIPv6Address(self._host)):
+        if not _isAddress(self._host):
             connection.set_tlsext_host_name(self._host.encode("idna"))
+        return connection
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Verified:
+    """Makes connections to a host whose certificate has to be for it. options: Twisted's own, which
+    take one without names, or with a name that is none, for that of anybody.
+    """
+
+    def __init__(self, host: str, options: Any) -> None:
+        self._host, self._options = host, options
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        """As IOpenSSLClientConnectionCreator has it."""
+        protocol = ref(tlsProtocol)
+        wanted = IPAddress_ID(self._host) if _isAddress(self._host) else DNS_ID(self._host)
+
+        def verify(connection: Any, certificate: Any, error: int, depth: int, isRight: int) -> bool:
+            if depth or not isRight:
+                return bool(isRight)
+            try:
+                verify_service_identity(extract_patterns(certificate), [wanted], [])
+            except Exception:  # whatever is wrong with it: raised here it would be lost
+                asking = protocol()
+                if asking is not None:
+                    asking.failVerification(Failure())
+                return False
+            return True
+
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
         return connection
 
 
@@ -313,6 +348,10 @@ def _protocol(connection: Any, offered: Sequence[bytes]) -> Any:
     return next(known, SSL.NO_OVERLAPPING_PROTOCOLS)
 
 
+def _isAddress(host: str) -> bool:
+    return isIPAddress(host) or isIPv6Address(host)
+
+
 def _reason(error: Exception) -> str:
     """What OpenSSL says is wrong with a file."""
     return _sslWords(error) or str(error) or "OpenSSL does not say why"
@@ -330,6 +369,8 @@ def words(failure: Failure) -> str:
         error = failure.value
         if isinstance(error, VerificationError):
             return "its certificate is for another name; --tls-no-verify takes any"
+        if isinstance(error, CertificateError):
+            return f"its certificate names nobody ({error}); --tls-no-verify takes any"
         if isinstance(error, SSL.Error):
             text = _sslWords(error) or "the connection broke off"
             remedy = "; name who has signed it: --tls-ca" if "verify failed" in text else ""

@@ -21,6 +21,7 @@ from test.cases.case import FieldCase
 from test.cases.wires import StreamActor, Wire
 
 try:
+    from cryptography import x509
     from OpenSSL import SSL
 
     from test.support.certificates import selfSigned
@@ -315,6 +316,30 @@ class TLSTests(ConnectionCase):
         self.assertOneEnd(app, CallRejectedEvent)  # it is for another address
         self.assertIn("its certificate is for another name", app.got(CallRejectedEvent)[0].reason)
         port.stopListening()
+        self.assertStillWell()
+
+    def test_whoseCertificateNamesNobodyIsNotCalled(self) -> None:
+        """Somebody believed has signed it, and it has no names, or one that is none."""
+        for names, word in (
+            ([], "no names"),
+            ([x509.DNSName("203.0.113.30")], "no name at all"),
+            ([x509.DNSName("a..b"), x509.DNSName("*")], "none that can be read"),
+        ):
+            folder = Path(self.mktemp())
+            folder.mkdir()
+            pem = str(selfSigned(folder, "203.0.113.30", names))
+            server = Certificates(Settings(listen=(), certificate=pem)).accepting(
+                Factory.forProtocol(lambda: Wire(self.trunk)), self.lab.reactor
+            )
+            port = self.trunk.machine.listenTCP(5061, server)
+            self.trunk.kind = "TLS"
+            Path(self.pem).write_bytes(Path(pem).read_bytes())  # it is believed
+            app = self.dial("sip:200@203.0.113.30;transport=tls")
+            self.lab.advance(1.0)
+            self.assertOneEnd(app, CallRejectedEvent)
+            reason = app.got(CallRejectedEvent)[0].reason
+            self.assertIn("its certificate names nobody", reason, word)
+            port.stopListening()
         self.assertStillWell()
 
     def test_aHandshakeThatIsNotMade(self) -> None:

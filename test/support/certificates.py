@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,12 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def selfSigned(folder: Path, address: str) -> Path:
-    """Certificate and key for an IP address, in one PEM file; it is its own authority."""
+def selfSigned(folder: Path, address: str, names: Sequence[x509.GeneralName] | None = None) -> Path:
+    """Certificate and key for an IP address, in one PEM file; it is its own authority.
+
+    names: whom it is for instead.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.now(UTC)
-    certificate = (
+    if names is None:
+        names = [x509.IPAddress(ip_address(address))]
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -25,10 +31,11 @@ def selfSigned(folder: Path, address: str) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
     )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
+    certificate = builder.sign(key, hashes.SHA256())
     path = folder / "both.pem"
     path.write_bytes(
         key.private_bytes(
