@@ -121,7 +121,7 @@ class ClockCases(FieldCase):
         self.assertStillWell()
 
     def test_life_007_nothingGoesByTheWallClock(self) -> None:
-        """But what people read (names of files, the demo's time, messages in the log), what a
+        """But what people read (names of files, the demo's time, messages, the status), what a
         restart is to outlive (registrations), and certificates; only where it is handed in.
         """
         root = Path(doug.__file__).parent
@@ -134,7 +134,7 @@ class ClockCases(FieldCase):
                 asking.append(path.name)
         wanted = ["app.py", "application.py", "rehearsal.py", "spool.py"]
         self.assertEqual(sorted(reading), wanted)
-        self.assertEqual(sorted(asking), ["registrar.py", "trace.py"])
+        self.assertEqual(sorted(asking), ["application.py", "registrar.py", "trace.py"])
 
 
 class RegistrationCases(FieldCase):
