@@ -33,7 +33,7 @@ MODULES = (
 class Kamailio(Process):
     """Kamailio 5.6; made by registrar() or edge(). port: of SIP, UDP and TCP.
 
-    wsPort, tlsPort: of an edge.
+    wsPort: of an edge. tlsPort: of an edge, or a registrar with TLS.
     """
 
     program = "kamailio"
@@ -63,14 +63,19 @@ class Kamailio(Process):
         appUri: str = "sip:127.0.0.1:9",
         appPrefix: str = "app-",
         port: int = 0,
+        tls: bool = False,
     ) -> Kamailio:
         """Registrar and proxy. users: name -> password. Calls to a name that begins with appPrefix
-        go to appUri, whose own requests are not challenged. port: 0 for a free one.
+        go to appUri, whose own requests are not challenged. port: 0 for a free one. tls: has a TLS
+        port, too.
         """
+        tlsPort = freePort() if tls else 0
         lines = "\n".join(f'    $sht(users=>{name}) = "{word}";' for name, word in users.items())
-        return cls(
+        registrar = cls(
             "registrar",
             port,
+            DEFINES="#!define WITH_TLS" if tls else "",
+            TLS_PORT=tlsPort,
             USER_LINES=lines,
             APP_URI=appUri,
             APP_PREFIX=appPrefix,
@@ -78,6 +83,10 @@ class Kamailio(Process):
             REALM="example.com",
             NONCE_SECONDS=300,
         )
+        registrar.tlsPort = tlsPort
+        if tls:
+            makeCertificate(registrar.dir)
+        return registrar
 
     @classmethod
     def edge(cls, appUri: str) -> Kamailio:
