@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.logger import Logger
 
+from shtoom.addresses import ipAddress
 from shtoom.agent.gatekeeper import Gatekeeper, Verdict
 from shtoom.exceptions import Refusal
 from shtoom.sip.quietlog import QuietLog
@@ -174,7 +174,7 @@ class Admission:
 
     def _listed(self, host: str) -> str | None:
         """Which list refuses that source."""
-        address = ip_address(host.partition("%")[0])
+        address = ipAddress(host.partition("%")[0])
         denied = next((network for network in self._deny if address in network), None)
         if denied is not None:
             return f"deny has {denied}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from shtoom.addresses import ipAddress
 from shtoom.agent.credentials import Account
 from shtoom.agent.dialling import ANONYMOUS
 from shtoom.agent.lines import Outcome
@@ -247,7 +247,7 @@ class LiveTrunk:
         if registration is not None and registration.peer is not None:
             if registration.peer.address[0] == host:
                 return True
-        address = ip_address(host.partition("%")[0])
+        address = ipAddress(host.partition("%")[0])
         return any(address in network for network in self.trunk.networks)
 
     def state(self) -> str:

@@ -7,9 +7,9 @@ Not here: the rules of RFC 3264 (shtoom.sdp.offeranswer), when offers travel (sh
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
 
 from shtoom import codecs
+from shtoom.addresses import ipAddress
 from shtoom.exceptions import CallFailed, MalformedMessage
 from shtoom.media.stream import StreamParameters
 from shtoom.sdp.description import SessionDescription, parseSDP
@@ -122,7 +122,7 @@ def streamParameters(
 
 
 def _isLoopback(host: str) -> bool:
-    return ip_address(host).is_loopback
+    return ipAddress(host).is_loopback
 
 
 def _parsed(sdp: bytes) -> SessionDescription:

@@ -426,7 +426,7 @@ class StateMachine:
         seconds = self.reactor.seconds
         began = seconds()
         try:
-            pairs = pairsOf(returned, f"{type(self).__name__}.{placeOf(handler)}")
+            pairs = pairsOf(returned, lambda: f"{type(self).__name__}.{placeOf(handler)}")
         except Exception:
             self.returnError(Failure())
             return

@@ -6,7 +6,7 @@ Lives here: checking them, words for what is wrong with them. Not here: what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from inspect import unwrap
 from typing import Any
 
@@ -35,16 +35,19 @@ def placeOf(handler: Any, line: Line | None = None) -> str:
     return whereIs(nameOf(handler), line)
 
 
-def pairsOf(returned: Returned, handler: str) -> list[Transition]:
-    """The pairs that a handler returned; TypeError names handler and value if they are none."""
+def pairsOf(returned: Returned, whose: Callable[[], str]) -> list[Transition]:
+    """The pairs that a handler returned; TypeError names handler and value if they are none.
+
+    whose: says which handler it was, if it comes to that.
+    """
     wanted = "wanted a list of (event class, handler) pairs"
     if not isinstance(returned, Iterable) or isinstance(returned, str | bytes):
-        raise TypeError(f"{handler} returned {reprOf(returned)}: {wanted}")
+        raise TypeError(f"{whose()} returned {reprOf(returned)}: {wanted}")
     pairs = list(returned)
     for pair in pairs:
         wrong = _wrongWith(pair)
         if wrong is not None:
-            raise TypeError(f"{handler} returned {reprOf(pairs)}: {wanted}, {wrong}{_hint(pairs)}")
+            raise TypeError(f"{whose()} returned {reprOf(pairs)}: {wanted}, {wrong}{_hint(pairs)}")
     return [(pair[0], pair[1]) for pair in pairs]
 
 

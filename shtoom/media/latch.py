@@ -6,8 +6,11 @@ passed in. Not here: sockets, and what is in the packets (media.incoming).
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import ip_network
 from typing import NamedTuple
+
+from shtoom.addresses import MOST, ipAddress
 
 Address = tuple[str, int]
 
@@ -40,10 +43,11 @@ _PRIVATE = [
 _STRANGER, _SIGNALLED, _DESCRIBED, _EXACT = range(4)
 
 
+@lru_cache(MOST)
 def isPrivate(host: str) -> bool:
     """Can only be reached from its own network? False for what is no address."""
     try:
-        address = ip_address(host)
+        address = ipAddress(host)
     except ValueError:
         return False
     return any(address in network for network in _PRIVATE if network.version == address.version)

@@ -7,12 +7,12 @@ that do the work (media.incoming, media.outgoing), the beat (media.clock).
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
+from shtoom.addresses import ipAddress
 from shtoom.media.doubt import Doubt
 from shtoom.media.incoming import Incoming
 from shtoom.media.io import IFocusingSocket, IMediaSocket
@@ -113,7 +113,7 @@ class MediaSession:
         if remote is not None and (remote[0] in _NOWHERE or remote[1] == 0):
             remote = None
         if remote is not None:
-            ip_address(remote[0])
+            ipAddress(remote[0])
         if remote is not None and remote != self._incoming.described:
             self._outgoing.address = remote
         ptime = stream.ptime // 10 * 10

@@ -14,10 +14,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import NamedTuple
 
+from shtoom.addresses import ipAddress
 from shtoom.exceptions import MalformedMessage
 from shtoom.sdp.formats import Format, readFormats
 
@@ -288,6 +289,6 @@ def _literal(address: str) -> IPv4Address | IPv6Address | None:
     if "%" in address:  # a zone means nothing to another host
         return None
     try:
-        return ip_address(address)
+        return ipAddress(address)
     except ValueError:
         return None

@@ -267,12 +267,17 @@ class Message:
 
     def toBytes(self) -> bytes:
         """For the wire; Content-Length is always there and right."""
+        wire: bytes | None = self.__dict__.get("_wire")
+        if wire is not None:
+            return wire
         lines = [self.startLine]
         for name, value in self.headers.lines:
             if name != "Content-Length" and canonical(name) != "content-length":
                 lines.append(f"{name}: {value}")
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        wire = "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        self.__dict__["_wire"] = wire
+        return wire
 
     def __eq__(self, other: object) -> bool:
         return (
