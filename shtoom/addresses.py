@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-MOST = 4096
+MOST = 512
 """Addresses that are kept."""
 
 
