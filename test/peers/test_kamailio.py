@@ -279,12 +279,12 @@ class SecureTrunkTests(SynchronousTestCase):
         self.assertNotIn("Traceback", doug.log())
 
 
-def begin(doug: Doug) -> None:
-    """Any call, upon which the application dials."""
+def begin(doug: Doug, callID: str = "go") -> None:
+    """Any call, upon which the application dials; once with each Call-ID."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
         caller.bind((HOST, 0))
         text = INVITE.format(target=doug.target, port=caller.getsockname()[1])
-        caller.sendto(text.encode(), (HOST, doug.port))
+        caller.sendto(text.replace("go\r\n", f"{callID}\r\n").encode(), (HOST, doug.port))
 
 
 def linphoneHolds(phone: Linphone, uri: str, doug: Doug) -> None:
