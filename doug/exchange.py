@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from shtoom.agent.registration import Registration
     from shtoom.media.session import MediaSession
 
-A_TURN = 4096  # bytes that a SIP port reads in one turn of the reactor: then sound has its own
 ANYWHERE = "192.0.2.1"  # RFC 5737: nobody's, so the default route is what leads there
 
 
