@@ -6,11 +6,10 @@ PORT ?=
 HOST ?=
 APP ?=
 TESTS ?= test
-# In real time: against real peers, or processes that are started. All others compute.
-REAL = test.peers test.scripts
-VIRTUAL = $(filter-out $(REAL),$(patsubst test/%/__init__.py,test.%,$(sort $(wildcard test/*/__init__.py))))
+# Those in real time wait for real peers, or for processes that they start. All others compute.
+VIRTUAL = $(filter-out test.peers test.scripts,$(patsubst test/%/__init__.py,test.%,$(sort $(wildcard test/*/__init__.py))))
 
-.PHONY: run test test-real test-virtual lint docs clean help
+.PHONY: run test test-peers test-scripts test-virtual lint docs clean help
 
 help:
 	@echo "make run    install into $(VENV), serve the demo   (PORT=5070 HOST=127.0.0.1 APP=mymodule.MyApp)"
@@ -40,17 +39,18 @@ run: $(VENV)/.installed
 	@exec $(BIN)/python scripts/run_demo.py $(if $(PORT),--port=$(PORT)) $(if $(HOST),--host=$(HOST)) $(if $(APP),--app=$(APP))
 
 ifeq ($(TESTS),test)
-# Half of the suite waits and half computes: both at once, each printed when it is over.
+# Half of the suite waits and half computes: all at once, each part printed when it is over.
 test: $(VENV)/.installed-dev
 	@echo "Running the suite, some five minutes ..."
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-real test-virtual
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target \
+		test-peers test-scripts test-virtual
 else
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m twisted.trial $(TESTS)
 endif
 
-test-real: $(VENV)/.installed-dev
-	$(BIN)/python -m twisted.trial --temp-directory=_trial_temp_real $(REAL)
+test-peers test-scripts: test-%: $(VENV)/.installed-dev
+	$(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$* test.$*
 
 test-virtual: $(VENV)/.installed-dev
 	nice $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_virtual $(VIRTUAL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 from typing import Any
 
@@ -113,7 +114,9 @@ class Kamailio(Process):
         ]
 
     def ready(self) -> bool:
-        return bool(isBound(self.port) and (self.dir / "ctl").exists())
+        """A control socket of one that was killed is there, too, and nobody behind it."""
+        with socket.socket(socket.AF_UNIX) as asking:
+            return isBound(self.port) and asking.connect_ex(str(self.dir / "ctl")) == 0
 
     def rpc(self, *words: str) -> str:
         """One command over its control socket, such as rpc("ul.dump")."""
