@@ -104,7 +104,7 @@ class Admission:
             refusal = Refusal("access", rule, "see allow and deny in [server]")
             return self._refuse(request, peer, refusal)
         free = request.method in ("OPTIONS", "REGISTER")
-        if free or self._trunking.of(request, peer) is not None:
+        if free or self._trunkOf(request, peer) is not None:
             return None
         if self._gatekeeper is not None and self._asks(self._gatekeeper, request, peer):
             return self._ask(self._gatekeeper, request, peer)
@@ -115,13 +115,20 @@ class Admission:
 
     def callerOf(self, request: Request, peer: Peer) -> Caller:
         """Whom a call is from that was admitted."""
-        trunk = self._trunking.of(request, peer)
+        trunk = self._trunkOf(request, peer)
         if trunk is not None:
             return Caller(trunk)
         gatekeeper = self._gatekeeper
         if gatekeeper is None or not self._asks(gatekeeper, request, peer):
             return Caller()
         return self._known(request, gatekeeper.named(request) or "") or Caller()
+
+    def _trunkOf(self, request: Request, peer: Peer) -> LiveTrunk | None:
+        """The trunk that it is of by its address; not for a phone that stands, or comes, there."""
+        caller = request.fromAddress.uri
+        if self._isPhone(caller.user or "") and self._isOurs(caller, peer):
+            return None
+        return self._trunking.of(request, peer)
 
     def _asks(self, gatekeeper: Gatekeeper, request: Request, peer: Peer) -> bool:
         """Has it to know a password? Where strangers are refused, whoever it is: else they learn

@@ -192,3 +192,17 @@ class OfferTests(StrangerCase):
         )
         self.assertEqual((challenge.algorithm, challenge.qops), ("MD5", ("auth-int", "auth")))
         self.assertEqual(self.signed(self.alice, "REGISTER", "alice", "a").code, 200)
+
+
+class NeighbourTests(StrangerCase):
+    """A phone that stands where a trunk is told by its address."""
+
+    settings = Settings(phones=PHONES, trunks={"office": Trunk("office", "198.51.100.20")})
+
+    def test_aPhoneOnTheMachineOfATrunkIsAPhone(self) -> None:
+        """It is asked for its password; whoever else calls from there is the trunk."""
+        self.assertEqual(self.alice.host, "198.51.100.20")
+        self.assertEqual(self.ask(self.alice).code, 401)
+        for user, host in (("alice", "elsewhere.example"), ("+4930123", "doug")):
+            self.assertEqual(self.ask(self.alice, user=user, host=host).code, 180)
+            self.assertEqual(self.app.leg.trunk, "office")
