@@ -7,7 +7,7 @@ Lives here: findings about the machine the server runs on. Not here: mistakes in
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -141,15 +141,24 @@ def addressWarnings(settings: Settings, localAddress: Callable[[str], str]) -> I
 def argumentWarnings(settings: Settings) -> Iterator[str]:
     """Arguments become attributes; most applications have a default for each that they know."""
     apps = list(dict.fromkeys(settings.apps.values()))
-    for name in settings.args:
-        if not apps or any(_hasAttribute(app, name) for app in apps):
-            continue
-        classes = " and ".join(app.__qualname__ for app in apps)
-        close = get_close_matches(name, [word for app in apps for word in dir(app)], 1)
-        yield (
-            f"--args={name}=...: {classes} has no attribute {name!r}"
-            + (f", did you mean {close[0]!r}?" if close else "; it is set all the same")
-        )
+    for name in settings.args if apps else ():
+        yield from _unknown(f"--args={name}=...", name, apps)
+    for number, route in enumerate(settings.routes):
+        for name in route.args:
+            where = settings.place("route's args", number)
+            yield from _unknown(f"{where}args", name, [route.app])
+
+
+def _unknown(where: str, name: str, apps: Sequence[type]) -> Iterator[str]:
+    """An argument that none of these applications has an attribute for."""
+    if any(_hasAttribute(app, name) for app in apps):
+        return
+    classes = " and ".join(app.__qualname__ for app in apps)
+    close = get_close_matches(name, [word for app in apps for word in dir(app)], 1)
+    yield (
+        f"{where}: {classes} has no attribute {name!r}"
+        + (f", did you mean {close[0]!r}?" if close else "; it is set all the same")
+    )
 
 
 def _hasAttribute(app: type, name: str) -> bool:

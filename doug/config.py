@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from ipaddress import ip_network
 from math import inf
 from pathlib import Path
@@ -267,6 +268,9 @@ class _Keys:
         self._known.append(key)
         if key not in self._table:
             if needed:
+                for meant in get_close_matches(key, self._table, 1):
+                    where = (*self._path, meant)
+                    self._reader.fail(where, f"there is no such key: did you mean {key}?")
                 self._reader.fail(self._path, f"{key} is missing")
             return default
         try:

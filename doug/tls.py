@@ -142,7 +142,9 @@ class Certificates:
     @staticmethod
     def _check() -> None:
         if _missing is not None:
-            raise TLSFailed(f"TLS needs an extra: pip install 'doug[tls]' ({_missing})")
+            raise TLSFailed(
+                f"TLS needs an extra: pip install '.[tls]' in Doug's folder ({_missing})"
+            )
 
 
 @implementer(IStreamClientEndpoint)

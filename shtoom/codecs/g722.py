@@ -19,7 +19,7 @@ from shtoom.codecs.linear import LinearCodec
 
 __all__ = ["NEEDS", "G722Codec", "load"]
 
-NEEDS = 'needs an extra: pip install "doug[g722]"'
+NEEDS = "needs an extra: pip install '.[g722]' in Doug's folder"
 
 Samples = NDArray[np.int16]
 

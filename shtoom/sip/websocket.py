@@ -38,7 +38,7 @@ def missing() -> str | None:
     """What has to be installed for WebSocket, None if it is there."""
     if _missing is None:
         return None
-    return f"WebSocket needs an extra: pip install 'doug[websocket]' ({_missing})"
+    return f"WebSocket needs an extra: pip install '.[websocket]' in Doug's folder ({_missing})"
 
 
 class WebSocketFramer:

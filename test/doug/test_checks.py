@@ -19,7 +19,7 @@ from doug.checks import (
     reservedPorts,
     startUpWarnings,
 )
-from doug.settings import Settings, parseEndpoint
+from doug.settings import Routed, Settings, parseEndpoint
 from doug.voiceapp import VoiceApp
 
 
@@ -127,6 +127,12 @@ class ChecksTests(SynchronousTestCase):
         self.assertIn("Menu has no attribute 'greting', did you mean 'greeting'?", text)
         [text] = findings(zzz="1")
         self.assertIn("Menu has no attribute 'zzz'", text)
+        routes = (
+            Routed(Menu, "a", None, {"greeting": "a.wav"}),
+            Routed(Menu, "b", None, {"greting": 3}),
+        )
+        [text] = argumentWarnings(Settings(routes=routes))
+        self.assertIn("Menu has no attribute 'greting', did you mean 'greeting'?", text)
 
     def test_whatTheKernelSays(self) -> None:
         """Its files, or that they are not there."""

@@ -178,6 +178,7 @@ class ConfigTests(SynchronousTestCase):
             ('[trunk.x]\nhost = "a b"\n', 2, ("host", "wanted HOST[:PORT]")),
             ('[trunk.x]\nhost = "a.b"\nuser = "a\\nb"\n', 3, ("user", "one line")),
             ("[phone.a]\nmax-contacts = 3\n", 1, ("password is missing",)),
+            ('[phone.a]\npasword = "x"\n', 2, ("no such key", "did you mean password?")),
             ("[phone]\na = {password = 'x', contacts = 3}\n", 2, ("contacts", "no such key")),
             ("[route]\napp = 'a.B'\n", 1, ("[[route]]",)),
             ("[[route]]\nuser = '1'\n", 1, ("app is missing",)),

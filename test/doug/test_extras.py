@@ -53,12 +53,12 @@ class WithoutTests(SynchronousTestCase):
             check=False,
             cwd=ROOT,
         )
-        remedy = 'needs an extra: pip install "doug[g722]"'
+        remedy = "needs an extra: pip install '.[g722]' in Doug's folder"
         self.assertEqual(
             (done.stdout.splitlines(), done.stderr),
             (
                 [
-                    f"('PCMU', 'PCMA') {{'G722': '{remedy}'}}",
+                    f"('PCMU', 'PCMA') {{'G722': {remedy!r}}}",
                     f"--codecs=g722,pcmu: G722 {remedy}",
                     "served",
                 ],
