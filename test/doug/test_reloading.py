@@ -357,7 +357,7 @@ class FileTests(ReloadingCase):
         application.reload(options.settings(Notes))
         said = logLines(self)
         for text, words in [
-            ("[limits]\nmax-calls = 8\n[trunk.x]\nhots = 'a'\n", "line 3"),
+            ("[limits]\nmax-calls = 8\n[trunk.x]\nhots = 'a'\n", "line 4: hots"),
             ("[limits]\nmax-calls = 8\n[[route]]\napp = 'no.Such'\n", "no.Such"),
             ("[limits]\nmax-calls = many\n", "line 2"),
         ]:
