@@ -6,8 +6,6 @@ here: what good ones mean (test.sdp), SIP around them (test_sip.py).
 
 from __future__ import annotations
 
-import contextlib
-import time
 from random import Random
 from typing import NamedTuple
 
@@ -24,6 +22,7 @@ from test.fuzz.mutation import SDP, mutated
 from test.fuzz.peers import Address, Peers
 from test.fuzz.seeds import onSeeds
 from test.fuzz.sipfuzz import Plain
+from test.support.bodytime import secondsOf
 
 THERE: Address = (HERE, 4000)
 MANY = " ".join(str(kind) for kind in range(128))
@@ -258,16 +257,6 @@ STEADY = 2.5
 class TimeTests(SynchronousTestCase):
     """Hostile bodies cost time by their length alone, up to the limits of the parser."""
 
-    def seconds(self, body: bytes) -> float:
-        """The best of some."""
-        best = float("inf")
-        for _ in range(4):
-            began = time.thread_time()
-            with contextlib.suppress(MalformedMessage, NotAcceptable):
-                negotiate(parseSDP(body), OURS)
-            best = min(best, time.thread_time() - began)
-        return best
-
     def test_twiceAsLongTakesTwiceAsLong(self) -> None:
         """At most: a shape that took time by its square would take four times as long."""
         head = "\r\n".join((*HEAD, "a=y", M, ""))
@@ -275,5 +264,5 @@ class TimeTests(SynchronousTestCase):
             half, whole = ((head + shape(n)).encode() for n in (HALF, WHOLE))
             ratios: list[float] = []
             while len(ratios) < ROUNDS and min(ratios, default=9.0) > STEADY:
-                ratios.append(self.seconds(whole) / self.seconds(half))
+                ratios.append(secondsOf(whole, OURS) / secondsOf(half, OURS))
             self.assertLessEqual(min(ratios), STEADY, name)

@@ -13,19 +13,15 @@ Lives here: that run. Not here: bodies and shapes (test.fuzz).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from shtoom.exceptions import MalformedMessage, NotAcceptable
-from shtoom.sdp.description import parseSDP
-from shtoom.sdp.offeranswer import negotiate
 from test.fuzz.bodies import HEAD, OURS, SHAPES, M
 from test.fuzz.generators import fuzzSeeds
 from test.fuzz.mutation import SDP, mutated
 from test.fuzz.peers import Peers
+from test.support.bodytime import secondsOf
 
 LONGEST = 5.0  # milliseconds
 SIZES = (16_000, 32_000, 65_000)
@@ -33,13 +29,7 @@ SIZES = (16_000, 32_000, 65_000)
 
 def milliseconds(body: bytes) -> float:
     """Of processor time for one body, the best of three."""
-    best = float("inf")
-    for _ in range(3):
-        began = time.thread_time()
-        with contextlib.suppress(MalformedMessage, NotAcceptable):
-            negotiate(parseSDP(body), OURS)
-        best = min(best, time.thread_time() - began)
-    return best * 1000
+    return 1000 * secondsOf(body, OURS, 3)
 
 
 def bodies(seed: int, count: int) -> Iterator[bytes]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +14,7 @@ from shtoom.exceptions import MalformedMessage, NotAcceptable
 from shtoom.sdp.description import MediaDescription, SessionDescription, parseSDP
 from shtoom.sdp.offeranswer import Capabilities, Negotiated, makeOffer, negotiate, readAnswer
 from test.support import corpusCases, corpusRoot
+from test.support.bodytime import secondsOf
 
 OURS = Capabilities(("PCMU", "PCMA"), True, "192.0.2.250", 10000, 1, 1)
 SERVERS = [OURS, replace(OURS, codecs=("PCMA", "PCMU"))]
@@ -218,23 +217,13 @@ PART = 4
 class SeedTests(SynchronousTestCase):
     """What a body costs is told in that of another one, measured at the same time."""
 
-    def seconds(self, body: bytes, ours: Capabilities) -> float:
-        """To parse it and to answer: the best of some."""
-        best = float("inf")
-        for _ in range(4):
-            began = time.thread_time()
-            with contextlib.suppress(MalformedMessage, NotAcceptable):
-                negotiate(parseSDP(body), ours)
-            best = min(best, time.thread_time() - began)
-        return best
-
     def assertCosts(
         self, most: float, body: bytes, other: bytes, ours: Capabilities = OURS, name: str = ""
     ) -> None:
         """At most so many times as much as the other one."""
         ratios: list[float] = []
         while len(ratios) < ROUNDS and min(ratios, default=most + 1) > most:
-            ratios.append(self.seconds(body, ours) / self.seconds(other, ours))
+            ratios.append(secondsOf(body, ours) / secondsOf(other, ours))
         self.assertLessEqual(min(ratios), most, name)
 
     def test_seeds(self) -> None:
