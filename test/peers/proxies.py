@@ -106,6 +106,11 @@ class Kamailio(Process):
         makeCertificate(edge.dir)
         return edge
 
+    @classmethod
+    def capture(cls) -> Kamailio:
+        """A server for HEPv3: its log has a line of each message that it has read in it."""
+        return cls("capture")
+
     def argv(self) -> list[str]:
         folder = str(self.dir)
         return [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from test.peers.peers import HOST
+from test.peers.caller import Caller
+from test.peers.peers import HOST, waitFor
+from test.peers.proxies import Kamailio
 from test.peers.server import Doug
 
 OPTIONS = (
@@ -47,3 +50,35 @@ class SignalTests(SynchronousTestCase):
         self.ask(doug, "after")
         for name in ("Call-ID before", "Call-ID after"):
             self.assertNotIn(name, doug.log())
+
+
+class HEPTests(SynchronousTestCase):
+    """What a decoder that is none of ours reads of it: kamailio's sipcapture."""
+
+    timeout = 60
+
+    def test_kamailioReadsIt(self) -> None:
+        """Each message of a call, with its source, in order; its Call-ID and kind."""
+        if why := Kamailio.missing():
+            self.skipTest(why)
+        kamailio = Kamailio.capture()
+        self.addCleanup(kamailio.stop)
+        kamailio.start()
+        doug = Doug("test.peers.apps.Echo", args=[f"--hep={kamailio.uri},77,secret"])
+        self.addCleanup(doug.stop)
+        doug.start()
+        caller = Caller(doug.port)
+        self.addCleanup(caller.close)
+        self.assertEqual(caller.invite().code, 200)
+        caller.ask("BYE")
+        self.assertEqual(caller.response("BYE").code, 200)
+        read = waitFor("the answer to the BYE", lambda: self.read(kamailio, 7), 10.0)
+        here, there = f"{HOST}:{caller.sip.getsockname()[1]}", f"{HOST}:{doug.port}"
+        said = [(here, "INVITE"), (there, "100"), (there, "180"), (there, "200"), (here, "ACK")]
+        said += [(here, "BYE"), (there, "200")]
+        self.assertEqual(read, [f"{at} udp {what} {caller.callID}" for at, what in said])
+
+    def read(self, kamailio: Kamailio, least: int) -> list[str]:
+        """What kamailio says of the messages that it has read, once they are so many."""
+        found = re.findall(r"captured (.*)", kamailio.log())
+        return found if len(found) >= least else []
